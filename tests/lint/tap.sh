@@ -1,0 +1,61 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What the lints share. A lint collects offending lines as text; no text is a
+# pass, and what there is becomes the failure's diagnostics. They run from the
+# top of the tree, on the files that are in it: a tarball has no git to ask.
+cd "${top_srcdir:-.}" || exit 99
+
+tap_count=0
+
+# tap_plan N: how many points will come.
+tap_plan()
+{
+    echo "1..$1"
+}
+
+# tap_clean NAME TEXT: passes when TEXT is empty.
+tap_clean()
+{
+    tap_count=$((tap_count + 1))
+    if [ -z "$2" ]; then
+        echo "ok $tap_count - $1"
+    else
+        echo "not ok $tap_count - $1"
+        printf '%s\n' "$2" | sed 's/^/# /'
+    fi
+}
+
+# tap_skip NAME WHY
+tap_skip()
+{
+    tap_count=$((tap_count + 1))
+    echo "ok $tap_count - $1 # SKIP $2"
+}
+
+# tap_skip_all WHY: ends the lint.
+tap_skip_all()
+{
+    echo "1..0 # SKIP $1"
+    exit 0
+}
+
+# c_files FOLDER...: C sources and headers below them, sorted.
+c_files()
+{
+    find "$@" -name '*.[ch]' -type f 2>/dev/null | LC_ALL=C sort
+}
+
+# project_files: every file of ours that is text. What a build left is not.
+project_files()
+{
+    {
+        find src tests man contrib docs m4 -type f \( -name '*.[ch1-8]' -o -name '*.sh' \
+            -o -name '*.bash' -o -name '*.bats' -o -name '*.am' -o -name '*.m4' -o -name '*.md' \
+            -o -name '*.in' -o -name '*.socket' -o -name '*.example' -o -path '*/bash-completion/*' \
+            -o -path tests/bench/run -o -path tests/helper/valgrind-daemon \) 2>/dev/null
+        for file in .ci/run .clang-format Makefile.am configure.ac dev ./*.md; do
+            [ -f "$file" ] && echo "$file"
+        done
+    } | LC_ALL=C sort
+}

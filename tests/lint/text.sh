@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What every file has, and what none may have.
+. "${top_srcdir:-.}/tests/lint/tap.sh"
+
+licence='SPDX-License-Identifier: BSD-2-Clause'
+
+# Prose is covered by COPYING; so are files whose first byte is spoken for.
+without_licence()
+{
+    project_files | grep -vE '\.md$|^\.clang-format$' | while read -r file; do
+        head -n 4 "$file" | grep -qF "$licence" || echo "$file: no '$licence' at its top"
+    done
+}
+
+# The brackets keep these patterns from finding themselves.
+unfinished='TOD[O]|FIXM[E]|XX[X][: ]'
+machine_paths='(^|[^[:alnum:]_.$}/)~-])/(wor[k]|hom[e]|roo[t]|User[s])/'
+
+tap_plan 3
+tap_clean "every source names its licence" "$(without_licence)"
+tap_clean "nothing is left to do later" \
+    "$(project_files | xargs grep -nE "$unfinished" /dev/null)"
+tap_clean "no path of somebody's machine" \
+    "$(project_files | xargs grep -nE "$machine_paths" /dev/null)"
