@@ -15,9 +15,9 @@ AC_DEFUN([EVECHO_HARDENING], [
             [-fstack-protector-strong -fstack-clash-protection -fcf-protection])
         EVECHO_LD_FLAG([HARDENING_LDFLAGS], [-pie], [-fPIE])
         AS_CASE([$HARDENING_LDFLAGS], [*-pie*], [HARDENING_CFLAGS="$HARDENING_CFLAGS -fPIE"])
-        m4_foreach([evecho_flag],
-            [[-Wl,-z,relro], [-Wl,-z,now], [-Wl,-z,noexecstack]],
-            [EVECHO_LD_FLAG([HARDENING_LDFLAGS], evecho_flag)])
+        EVECHO_LD_FLAG([HARDENING_LDFLAGS], [-Wl,-z,relro])
+        EVECHO_LD_FLAG([HARDENING_LDFLAGS], [-Wl,-z,now])
+        EVECHO_LD_FLAG([HARDENING_LDFLAGS], [-Wl,-z,noexecstack])
         EVECHO_FORTIFY
     ])
     AC_SUBST([HARDENING_CPPFLAGS])
