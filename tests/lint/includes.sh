@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Data flows one way and includes follow it:
-#   main -> options -> server -> worker -> listener -> conn -> {service, fault, limit} -> policy
+#   main -> server -> acceptor -> options -> worker -> listener -> conn
+#        -> {service, fault, limit} -> policy
 # and daemon | client -> net -> base between the rooms. A file includes its own
-# rank or a lower one. libevent is named by the waist and by the files that own
+# rank or a lower one. The server and its acceptor are given the options; from
+# the worker down only the policy that was made of them is known. libevent is named by the waist and by the files that own
 # a loop; a bufferevent by the stream alone.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
@@ -25,7 +27,7 @@ wrong_way()
         }
         BEGIN {
             n = split("policy=10 limit=20 fault=20 service=20 conn=30 listener=40 worker=50 " \
-                      "server=60 options=70 main=80 notify=5 pidfile=5 privilege=5 metrics=5", l, / /)
+                      "options=60 acceptor=65 server=70 main=80 notify=5 pidfile=5 privilege=5 metrics=5", l, / /)
             for (i = 1; i <= n; i++) { split(l[i], kv, "="); line[kv[1]] = kv[2] }
         }
         FNR == 1 {
@@ -54,6 +56,6 @@ tap_plan 3
 tap_clean "includes follow the ranks" "$(wrong_way)"
 tap_clean "only src/net/stream names bufferevent" \
     "$(includes_outside 'event2/bufferevent' 'net/stream[a-z_]*\.[ch]')"
-tap_clean "only net, and the daemon's worker, listener and server name libevent" \
+tap_clean "only net, and the daemon's owners of loops and listeners name libevent" \
     "$(includes_outside 'event2?[/.]|event2?/' \
-        'net/[a-z_]*\.[ch]|daemon/(worker|listener|server)(_[a-z_]*)?\.[ch]')"
+        'net/[a-z_]*\.[ch]|daemon/(worker|listener|acceptor|server)(_[a-z_]*)?\.[ch]')"
