@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The one clock that deadlines and measurements use: it never jumps (CLOCK_MONOTONIC). */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Nanoseconds since some fixed point; read in user space, no system call. */
+uint64_t clock_now_ns(void);
+
+/* Milliseconds on the same scale, to the kernel's tick (1 to 10 ms behind): the cheapest reading,
+ * for stamps and deadlines. */
+uint64_t clock_coarse_ms(void);
+
+#endif

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The log's queue and its writer; log_line.c forms the lines, log_limit below thins them. */
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define QUEUE_BYTES (1024U * 1024U)
+#define HURRY_BYTES (QUEUE_BYTES / 2) /* half full: the writer stops gathering */
+#define GATHER_MS 20                  /* how long a first line waits for others */
+#define CLOSE_MS 1000 /* how long log_close() waits for a target that stands still */
+#define LIMIT_WINDOW_MS 10000
+#define LIMIT_MESSAGES 32
+#define TIME_LENGTH 25 /* "2026-01-31T12:00:00.123Z " */
+
+enum target { TARGET_STDERR, TARGET_SYSLOG, TARGET_FILE };
+
+/* How often one limited message came within its window. */
+struct limit {
+    const char *message;
+    enum log_level level;
+    uint64_t window_end_ms;
+    uint64_t suppressed;
+};
+
+static struct log {
+    _Atomic int level; /* -1: closed */
+    _Atomic int format;
+    _Atomic uint64_t dropped;
+    enum target target;
+    char *path; /* TARGET_FILE */
+    int fd;
+    int next_fd; /* to be taken by the writer instead of fd, or -1 */
+    pthread_t writer;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool is_idle; /* the writer waits for a first line */
+    bool is_stopping;
+    char *filling;
+    size_t filled;
+    char *writing;
+    uint64_t dropped_told;
+    struct limit limits[LIMIT_MESSAGES];
+} the = {.level = -1, .fd = -1, .next_fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+
+static uint64_t unix_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000U + (uint64_t)now.tv_nsec / 1000000U;
+}
+
+static struct timespec mono_timespec(uint64_t ms)
+{
+    return (struct timespec){.tv_sec = (time_t)(ms / 1000),
+                             .tv_nsec = (long)(ms % 1000) * 1000000L};
+}
+
+uint64_t log_dropped(void)
+{
+    return atomic_load_explicit(&the.dropped, memory_order_relaxed);
+}
+
+static void count_dropped(uint64_t lines)
+{
+    atomic_fetch_add_explicit(&the.dropped, lines, memory_order_relaxed);
+}
+
+/* ---- the queue; the lock is held ---- */
+
+static void enqueue(enum log_level level, const char *message, const struct log_field *fields,
+                    size_t count)
+{
+    char line[LOG_LINE_MAX];
+    /* syslog stamps its lines itself, and needs the level of each: a digit before the line. */
+    bool is_syslog = the.target == TARGET_SYSLOG;
+    enum log_format format = (enum log_format)atomic_load(&the.format);
+    size_t length =
+        log_line(line, sizeof(line), format, unix_now_ms(), level, message, fields, count);
+    size_t skip = is_syslog && format == LOG_FORMAT_TEXT ? TIME_LENGTH : 0;
+    size_t need = length - skip + (is_syslog ? 1 : 0);
+    if (the.filled + need > QUEUE_BYTES) {
+        count_dropped(1);
+        return;
+    }
+    if (is_syslog)
+        the.filling[the.filled++] = (char)('0' + (int)level);
+    memcpy(the.filling + the.filled, line + skip, length - skip);
+    the.filled += length - skip;
+    if (the.is_idle || the.filled > HURRY_BYTES)
+        pthread_cond_signal(&the.wake);
+}
+
+static struct limit *limit_of(const char *message)
+{
+    struct limit *free_slot = NULL;
+    for (size_t i = 0; i < LIMIT_MESSAGES; i++) {
+        struct limit *limit = &the.limits[i];
+        if (limit->message == message)
+            return limit;
+        if (!limit->message && !free_slot)
+            free_slot = limit;
+    }
+    return free_slot;
+}
+
+/* True where the line may pass; else it is counted in its window. */
+static bool limit_allows(enum log_level level, const char *message, uint64_t now_ms)
+{
+    struct limit *limit = limit_of(message);
+    if (!limit)
+        return true;
+    if (limit->message && now_ms < limit->window_end_ms) {
+        limit->suppressed++;
+        if (the.is_idle)
+            pthread_cond_signal(&the.wake); /* it must tell the count when the window ends */
+        return false;
+    }
+    *limit = (struct limit){message, level, now_ms + LIMIT_WINDOW_MS, 0};
+    return true;
+}
+
+/* Tells the count of every window that has ended; returns when the next one will, or UINT64_MAX. */
+static uint64_t limits_tell(uint64_t now_ms, bool is_last)
+{
+    uint64_t next_ms = UINT64_MAX;
+    for (size_t i = 0; i < LIMIT_MESSAGES; i++) {
+        struct limit *limit = &the.limits[i];
+        if (!limit->message || limit->suppressed == 0)
+            continue;
+        if (now_ms < limit->window_end_ms && !is_last) {
+            next_ms = limit->window_end_ms < next_ms ? limit->window_end_ms : next_ms;
+            continue;
+        }
+        const struct log_field fields[] = {LOG_NUMBER("repeated", limit->suppressed),
+                                           LOG_MS("within_seconds", LIMIT_WINDOW_MS)};
+        limit->suppressed = 0;
+        enqueue(limit->level, limit->message, fields, sizeof(fields) / sizeof(fields[0]));
+    }
+    return next_ms;
+}
+
+void log_write(bool is_limited, enum log_level level, const char *message,
+               const struct log_field *fields, size_t count)
+{
+    if ((int)level > atomic_load_explicit(&the.level, memory_order_relaxed))
+        return;
+    int saved_errno = errno;
+    pthread_mutex_lock(&the.lock);
+    if (!is_limited || limit_allows(level, message, clock_coarse_ms()))
+        enqueue(level, message, fields, count);
+    pthread_mutex_unlock(&the.lock);
+    errno = saved_errno;
+}
+
+/* ---- the writer ---- */
+
+static void write_syslog(char *bytes, size_t length)
+{
+    static const int PRIORITIES[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
+    for (char *line = bytes; line < bytes + length;) {
+        char *end = memchr(line, '\n', (size_t)(bytes + length - line));
+        *end = '\0';
+        syslog(PRIORITIES[*line - '0'], "%s", line + 1);
+        line = end + 1;
+    }
+}
+
+static uint64_t count_lines(const char *bytes, size_t length)
+{
+    uint64_t lines = 0;
+    for (const char *at = bytes; at < bytes + length; lines++) {
+        const char *end = memchr(at, '\n', (size_t)(bytes + length - at));
+        at = end ? end + 1 : bytes + length;
+    }
+    return lines;
+}
+
+/* Writes everything or counts what is left as dropped. A descriptor that is non-blocking is waited
+ * for: whoever made it so (inherited) needs it so. */
+static bool write_fd(int fd, const char *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, bytes, length);
+        if (n < 0 && errno == EAGAIN) {
+            struct pollfd writable = {.fd = fd, .events = POLLOUT};
+            (void)!poll(&writable, 1, -1);
+            continue;
+        }
+        if (n < 0 && errno != EINTR) {
+            count_dropped(count_lines(bytes, length));
+            return false;
+        }
+        if (n > 0) {
+            bytes += n;
+            length -= (size_t)n;
+        }
+    }
+    return true;
+}
+
+static bool write_batch(char *bytes, size_t length)
+{
+    if (the.target == TARGET_SYSLOG) {
+        write_syslog(bytes, length);
+        return true;
+    }
+    return write_fd(the.fd, bytes, length);
+}
+
+/* Waits for a first line, then a moment for others; the lock is held. */
+static void wait_for_lines(void)
+{
+    uint64_t next_ms = limits_tell(clock_coarse_ms(), the.is_stopping);
+    the.is_idle = true;
+    while (the.filled == 0 && !the.is_stopping) {
+        if (next_ms == UINT64_MAX) {
+            pthread_cond_wait(&the.wake, &the.lock);
+        } else {
+            struct timespec until = mono_timespec(next_ms);
+            pthread_cond_timedwait(&the.wake, &the.lock, &until);
+        }
+        next_ms = limits_tell(clock_coarse_ms(), the.is_stopping);
+    }
+    the.is_idle = false;
+    struct timespec until = mono_timespec(clock_now_ns() / 1000000U + GATHER_MS);
+    while (!the.is_stopping && the.filled <= HURRY_BYTES) {
+        if (pthread_cond_timedwait(&the.wake, &the.lock, &until) == ETIMEDOUT)
+            break;
+    }
+}
+
+static void tell_dropped(void)
+{
+    uint64_t dropped = log_dropped();
+    if (dropped == the.dropped_told)
+        return;
+    const struct log_field fields[] = {LOG_NUMBER("lines", dropped - the.dropped_told)};
+    the.dropped_told = dropped;
+    enqueue(LOG_LEVEL_WARN, "log lines were dropped", fields, 1);
+}
+
+static void *writer_main(void *unused)
+{
+    (void)unused;
+    pthread_mutex_lock(&the.lock);
+    while (!the.is_stopping || the.filled > 0) {
+        wait_for_lines();
+        char *bytes = the.filling;
+        size_t length = the.filled;
+        the.filling = the.writing;
+        the.writing = bytes;
+        the.filled = 0;
+        if (the.next_fd >= 0) {
+            close(the.fd);
+            the.fd = the.next_fd;
+            the.next_fd = -1;
+        }
+        pthread_mutex_unlock(&the.lock);
+        bool is_written = write_batch(bytes, length);
+        pthread_mutex_lock(&the.lock);
+        if (is_written && !the.is_stopping)
+            tell_dropped();
+    }
+    pthread_mutex_unlock(&the.lock);
+    return NULL;
+}
+
+/* ---- opening and closing ---- */
+
+static int open_file(const char *path, struct error *err)
+{
+    /* O_NONBLOCK: a FIFO without a reader is refused here instead of holding the start for ever. */
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+    if (fd < 0)
+        return error_start(err, "log-target: cannot open '%s' for writing: %s", path,
+                           strerror(errno));
+    return fd;
+}
+
+static int open_target(const struct log_config *config, struct error *err)
+{
+    the.target = strcmp(config->target, "syslog") == 0   ? TARGET_SYSLOG
+                 : strcmp(config->target, "stderr") == 0 ? TARGET_STDERR
+                                                         : TARGET_FILE;
+    switch (the.target) {
+    case TARGET_SYSLOG:
+        if (access("/dev/log", W_OK) < 0)
+            fprintf(stderr, "%s: log-target: syslog is not reachable at /dev/log: %s\n",
+                    config->program, strerror(errno));
+        openlog(config->program, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+        return 0;
+    case TARGET_STDERR:
+        the.fd = STDERR_FILENO;
+        return 0;
+    case TARGET_FILE:
+        the.fd = open_file(config->target, err);
+        the.path = strdup(config->target);
+        return the.fd < 0 ? -1 : 0;
+    }
+    return -1;
+}
+
+int log_open(const struct log_config *config, struct error *err)
+{
+    if (open_target(config, err) < 0)
+        return -1;
+    the.filling = malloc(QUEUE_BYTES);
+    the.writing = malloc(QUEUE_BYTES);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&the.wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    the.is_stopping = false;
+    the.filled = 0;
+    int failure =
+        the.filling && the.writing ? pthread_create(&the.writer, NULL, writer_main, NULL) : ENOMEM;
+    if (failure)
+        return error_start(err, "log: cannot start its writer: %s", strerror(failure));
+    atomic_store(&the.format, (int)config->format);
+    atomic_store(&the.level, (int)config->level);
+    return 0;
+}
+
+int log_reopen(const struct log_config *config, struct error *err)
+{
+    if (the.target == TARGET_FILE) {
+        int fd = open_file(the.path, err);
+        if (fd < 0)
+            return -1;
+        pthread_mutex_lock(&the.lock);
+        if (the.next_fd >= 0)
+            close(the.next_fd);
+        the.next_fd = fd;
+        pthread_mutex_unlock(&the.lock);
+    }
+    atomic_store(&the.format, (int)config->format);
+    atomic_store(&the.level, (int)config->level);
+    return 0;
+}
+
+void log_close(void)
+{
+    if (atomic_exchange(&the.level, -1) < 0)
+        return;
+    pthread_mutex_lock(&the.lock);
+    limits_tell(clock_coarse_ms(), true);
+    the.is_stopping = true;
+    pthread_cond_signal(&the.wake);
+    pthread_mutex_unlock(&the.lock);
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CLOSE_MS / 1000;
+    if (pthread_timedjoin_np(the.writer, NULL, &until) != 0)
+        return; /* the target stands still; the writer still uses everything here */
+    if (the.target == TARGET_SYSLOG)
+        closelog();
+    if (the.target == TARGET_FILE)
+        close(the.fd);
+    free(the.path);
+    free(the.filling);
+    free(the.writing);
+    the.path = the.filling = the.writing = NULL;
+    the.fd = -1;
+    memset(the.limits, 0, sizeof(the.limits));
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The log: one event a line, written by a thread of its own.
+ *
+ *     log_event() --format--> filling buffer --swap--> writing buffer --write(2)--> target
+ *
+ * A line is formatted by the thread that has the news and copied into a bounded buffer; the writer
+ * takes the whole buffer at once, a moment after the first line, so lines leave in batches. Where
+ * the target stands still (a pipe that nobody reads, a full disk) only the writer waits: lines that
+ * no longer fit are dropped and counted, and the count is told when writing works again.
+ *
+ * The log is the process's one global. Messages are fixed words; what varies goes into fields, and
+ * text fields are escaped (escape.h), so one event is one line whatever a peer sends.
+ *
+ *     2026-01-31T12:00:00.123Z info connection closed id=7 peer=127.0.0.1:40000 ... reason=eof
+ *     {"time":"2026-01-31T12:00:00.123Z","level":"info","message":"connection closed","id":7,...}
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+
+enum log_level {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARN,
+    LOG_LEVEL_NOTICE,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG
+};
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
+struct log_config {
+    enum log_level level; /* the least important level that is written */
+    enum log_format format;
+    const char *target;  /* "stderr", "syslog", or a file's path */
+    const char *program; /* syslog's name for us */
+};
+
+/* Opens the target and starts the writer. Until then, and after log_close(), events go nowhere.
+ * Signals must be blocked by the caller where the writer shall not take them. 0 or -1. */
+int log_open(const struct log_config *config, struct error *err) MUST_CHECK;
+
+/* Applies level and format, and opens the file again under its name (after a rotation). On failure
+ * everything stays as it was. The target itself cannot change. 0 or -1. */
+int log_reopen(const struct log_config *config, struct error *err) MUST_CHECK;
+
+/* Writes what is queued and ends the writer; gives up on a target that stands still after a second.
+ */
+void log_close(void);
+
+/* Lines dropped so far, because the queue was full or the target failed. */
+uint64_t log_dropped(void);
+
+enum log_kind { LOG_KIND_TEXT, LOG_KIND_NUMBER, LOG_KIND_MS };
+
+struct log_field {
+    const char *key;
+    enum log_kind kind;
+    const char *text; /* LOG_KIND_TEXT: any bytes */
+    size_t text_length;
+    uint64_t number; /* LOG_KIND_MS is printed as seconds, 1.234 */
+};
+
+#define LOG_TEXT(key_, text_) LOG_BYTES(key_, text_, strlen(text_))
+#define LOG_BYTES(key_, text_, length_) \
+    ((struct log_field){.key = (key_), .text = (text_), .text_length = (length_)})
+#define LOG_NUMBER(key_, number_) \
+    ((struct log_field){.key = (key_), .kind = LOG_KIND_NUMBER, .number = (number_)})
+#define LOG_MS(key_, ms_) ((struct log_field){.key = (key_), .kind = LOG_KIND_MS, .number = (ms_)})
+
+/* log_event(level, "fixed message", LOG_TEXT("peer", peer), LOG_NUMBER("id", id), ...): errno
+ * survives. log_limited() does the same for what a peer or a broken system could repeat without
+ * end: the first line of a message passes, and those of the next ten seconds are only counted. */
+#define log_event(level, message, ...) LOG_WRITE(false, level, message, ##__VA_ARGS__)
+#define log_limited(level, message, ...) LOG_WRITE(true, level, message, ##__VA_ARGS__)
+
+/* The first field is a dummy, so that no field at all is a valid list. */
+#define LOG_WRITE(is_limited, level, message, ...)                   \
+    do {                                                             \
+        const struct log_field log_fields_[] = {{0}, ##__VA_ARGS__}; \
+        log_write(is_limited, level, message, log_fields_ + 1,       \
+                  sizeof(log_fields_) / sizeof(log_fields_[0]) - 1); \
+    } while (0)
+
+void log_write(bool is_limited, enum log_level level, const char *message,
+               const struct log_field *fields, size_t count);
+
+/* The pure part (log_line.c). Writes one line with its '\n' for an event of that time; returns its
+ * length, at most size - 1. A field that does not fit is left out whole. */
+#define LOG_LINE_MAX 2048
+size_t log_line(char *out, size_t size, enum log_format format, uint64_t unix_ms,
+                enum log_level level, const char *message, const struct log_field *fields,
+                size_t count);
+const char *log_level_word(enum log_level level);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where options come from: defaults, the command line, a file, attributes; and where they are told.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/option.h"
+#include "base/option_value.h"
+
+#define HELP_COLUMN 34
+#define HELP_WIDTH 100
+#define LINE_MAX_BYTES 4096
+
+static bool is_global(const struct option_row *row)
+{
+    return !(row->use & OPTION_NOT_GLOBAL);
+}
+
+/* Sets a row from an origin, unless a stronger one has; a list starts anew with a stronger one. */
+static int set_row(struct option_set *set, size_t index, const char *text,
+                   enum option_origin origin, struct error *err)
+{
+    const struct option_row *row = &set->rows[index];
+    if (origin < set->origins[index]) {
+        /* It loses, but it must be right all the same: a copy of the field takes it. */
+        if (row->kind == OPTION_LIST || row->kind == OPTION_TEXT || row->kind == OPTION_FLAG)
+            return 0;
+        uint64_t unused;
+        struct option_row beside = *row;
+        beside.offset = 0;
+        return option_value_set(&beside, &unused, text, err);
+    }
+    if (row->kind == OPTION_LIST && origin > set->origins[index])
+        option_value_clear(row, set->target);
+    if (option_value_set(row, set->target, text, err) < 0)
+        return -1;
+    set->origins[index] = origin;
+    return 0;
+}
+
+int option_set_defaults(struct option_set *set, struct error *err)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        set->origins[i] = OPTION_DEFAULT;
+        set->lines[i] = 0;
+        if (set->rows[i].initial && set_row(set, i, set->rows[i].initial, OPTION_DEFAULT, err) < 0)
+            return error_prefix(err, "the default of %s: ", set->rows[i].name);
+    }
+    return 0;
+}
+
+void option_set_clear(struct option_set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        option_value_clear(&set->rows[i], set->target);
+}
+
+/* ---- the command line ---- */
+
+/* getopt_long() wants its own tables; a long option's code is its row's index above all letters. */
+#define LONG_CODE 256
+
+static void fill_tables(const struct option_set *set, struct option *longs, char *shorts)
+{
+    size_t used = 0;
+    *shorts++ = ':'; /* tell a missing value apart from an unknown option */
+    for (size_t i = 0; i < set->count; i++) {
+        const struct option_row *row = &set->rows[i];
+        bool has_value = row->kind != OPTION_FLAG;
+        if (!is_global(row))
+            continue;
+        longs[used++] = (struct option){row->name, has_value ? required_argument : no_argument,
+                                        NULL, LONG_CODE + (int)i};
+        if (row->letter) {
+            *shorts++ = row->letter;
+            if (has_value)
+                *shorts++ = ':';
+        }
+    }
+    longs[used] = (struct option){0};
+    *shorts = '\0';
+}
+
+static size_t index_of_code(const struct option_set *set, int code)
+{
+    for (size_t i = 0; code < LONG_CODE && i < set->count; i++) {
+        if (set->rows[i].letter == code)
+            return i;
+    }
+    return (size_t)(code - LONG_CODE);
+}
+
+/* What getopt_long() stumbled over: optopt has the code of a known option, 0 for an unknown word.
+ */
+static int complain(const struct option_set *set, int code, char **argv, struct error *err)
+{
+    const char *word = argv[optind - 1];
+    if (code == ':') {
+        const struct option_row *row = &set->rows[index_of_code(set, optopt)];
+        return error_usage(err, "--%s needs a value: %s", row->name, row->argument);
+    }
+    if (optopt >= LONG_CODE)
+        return error_usage(err, "'%s': --%s takes no value", word,
+                           set->rows[index_of_code(set, optopt)].name);
+    if (optopt > 0)
+        return error_usage(err, "unknown option '-%c'; --help lists them all", optopt);
+    return error_usage(err, "unknown or ambiguous option '%s'; --help lists them all", word);
+}
+
+int option_set_command(struct option_set *set, int argc, char **argv, struct error *err)
+{
+    struct option longs[OPTION_ROWS_MAX + 1];
+    char shorts[2 * OPTION_ROWS_MAX + 2];
+    fill_tables(set, longs, shorts);
+    optind = 0; /* glibc and musl: start anew, also after an earlier run */
+    opterr = 0;
+    for (;;) {
+        int code = getopt_long(argc, argv, shorts, longs, NULL);
+        if (code == -1)
+            break;
+        if (code == '?' || code == ':')
+            return complain(set, code, argv, err);
+        size_t index = index_of_code(set, code);
+        if (set_row(set, index, optarg ? optarg : "", OPTION_COMMAND, err) < 0)
+            return error_prefix(err, "--%s: ", set->rows[index].name);
+    }
+    if (optind < argc)
+        return error_usage(err, "unexpected argument '%s'; only options are expected",
+                           argv[optind]);
+    return 0;
+}
+
+/* ---- name = value ---- */
+
+static char *trim(char *text)
+{
+    while (isspace((unsigned char)*text))
+        text++;
+    char *end = text + strlen(text);
+    while (end > text && isspace((unsigned char)end[-1]))
+        end--;
+    *end = '\0';
+    return text;
+}
+
+static int find_row(const struct option_set *set, const char *name, unsigned use)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->rows[i].use & use && strcmp(set->rows[i].name, name) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+/* A flag in a file is written `name = yes`. */
+static int set_flag(struct option_set *set, size_t index, const char *value, struct error *err)
+{
+    if (strcmp(value, "no") == 0)
+        return 0;
+    if (strcmp(value, "yes") != 0)
+        return error_usage(err, "'%s' is neither yes nor no", value);
+    return set_row(set, index, value, OPTION_FILE, err);
+}
+
+static int set_line(struct option_set *set, char *line, unsigned number, struct error *err)
+{
+    char *text = trim(line);
+    if (*text == '\0' || *text == '#')
+        return 0;
+    char *equals = strchr(text, '=');
+    if (!equals)
+        return error_usage(err, "'%.60s': expected 'name = value'", text);
+    *equals = '\0';
+    const char *name = trim(text), *value = trim(equals + 1);
+    int index = find_row(set, name, OPTION_IN_FILE);
+    if (index < 0)
+        return error_usage(err, "unknown name '%.60s'; it takes the long names of --help", name);
+    const struct option_row *row = &set->rows[index];
+    if (set->lines[index] && row->kind != OPTION_LIST)
+        return error_usage(err, "%s: already set on line %u", name, set->lines[index]);
+    set->lines[index] = number;
+    int result = row->kind == OPTION_FLAG ? set_flag(set, (size_t)index, value, err)
+                                          : set_row(set, (size_t)index, value, OPTION_FILE, err);
+    return result < 0 ? error_prefix(err, "%s: ", name) : 0;
+}
+
+/* Reads one line without its '\n'. 1, 0 at the end, -1 where it cannot be a line of options. */
+static int read_line(FILE *file, char *line, struct error *err)
+{
+    size_t length = 0;
+    for (int byte = getc(file); byte != '\n'; byte = getc(file)) {
+        if (byte == EOF) {
+            line[length] = '\0';
+            return length > 0;
+        }
+        if (byte == '\0')
+            return error_usage(err, "a NUL byte: this is no configuration file");
+        if (length == LINE_MAX_BYTES - 1)
+            return error_usage(err, "a line of more than %d bytes", LINE_MAX_BYTES - 1);
+        line[length++] = (char)byte;
+    }
+    line[length] = '\0';
+    return 1;
+}
+
+int option_set_file(struct option_set *set, const char *path, struct error *err)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return error_usage(err, "--config: cannot read '%s': %s", path, strerror(errno));
+    char line[LINE_MAX_BYTES];
+    unsigned number = 1;
+    int result;
+    errno = 0;
+    while ((result = read_line(file, line, err)) > 0) {
+        result = set_line(set, line, number, err);
+        if (result < 0)
+            break;
+        number++;
+    }
+    if (result < 0)
+        error_prefix(err, "%s:%u: ", path, number);
+    else if (ferror(file))
+        result = error_usage(err, "--config: cannot read '%s': %s", path, strerror(errno));
+    fclose(file);
+    return result;
+}
+
+int option_set_attribute(const struct option_set *set, void *target, const char *text,
+                         struct error *err)
+{
+    char name[64];
+    const char *equals = strchr(text, '=');
+    if (!equals || (size_t)(equals - text) >= sizeof(name))
+        return error_usage(err, "attribute '%.60s': expected name=value", text);
+    memcpy(name, text, (size_t)(equals - text));
+    name[equals - text] = '\0';
+    int index = find_row(set, name, OPTION_AS_ATTRIBUTE);
+    if (index < 0)
+        return error_usage(err, "unknown attribute '%.60s'; the man page lists them", name);
+    if (option_value_set(&set->rows[index], target, equals + 1, err) < 0)
+        return error_prefix(err, "%s: ", name);
+    return 0;
+}
+
+/* ---- --help ---- */
+
+static void print_wrapped(const char *text, size_t column, FILE *out)
+{
+    size_t at = column;
+    while (*text) {
+        size_t word = strcspn(text, " ");
+        if (at + word + 1 > HELP_WIDTH) {
+            fprintf(out, "\n%*s", HELP_COLUMN, "");
+            at = HELP_COLUMN;
+        }
+        fprintf(out, "%.*s", (int)word, text);
+        at += word;
+        text += word;
+        for (; *text == ' '; text++, at++)
+            fputc(' ', out);
+    }
+}
+
+void option_print_help(const struct option_set *set, FILE *out)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct option_row *row = &set->rows[i];
+        char head[HELP_WIDTH], text[512];
+        if (!is_global(row))
+            continue;
+        snprintf(head, sizeof(head), "  %c%c%s --%s%s%s", row->letter ? '-' : ' ',
+                 row->letter ? row->letter : ' ', row->letter ? "," : " ", row->name,
+                 row->argument ? " " : "", row->argument ? row->argument : "");
+        if (strlen(head) + 2 > HELP_COLUMN)
+            fprintf(out, "%s\n%*s", head, HELP_COLUMN, "");
+        else
+            fprintf(out, "%-*s", HELP_COLUMN, head);
+        snprintf(text, sizeof(text), row->initial ? "%s [%s]" : "%s", row->help, row->initial);
+        print_wrapped(text, HELP_COLUMN, out);
+        fputc('\n', out);
+    }
+}

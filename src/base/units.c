@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/units.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A unit's name and what it multiplies by; the first of a table is what no name means. */
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+static const struct unit SIZE_UNITS[] = {
+    {"", 1},         {"k", 1U << 10},   {"K", 1U << 10}, {"M", 1U << 20},
+    {"G", 1U << 30}, {"T", 1ULL << 40}, {NULL, 0},
+};
+static const struct unit COUNT_UNITS[] = {
+    {"", 1}, {"k", 1000}, {"K", 1000}, {"M", 1000000}, {NULL, 0},
+};
+static const struct unit TIME_UNITS[] = {
+    {"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {NULL, 0},
+};
+
+static int parse_digits(const char **text, uint64_t *number)
+{
+    const char *at = *text;
+    uint64_t sum = 0;
+    if (*at < '0' || *at > '9')
+        return -1;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        uint64_t digit = (uint64_t)(*at - '0');
+        if (sum > (UINT64_MAX - digit) / 10)
+            return -1;
+        sum = sum * 10 + digit;
+    }
+    *text = at;
+    *number = sum;
+    return 0;
+}
+
+static int parse_with(const struct unit *units, const char *text, uint64_t *value)
+{
+    uint64_t number;
+    if (parse_digits(&text, &number) < 0)
+        return -1;
+    for (; units->name; units++) {
+        if (strcmp(units->name, text) != 0)
+            continue;
+        if (number > UINT64_MAX / units->factor)
+            return -1;
+        *value = number * units->factor;
+        return 0;
+    }
+    return -1;
+}
+
+int units_parse_size(const char *text, uint64_t *bytes)
+{
+    return parse_with(SIZE_UNITS, text, bytes);
+}
+
+int units_parse_count(const char *text, uint64_t *count)
+{
+    return parse_with(COUNT_UNITS, text, count);
+}
+
+int units_parse_time(const char *text, uint64_t *ms)
+{
+    return parse_with(TIME_UNITS, text, ms);
+}
+
+/* The largest unit that divides the value, by the first name it has; 0 needs no unit. */
+static char *format_with(const struct unit *units, char *out, size_t size, uint64_t value)
+{
+    const struct unit *best = NULL;
+    for (; value > 0 && units->name; units++) {
+        bool is_better = !best || units->factor > best->factor ||
+                         (units->factor == best->factor && !*best->name);
+        if (value % units->factor == 0 && is_better)
+            best = units;
+    }
+    snprintf(out, size, "%" PRIu64 "%s", best ? value / best->factor : value,
+             best ? best->name : "");
+    return out;
+}
+
+char *units_format_size(char *out, size_t size, uint64_t bytes)
+{
+    return format_with(SIZE_UNITS, out, size, bytes);
+}
+
+char *units_format_count(char *out, size_t size, uint64_t count)
+{
+    /* Counts are told in full: "20000" is easier to compare than "20k". */
+    snprintf(out, size, "%" PRIu64, count);
+    return out;
+}
+
+char *units_format_time(char *out, size_t size, uint64_t ms)
+{
+    return format_with(TIME_UNITS, out, size, ms);
+}

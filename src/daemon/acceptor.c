@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/acceptor.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/listener.h"
+#include "net/sock.h"
+
+/* How long a failed accept keeps the listeners away from the next one. */
+#define FAILURE_PAUSE_MS 100
+
+struct acceptor {
+    struct listener *listeners;
+    size_t *specs;     /* each listener's index in the options */
+    char **spec_texts; /* what was written there, without attributes */
+    size_t count, spec_count;
+    struct limit *limit;
+    struct worker *const *workers;
+    size_t worker_count;
+    struct counters counters;
+    struct event *pause_timer;
+    uint64_t failed_until_ms; /* 0: the last accept did not fail */
+    uint64_t credits;         /* until then: connections that ended, so that as many may come */
+    uint64_t last_id;
+    _Atomic bool is_paused; /* read by workers, written here */
+};
+
+/* ---- opening ---- */
+
+static int append(struct acceptor *acceptor, const struct sock_listening *sock, size_t spec,
+                  const struct policy_values *values, struct error *err)
+{
+    size_t count = acceptor->count + 1;
+    struct listener *listeners = realloc(acceptor->listeners, count * sizeof(*listeners));
+    if (listeners)
+        acceptor->listeners = listeners;
+    size_t *specs = realloc(acceptor->specs, count * sizeof(*specs));
+    if (specs)
+        acceptor->specs = specs;
+    struct policy *policy = policy_new(values, sock->name);
+    if (!listeners || !specs || !policy) {
+        policy_unref(policy);
+        return error_start(err, "no memory for a listener");
+    }
+    listeners[acceptor->count] = (struct listener){.sock = *sock, .policy = policy};
+    specs[acceptor->count++] = spec;
+    return 0;
+}
+
+static int open_spec(struct acceptor *acceptor, const struct options_listener *spec, size_t index,
+                     struct error *err)
+{
+    struct sock_listening socks[SOCK_LISTENING_MAX];
+    struct error notice;
+    const struct sock_options how = {(int)spec->policy.backlog, (mode_t)spec->policy.mode};
+    int count = sock_listen(&spec->endpoint, &how, socks, &notice, err);
+    if (count < 0)
+        return error_prefix(err, "--listen '%.200s': ", spec->text);
+    if (notice.text[0])
+        log_event(LOG_LEVEL_NOTICE, "an address is not served", LOG_TEXT("why", notice.text));
+    for (int i = 0; i < count; i++) {
+        if (append(acceptor, &socks[i], index, &spec->policy, err) < 0) {
+            for (; i < count; i++)
+                sock_close(&socks[i]);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* The endpoint alone: what a reload cannot change. */
+static char *spec_text(const struct options_listener *spec)
+{
+    return strndup(spec->text, strcspn(spec->text, ","));
+}
+
+struct acceptor *acceptor_new(const struct options *options, struct error *err)
+{
+    struct acceptor *acceptor = calloc(1, sizeof(*acceptor));
+    if (acceptor)
+        acceptor->spec_texts = calloc(options->listener_count, sizeof(char *));
+    if (!acceptor || !acceptor->spec_texts) {
+        error_start(err, "no memory for the listeners");
+        acceptor_free(acceptor);
+        return NULL;
+    }
+    for (size_t i = 0; i < options->listener_count; i++) {
+        char *text = spec_text(&options->listeners[i]);
+        acceptor->spec_texts[acceptor->spec_count++] = text;
+        if (!text)
+            error_start(err, "no memory for the listeners");
+        if (!text || open_spec(acceptor, &options->listeners[i], i, err) < 0) {
+            acceptor_free(acceptor);
+            return NULL;
+        }
+    }
+    return acceptor;
+}
+
+/* ---- pausing ---- */
+
+static void pause_all(struct acceptor *acceptor)
+{
+    for (size_t i = 0; i < acceptor->count; i++)
+        listener_pause(&acceptor->listeners[i]);
+    acceptor->is_paused = true;
+    counter_add(&acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
+}
+
+static void resume_all(struct acceptor *acceptor)
+{
+    if (!acceptor->is_paused || limit_is_full(acceptor->limit))
+        return;
+    acceptor->is_paused = false;
+    for (size_t i = 0; i < acceptor->count; i++)
+        listener_resume(&acceptor->listeners[i]);
+}
+
+static void on_pause_over(evutil_socket_t fd, short what, void *arg)
+{
+    struct acceptor *acceptor = arg;
+    (void)fd;
+    (void)what;
+    acceptor->failed_until_ms = 0;
+    acceptor->credits = 0;
+    resume_all(acceptor);
+}
+
+void acceptor_on_released(struct acceptor *acceptor, uint64_t count)
+{
+    acceptor->credits += count;
+    if (acceptor->failed_until_ms == 0 || acceptor->credits > 0)
+        resume_all(acceptor);
+}
+
+static void on_error(void *owner, struct listener *listener, int error)
+{
+    struct acceptor *acceptor = owner;
+    const struct timeval pause = {.tv_usec = FAILURE_PAUSE_MS * 1000};
+    counter_add(&acceptor->counters, COUNTER_ACCEPT_ERRORS, 1);
+    log_limited(
+        LOG_LEVEL_WARN, "cannot accept: new connections wait",
+        LOG_TEXT("listener", listener->sock.name), LOG_TEXT("error", strerror(error)),
+        LOG_NUMBER("open", limit_open(acceptor->limit)),
+        LOG_TEXT("hint", error == EMFILE ? "raise ulimit -n or lower max-connections" : ""));
+    acceptor->failed_until_ms = loop_now_ms() + FAILURE_PAUSE_MS;
+    acceptor->credits = 0;
+    pause_all(acceptor);
+    (void)event_add(acceptor->pause_timer, &pause);
+}
+
+/* ---- letting in ---- */
+
+/* Within the pause after a failure one connection may come for each that went. */
+static void spend_credit(struct acceptor *acceptor)
+{
+    if (acceptor->failed_until_ms && (acceptor->credits == 0 || --acceptor->credits == 0) &&
+        !acceptor->is_paused)
+        pause_all(acceptor);
+}
+
+static struct worker *least_loaded(const struct acceptor *acceptor)
+{
+    struct worker *least = acceptor->workers[0];
+    for (size_t i = 1; i < acceptor->worker_count; i++) {
+        if (worker_load(acceptor->workers[i]) < worker_load(least))
+            least = acceptor->workers[i];
+    }
+    return least;
+}
+
+static void refuse(struct acceptor *acceptor, int fd, const struct address *peer,
+                   enum counter counter, const char *message)
+{
+    char text[ADDRESS_TEXT_MAX];
+    sock_reset(fd);
+    counter_add(&acceptor->counters, counter, 1);
+    log_limited(LOG_LEVEL_WARN, message,
+                LOG_TEXT("peer", address_format(text, sizeof(text), peer)));
+}
+
+static void on_accept(void *owner, struct listener *listener, int fd, const struct address *peer)
+{
+    struct acceptor *acceptor = owner;
+    spend_credit(acceptor);
+    switch (limit_admit(acceptor->limit, peer)) {
+    case LIMIT_ADMITTED:
+        break;
+    case LIMIT_SOURCE:
+        refuse(acceptor, fd, peer, COUNTER_REFUSED_SOURCE,
+               "connection reset: max-connections-per-source is reached");
+        return;
+    case LIMIT_ALL: /* only what was in the backlog when the service was told to stop */
+        refuse(acceptor, fd, peer, COUNTER_REFUSED_ERROR,
+               "connection reset: max-connections is reached");
+        return;
+    case LIMIT_MEMORY:
+        refuse(acceptor, fd, peer, COUNTER_REFUSED_ERROR, "connection reset: no memory for it");
+        return;
+    }
+    if (limit_is_full(acceptor->limit) && !acceptor->is_paused) {
+        log_limited(LOG_LEVEL_WARN, "max-connections is reached: new connections wait",
+                    LOG_NUMBER("open", limit_open(acceptor->limit)));
+        pause_all(acceptor);
+        resume_all(acceptor); /* for the connection that ended just before the pause was seen */
+    }
+    const struct conn_arrival arrival = {
+        .fd = fd, .peer = *peer, .id = ++acceptor->last_id, .policy = policy_ref(listener->policy)};
+    if (worker_give(least_loaded(acceptor), &arrival) < 0) {
+        limit_release(acceptor->limit, peer);
+        policy_unref(arrival.policy);
+        refuse(acceptor, fd, peer, COUNTER_REFUSED_ERROR, "connection reset: no memory for it");
+    }
+}
+
+int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct limit *limit,
+                   struct worker *const *workers, size_t worker_count, struct error *err)
+{
+    static const struct listener_callbacks CALLBACKS = {on_accept, on_error};
+    acceptor->limit = limit;
+    acceptor->workers = workers;
+    acceptor->worker_count = worker_count;
+    acceptor->pause_timer = evtimer_new(loop->base, on_pause_over, acceptor);
+    if (!acceptor->pause_timer)
+        return error_start(err, "no memory for the acceptor");
+    for (size_t i = 0; i < acceptor->count; i++) {
+        if (listener_open(&acceptor->listeners[i], loop, &CALLBACKS, acceptor, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+bool acceptor_has_endpoints(const struct acceptor *acceptor, const struct options *options)
+{
+    bool is_same = options->listener_count == acceptor->spec_count;
+    for (size_t i = 0; is_same && i < acceptor->spec_count; i++) {
+        const char *text = options->listeners[i].text, *old = acceptor->spec_texts[i];
+        is_same = strlen(old) == strcspn(text, ",") && strncmp(old, text, strlen(old)) == 0;
+    }
+    return is_same;
+}
+
+int acceptor_reload(struct acceptor *acceptor, const struct options *options, struct error *err)
+{
+    for (size_t i = 0; i < acceptor->count; i++) {
+        struct listener *listener = &acceptor->listeners[i];
+        struct policy *policy =
+            policy_new(&options->listeners[acceptor->specs[i]].policy, listener->sock.name);
+        if (!policy)
+            return error_start(err, "no memory for new settings");
+        policy_unref(listener->policy);
+        listener->policy = policy;
+    }
+    return 0;
+}
+
+void acceptor_stop(struct acceptor *acceptor)
+{
+    for (size_t i = 0; i < acceptor->count; i++) {
+        if (acceptor->listeners[i].accepting)
+            listener_accept_queued(&acceptor->listeners[i]);
+    }
+    for (size_t i = 0; i < acceptor->count; i++)
+        listener_close(&acceptor->listeners[i]);
+    acceptor->count = 0;
+    if (acceptor->pause_timer)
+        event_free(acceptor->pause_timer);
+    acceptor->pause_timer = NULL;
+}
+
+void acceptor_free(struct acceptor *acceptor)
+{
+    if (!acceptor)
+        return;
+    for (size_t i = 0; i < acceptor->count; i++)
+        listener_close(&acceptor->listeners[i]);
+    if (acceptor->pause_timer)
+        event_free(acceptor->pause_timer);
+    for (size_t i = 0; i < acceptor->spec_count; i++)
+        free(acceptor->spec_texts[i]);
+    free(acceptor->spec_texts);
+    free(acceptor->listeners);
+    free(acceptor->specs);
+    free(acceptor);
+}
+
+bool acceptor_is_paused(const struct acceptor *acceptor)
+{
+    return atomic_load(&acceptor->is_paused);
+}
+
+size_t acceptor_count(const struct acceptor *acceptor)
+{
+    return acceptor->count;
+}
+
+const char *acceptor_name(const struct acceptor *acceptor, size_t index)
+{
+    return acceptor->listeners[index].sock.name;
+}
+
+const struct counters *acceptor_counters(const struct acceptor *acceptor)
+{
+    return &acceptor->counters;
+}

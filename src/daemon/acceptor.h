@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The acceptor: all listeners, and who may come in.
+ *
+ *     listener --on_accept--> limits --> the worker with the fewest connections
+ *
+ * Accepting never ends the service and never spins. At the limit in all, every listener pauses
+ * until a connection ends. Where the system fails an accept (no descriptors, mostly) every listener
+ * pauses for a tenth of a second; each connection that ends within it lets one peer in. So there is
+ * at most one failed accept in that time. Over the limit of its source a peer is reset.
+ */
+#ifndef DAEMON_ACCEPTOR_H
+#define DAEMON_ACCEPTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "base/counters.h"
+#include "base/error.h"
+#include "daemon/limit.h"
+#include "daemon/options.h"
+#include "daemon/worker.h"
+#include "net/loop.h"
+
+struct acceptor;
+
+/* Opens every socket of the options; nothing is accepted yet. NULL with nothing left open. */
+struct acceptor *acceptor_new(const struct options *options, struct error *err) MUST_CHECK;
+
+/* Starts accepting; loop, limits and workers must live as long. 0 or -1. */
+int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct limit *limit,
+                   struct worker *const *workers, size_t worker_count,
+                   struct error *err) MUST_CHECK;
+
+/* Accepts what is queued already, then closes every listener. May be called twice. */
+void acceptor_stop(struct acceptor *acceptor);
+
+/* Frees everything; NULL is allowed. */
+void acceptor_free(struct acceptor *acceptor);
+
+/* So many connections have been freed since the last time; 0 where only limits have changed. */
+void acceptor_on_released(struct acceptor *acceptor, uint64_t count);
+
+/* From any thread: whether a connection that ends must be told at once. */
+bool acceptor_is_paused(const struct acceptor *acceptor);
+
+/* True where the options' endpoints are those that are open, in that order. */
+bool acceptor_has_endpoints(const struct acceptor *acceptor, const struct options *options);
+
+/* Gives every listener the policy that such options have for it. 0, or -1 without memory. */
+int acceptor_reload(struct acceptor *acceptor, const struct options *options,
+                    struct error *err) MUST_CHECK;
+
+/* The listening sockets' names in the order given, as the `listening` lines tell them. */
+size_t acceptor_count(const struct acceptor *acceptor);
+const char *acceptor_name(const struct acceptor *acceptor, size_t index);
+
+/* The acceptor's own counters; its thread is their only writer. */
+const struct counters *acceptor_counters(const struct acceptor *acceptor);
+
+#endif

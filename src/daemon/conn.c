@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "net/sock.h"
+
+/* A held sender goes on when its peer has taken all but this part of the high-water mark. */
+#define LOW_WATER_PART 4
+/* One read where all connections together owe as much as they may: what an attacker with many
+ * connections can add to that is this much for each. */
+#define TIGHT_READ_BYTES 4096
+#define PEER_TEXT_MAX 128
+
+static struct conn *conn_of(struct stream *stream)
+{
+    return (struct conn *)stream;
+}
+
+/* ---- the state ---- */
+
+bool conn_may_change(enum conn_state from, enum conn_state to)
+{
+    static const bool EDGES[CONN_STATE_COUNT][CONN_STATE_COUNT] = {
+        [CONN_OPEN] = {[CONN_PAUSED] = true, [CONN_FLUSH] = true, [CONN_CLOSED] = true},
+        [CONN_PAUSED] = {[CONN_OPEN] = true, [CONN_FLUSH] = true, [CONN_CLOSED] = true},
+        [CONN_FLUSH] = {[CONN_LINGER] = true, [CONN_CLOSED] = true},
+        [CONN_LINGER] = {[CONN_CLOSED] = true},
+    };
+    return EDGES[from][to];
+}
+
+/* The one unforgivable bug is a byte that is neither sent, nor owed, nor told to be lost. */
+static bool is_balanced(const struct conn *conn)
+{
+    return conn->in_bytes == conn->out_bytes + stream_owed(&conn->stream) + conn->lost_bytes;
+}
+
+static void change_state(struct conn *conn, enum conn_state state)
+{
+    if (!conn_may_change((enum conn_state)conn->state, state) || !is_balanced(conn))
+        log_event(
+            LOG_LEVEL_ERROR, "a connection broke its own rules: please report this",
+            LOG_NUMBER("id", conn->id), LOG_NUMBER("from", conn->state), LOG_NUMBER("to", state),
+            LOG_NUMBER("in", conn->in_bytes), LOG_NUMBER("out", conn->out_bytes),
+            LOG_NUMBER("owed", stream_owed(&conn->stream)), LOG_NUMBER("lost", conn->lost_bytes));
+    conn->state = (uint8_t)state;
+}
+
+/* ---- deadlines ---- */
+
+static void consider(uint64_t *due_ms, enum reason *why, uint64_t from_ms, uint64_t time_ms,
+                     enum reason reason)
+{
+    if (time_ms && from_ms + time_ms < *due_ms) {
+        *due_ms = from_ms + time_ms;
+        *why = reason;
+    }
+}
+
+uint64_t conn_due_ms(const struct conn *conn, enum reason *why)
+{
+    const struct policy_values *values = &conn->policy->values;
+    uint64_t due_ms = UINT64_MAX, drain_ms = conn->env->drain_start_ms;
+    *why = (enum reason)conn->reason;
+    if (conn->state == CONN_LINGER) {
+        /* No time to linger is no time at all, not for ever. */
+        return conn->ending_ms + values->linger_ms;
+    }
+    if (conn->owed_bytes > 0)
+        consider(&due_ms, why, conn->taken_ms, values->stall_ms, REASON_STALL);
+    if (conn->state == CONN_FLUSH) {
+        consider(&due_ms, why, conn->ending_ms, values->flush_ms, REASON_FLUSH);
+    } else if (conn->owed_bytes == 0) {
+        uint64_t last_ms = conn->heard_ms > conn->taken_ms ? conn->heard_ms : conn->taken_ms;
+        consider(&due_ms, why, last_ms, values->idle_ms, REASON_IDLE);
+        if (drain_ms)
+            consider(&due_ms, why, last_ms > drain_ms ? last_ms : drain_ms,
+                     values->quiet_ms ? values->quiet_ms : 1, REASON_DRAIN);
+    }
+    return due_ms;
+}
+
+/* Sets the deadline where it became earlier; a later one is found out when the old one comes. */
+static void set_deadline(struct conn *conn)
+{
+    enum reason why;
+    uint64_t due_ms = conn_due_ms(conn, &why);
+    if (due_ms != UINT64_MAX && (conn->deadline.place == 0 || due_ms < conn->deadline.due_ms))
+        loop_set_deadline(conn->env->loop, &conn->deadline, due_ms);
+}
+
+/* ---- the end ---- */
+
+static void log_closed(const struct conn *conn, const char *peer, size_t peer_length, bool is_reset)
+{
+    const char *error = conn->error ? strerror(conn->error) : "";
+    const struct log_field fields[] = {
+        LOG_NUMBER("id", conn->id),
+        LOG_BYTES("peer", peer, peer_length),
+        LOG_TEXT("listener", conn->policy->listener_name),
+        LOG_NUMBER("in", conn->in_bytes),
+        LOG_NUMBER("out", conn->out_bytes),
+        LOG_NUMBER("lost", conn->lost_bytes),
+        LOG_NUMBER("discarded", conn->discarded_bytes),
+        LOG_MS("seconds", loop_now_ms() - conn->opened_ms),
+        LOG_TEXT("end", is_reset ? "reset" : "fin"),
+        LOG_TEXT("reason", reason_word((enum reason)conn->reason)),
+        LOG_TEXT("error", error), /* last, and only where there is one */
+    };
+    log_write(false, LOG_LEVEL_INFO, "connection closed", fields,
+              sizeof(fields) / sizeof(fields[0]) - (conn->error ? 0 : 1));
+}
+
+static size_t name_peer(const struct conn *conn, char *out, size_t size)
+{
+    if (conn->peer.family == AF_UNIX)
+        return stream_unix_peer(&conn->stream, out, size);
+    return strlen(address_format(out, size, &conn->peer));
+}
+
+/* Tells the worker's gauge what is owed, and hears whether all together owe too much: then every
+ * connection's next read is small, and one that owes anything is held. */
+static void owe(struct conn *conn, uint64_t owed_bytes)
+{
+    struct conn_env *env = conn->env;
+    if (owed_bytes == conn->owed_bytes)
+        return;
+    counter_add(env->counters, COUNTER_OWED, owed_bytes - conn->owed_bytes);
+    conn->owed_bytes = owed_bytes;
+    env->is_tight = limit_is_owed_out(env->limit);
+    env->stream.read_max = env->is_tight ? TIGHT_READ_BYTES : SIZE_MAX;
+}
+
+/* The way out. Where anything is lost or was discarded the end is a reset, whatever was hoped for.
+ */
+static void end(struct conn *conn, bool is_reset)
+{
+    struct conn_env *env = conn->env;
+    char peer[PEER_TEXT_MAX];
+    change_state(conn, CONN_CLOSED);
+    conn->lost_bytes = conn->in_bytes - conn->out_bytes;
+    is_reset = is_reset || conn->lost_bytes > 0 || conn->discarded_bytes > 0;
+    log_closed(conn, peer, name_peer(conn, peer, sizeof(peer)), is_reset);
+    counter_add(env->counters, COUNTER_LOST, conn->lost_bytes);
+    counter_add(env->counters, COUNTER_CLOSED, 1);
+    counter_add(env->counters, counter_of_reason((enum reason)conn->reason), 1);
+    owe(conn, 0);
+    deadline_unset(&env->loop->deadlines, &conn->deadline);
+    if (is_reset)
+        stream_reset(&conn->stream);
+    else
+        stream_close(&conn->stream);
+    env->on_closed(conn, env->owner);
+}
+
+/* True for an end that the service chose, so that a drain has to answer for what was owed. */
+static bool is_our_choice(enum reason reason)
+{
+    return reason != REASON_RESET && reason != REASON_ERROR;
+}
+
+void conn_abort(struct conn *conn, enum reason reason)
+{
+    if (conn->state == CONN_CLOSED)
+        return;
+    /* A peer that resets after our FIN only ends what had its reason before. */
+    if (conn->state != CONN_LINGER || reason != REASON_RESET)
+        conn->reason = (uint8_t)reason;
+    if (conn->env->drain_start_ms && is_our_choice(reason))
+        counter_add(conn->env->counters, COUNTER_ABANDONED, conn->in_bytes - conn->out_bytes);
+    end(conn, true);
+}
+
+static void abort_error(struct conn *conn, int error)
+{
+    bool is_peer = error == ECONNRESET || error == EPIPE || error == ETIMEDOUT;
+    conn->error = error;
+    conn_abort(conn, error == ENOMEM ? REASON_MEMORY : is_peer ? REASON_RESET : REASON_ERROR);
+}
+
+/* FLUSH is paid: the peer finished first, or we say that we have. */
+static void finish(struct conn *conn)
+{
+    if (conn->has_peer_fin) {
+        end(conn, false);
+        return;
+    }
+    int failure = stream_half_close(&conn->stream);
+    change_state(conn, CONN_LINGER);
+    conn->ending_ms = loop_now_ms();
+    if (failure || stream_resume(&conn->stream) < 0)
+        abort_error(conn, failure ? -failure : ENOMEM);
+    else
+        set_deadline(conn);
+}
+
+/* No more reading; pay what is owed, then finish. */
+static void begin_close(struct conn *conn, enum reason reason)
+{
+    stream_hold(&conn->stream);
+    change_state(conn, CONN_FLUSH);
+    conn->reason = (uint8_t)reason;
+    conn->ending_ms = loop_now_ms();
+    if (conn->owed_bytes == 0)
+        finish(conn);
+    else
+        set_deadline(conn);
+}
+
+/* ---- bytes ---- */
+
+/* Direct streams hold their sender while they owe anything; others may owe up to the mark. */
+static bool is_over_mark(const struct conn *conn)
+{
+    uint64_t mark = conn->policy->values.buffer_bytes;
+    return conn->env->is_tight || conn->env->stream.path == STREAM_DIRECT ||
+           (mark && conn->owed_bytes >= mark);
+}
+
+static bool is_under_mark(const struct conn *conn)
+{
+    uint64_t low = conn->policy->values.buffer_bytes / LOW_WATER_PART;
+    return conn->owed_bytes == 0 || (conn->owed_bytes <= low && !conn->env->is_tight &&
+                                     conn->env->stream.path != STREAM_DIRECT);
+}
+
+/* After an echo: holds the sender where too much is owed now. */
+static void settle(struct conn *conn)
+{
+    uint64_t owed_before = conn->owed_bytes;
+    owe(conn, stream_owed(&conn->stream));
+    if (conn->owed_bytes == 0)
+        return;
+    if (owed_before == 0) {
+        conn->taken_ms = conn->heard_ms;
+        set_deadline(conn);
+    }
+    if (is_over_mark(conn)) {
+        counter_add(conn->env->counters, COUNTER_HELD, 1);
+        stream_hold(&conn->stream);
+        change_state(conn, CONN_PAUSED);
+    }
+}
+
+static void on_input(struct stream *stream)
+{
+    struct conn *conn = conn_of(stream);
+    struct stream_moved moved;
+    if (conn->state == CONN_LINGER) {
+        size_t bytes = stream_discard(stream);
+        conn->discarded_bytes += bytes;
+        counter_add(conn->env->counters, COUNTER_DISCARDED, bytes);
+        return;
+    }
+    /* Misbehaving on purpose would have its say here, before the bytes go back. */
+    int failure = stream_echo(stream, &moved);
+    conn->heard_ms = loop_now_ms();
+    conn->in_bytes += moved.in;
+    conn->out_bytes += moved.out;
+    counter_add(conn->env->counters, COUNTER_BYTES_IN, moved.in);
+    counter_add(conn->env->counters, COUNTER_BYTES_OUT, moved.out);
+    if (failure) {
+        conn->lost_bytes = conn->in_bytes - conn->out_bytes - stream_owed(stream);
+        abort_error(conn, -failure);
+        return;
+    }
+    settle(conn);
+}
+
+static void on_drained(struct stream *stream, size_t bytes)
+{
+    struct conn *conn = conn_of(stream);
+    conn->taken_ms = loop_now_ms();
+    conn->out_bytes += bytes;
+    counter_add(conn->env->counters, COUNTER_BYTES_OUT, bytes);
+    owe(conn, stream_owed(stream));
+    if (conn->owed_bytes == 0 && conn->state == CONN_FLUSH) {
+        finish(conn);
+        return;
+    }
+    if (conn->state == CONN_PAUSED && is_under_mark(conn)) {
+        change_state(conn, CONN_OPEN);
+        if (stream_resume(stream) < 0)
+            abort_error(conn, ENOMEM);
+    }
+    if (conn->owed_bytes == 0 && conn->state == CONN_OPEN)
+        set_deadline(conn); /* idle and quiet times run again */
+}
+
+static void on_end(struct stream *stream)
+{
+    struct conn *conn = conn_of(stream);
+    conn->has_peer_fin = true;
+    if (conn->state == CONN_LINGER)
+        end(conn, false);
+    else
+        begin_close(conn, REASON_EOF);
+}
+
+static void on_error(struct stream *stream, int error)
+{
+    abort_error(conn_of(stream), error);
+}
+
+/* ---- life ---- */
+
+const struct stream_callbacks CONN_STREAM_CALLBACKS = {on_input, on_drained, on_end, on_error};
+
+static void let_go(struct conn_env *env, const struct conn_arrival *arrival)
+{
+    counter_add(env->counters, COUNTER_REFUSED_ERROR, 1);
+    limit_release(env->limit, &arrival->peer);
+    policy_unref(arrival->policy);
+    log_limited(LOG_LEVEL_WARN, "connection reset: no memory for it",
+                LOG_NUMBER("id", arrival->id));
+}
+
+void conn_refuse(struct conn_env *env, const struct conn_arrival *arrival)
+{
+    sock_reset(arrival->fd);
+    let_go(env, arrival);
+}
+
+struct conn *conn_open(struct conn_env *env, const struct conn_arrival *arrival)
+{
+    struct conn *conn = calloc(1, sizeof(*conn));
+    if (!conn) {
+        conn_refuse(env, arrival);
+        return NULL;
+    }
+    if (stream_open(&conn->stream, &env->stream, arrival->fd, arrival->peer.family == AF_UNIX,
+                    arrival->policy->values.buffer_bytes) < 0) {
+        free(conn);
+        let_go(env, arrival);
+        return NULL;
+    }
+    conn->env = env;
+    conn->policy = arrival->policy;
+    conn->id = arrival->id;
+    conn->peer = arrival->peer;
+    conn->opened_ms = conn->heard_ms = conn->taken_ms = loop_now_ms();
+    counter_add(env->counters, COUNTER_ACCEPTED, 1);
+    return conn;
+}
+
+void conn_start(struct conn *conn)
+{
+    if (stream_resume(&conn->stream) < 0)
+        abort_error(conn, ENOMEM);
+    else
+        set_deadline(conn);
+}
+
+void conn_drain(struct conn *conn)
+{
+    if (conn->state == CONN_OPEN || conn->state == CONN_PAUSED)
+        set_deadline(conn);
+}
+
+void conn_on_due(struct conn *conn)
+{
+    enum reason why;
+    uint64_t due_ms = conn_due_ms(conn, &why), now_ms = loop_now_ms();
+    if (due_ms > now_ms) {
+        if (due_ms != UINT64_MAX)
+            loop_set_deadline(conn->env->loop, &conn->deadline, due_ms);
+    } else if (conn->state == CONN_LINGER) {
+        end(conn, false);
+    } else if (why == REASON_STALL || why == REASON_FLUSH) {
+        conn_abort(conn, why);
+    } else if (stream_unread(&conn->stream) > 0) {
+        /* It is the loop that was late, not the peer. */
+        conn->heard_ms = now_ms;
+        set_deadline(conn);
+    } else {
+        begin_close(conn, why);
+    }
+}
+
+void conn_free(struct conn *conn)
+{
+    limit_release(conn->env->limit, &conn->peer);
+    policy_unref(conn->policy);
+    free(conn);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* evechod(8): reads its options, and rings the server's bell. */
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "daemon/options.h"
+#include "daemon/privilege.h"
+#include "daemon/server.h"
+
+/* Where one of 0 to 2 is closed the first socket would take its number, and a peer our log. */
+static void open_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
+/* Signals wait until the server takes them; those that mean nothing to it must not end it. */
+static void hold_signals(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
+}
+
+static int complain(const struct error *err)
+{
+    fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err->text);
+    return (int)err->exit_code;
+}
+
+static int check(const struct options *options, struct error *err)
+{
+    struct privilege unused;
+    if (privilege_find(&unused, options->user, options->group, err) < 0)
+        return complain(err);
+    printf("configuration is right\n");
+    return EXIT_CODE_OK;
+}
+
+static int serve(struct options *options, int argc, char **argv, struct error *err)
+{
+    hold_signals();
+    struct server *server = server_new(options, argc, argv, err);
+    if (!server)
+        return complain(err);
+    enum exit_code code = server_run(server);
+    server_free(server);
+    return (int)code;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err = {0};
+    open_standard_descriptors();
+    struct options *options = calloc(1, sizeof(*options));
+    if (!options)
+        return EXIT_CODE_START;
+    if (options_read(options, argc, argv, &err) < 0) {
+        free(options);
+        return complain(&err);
+    }
+    if (!options->help && !options->version && !options->check_config)
+        return serve(options, argc, argv, &err);
+
+    int code = EXIT_CODE_OK;
+    if (options->help)
+        options_print_help(options, stdout);
+    else if (options->version)
+        printf(PACKAGE_STRING " (libevent %s)\n", event_get_version());
+    else
+        code = check(options, &err);
+    options_clear(options);
+    free(options);
+    return code;
+}

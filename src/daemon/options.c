@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/options.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "net/stream.h"
+
+#define DEFAULT_LISTENER "localhost:7007"
+#define WORKERS_MAX 256
+#define LISTENERS_MAX 64
+#define MS_MAX (1000ULL * 3600 * 24 * 365) /* a year: sums of times never overflow */
+#define BUFFER_MAX (1ULL << 30)
+#define ATTRIBUTES_MAX 512
+
+static const char *const AUTO[] = {"auto", NULL};
+static const char *const NONE[] = {"none", NULL};
+static const char *const READ_PATHS[] = {"direct", "buffered", NULL};
+static const char *const LOG_LEVELS[] = {"error", "warn", "notice", "info", "debug", NULL};
+static const char *const LOG_FORMATS[] = {"text", "json", NULL};
+
+#define AT(field) offsetof(struct options, field)
+#define IN_FILE OPTION_IN_FILE
+#define LIVE (OPTION_IN_FILE | OPTION_AT_RELOAD)
+#define BOTH (OPTION_IN_FILE | OPTION_AT_RELOAD | OPTION_AS_ATTRIBUTE)
+
+/* The order is that of --help and of the man page. */
+static const struct option_row ROWS[] = {
+    {"listen", 'l', OPTION_LIST, LIVE, "ENDPOINT", NULL, 0, 0, NULL, AT(listen),
+     "serve there; again for more. tcp://HOST:PORT, unix:PATH, unix:@NAME, fd:N, HOST:PORT, PORT "
+     "or "
+     "a path, with attributes after commas [" DEFAULT_LISTENER "]"},
+    {"workers", 'w', OPTION_COUNT, IN_FILE, "N|auto", "auto", 1, WORKERS_MAX, AUTO, AT(workers),
+     "event loops, each in a thread; auto: one a processor"},
+    {"max-connections", 0, OPTION_COUNT, LIVE, "N|auto", "auto", 0, 0, AUTO, AT(max_connections),
+     "open at once, peers beyond wait in the backlog; 0: no limit; auto: what the descriptor limit "
+     "allows"},
+    {"max-connections-per-source", 0, OPTION_COUNT, LIVE, "N", "0", 0, 0, NULL, AT(max_per_source),
+     "open at once from one address, peers beyond are reset; 0: no limit"},
+    {"buffer", 0, OPTION_SIZE, BOTH, "SIZE", "256k", 0, BUFFER_MAX, NULL, AT(policy.buffer_bytes),
+     "owed to one slow reader before its sender is held; 0: no limit"},
+    {"max-owed", 0, OPTION_SIZE, LIVE, "SIZE", "256M", 0, 0, NULL, AT(max_owed_bytes),
+     "owed in all before senders whose readers are slow are held; 0: no limit"},
+    {"idle-timeout", 0, OPTION_TIME, BOTH, "TIME", "0", 0, MS_MAX, NULL, AT(policy.idle_ms),
+     "end a connection when nothing is owed and nothing came for so long; 0: never"},
+    {"stall-timeout", 0, OPTION_TIME, BOTH, "TIME", "60s", 0, MS_MAX, NULL, AT(policy.stall_ms),
+     "reset a connection whose peer takes nothing of what it is owed for so long; 0: never"},
+    {"flush-timeout", 0, OPTION_TIME, BOTH, "TIME", "0", 0, MS_MAX, NULL, AT(policy.flush_ms),
+     "reset a connection that is ending when what it is owed was not taken within; 0: never"},
+    {"linger-timeout", 0, OPTION_TIME, BOTH, "TIME", "2s", 0, MS_MAX, NULL, AT(policy.linger_ms),
+     "wait so long for the peer's end after ours"},
+    {"backlog", 0, OPTION_COUNT, IN_FILE | OPTION_AS_ATTRIBUTE, "N", "4096", 1, INT_MAX, NULL,
+     AT(policy.backlog), "connections that may wait to be accepted"},
+    {"mode", 0, OPTION_MODE, IN_FILE | OPTION_AS_ATTRIBUTE, "MODE", "0660", 0, 0, NULL,
+     AT(policy.mode), "permissions of Unix sockets"},
+    {"drain-quiet", 0, OPTION_TIME, BOTH, "TIME", "1s", 0, MS_MAX, NULL, AT(policy.quiet_ms),
+     "when stopping, end a connection that is owed nothing and was quiet for so long"},
+    {"drain-timeout", 0, OPTION_TIME, LIVE, "TIME", "10s", 0, MS_MAX, NULL, AT(drain_timeout_ms),
+     "when stopping, reset what is still open after so long; 0: never"},
+    {"read-path", 0, OPTION_WORD, IN_FILE, "direct|buffered", "direct", 0, 0, READ_PATHS,
+     AT(read_path), "a diagnostic: how bytes are read"},
+    {"log-level", 0, OPTION_WORD, LIVE, "LEVEL", "info", 0, 0, LOG_LEVELS, AT(log_level),
+     "the least important lines to log: error, warn, notice, info or debug"},
+    {"log-format", 0, OPTION_WORD, LIVE, "text|json", "text", 0, 0, LOG_FORMATS, AT(log_format),
+     "one line an event, either way"},
+    {"log-target", 0, OPTION_TEXT, IN_FILE, "stderr|syslog|FILE", "stderr", 0, 0, NULL,
+     AT(log_target), "where the log goes; a file is opened again on SIGHUP"},
+    {"config", 0, OPTION_TEXT, 0, "FILE", NULL, 0, 0, NULL, AT(config),
+     "read options from there, `name = value` a line; the command line wins"},
+    {"check-config", 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(check_config),
+     "read all options, say whether they are right, and exit"},
+    {"pid-file", 0, OPTION_TEXT, IN_FILE, "FILE", NULL, 0, 0, NULL, AT(pid_file),
+     "write the process id there"},
+    {"user", 0, OPTION_TEXT, IN_FILE, "NAME", NULL, 0, 0, NULL, AT(user),
+     "run as that user once every socket is open"},
+    {"group", 0, OPTION_TEXT, IN_FILE, "NAME", NULL, 0, 0, NULL, AT(group),
+     "run as that group; the user's own unless given"},
+    {"ready-fd", 0, OPTION_COUNT, IN_FILE, "N", "none", 0, INT_MAX, NONE, AT(ready_fd),
+     "write a newline to that descriptor when ready"},
+    {"help", 'h', OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(help), "print this and exit"},
+    {"version", 'V', OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(version),
+     "print the version and exit"},
+};
+
+/* Applies a listener's attributes, "name=value,name=value", to a copy of the options. */
+static int apply_attributes(const struct options *options, const char *attributes,
+                            struct policy_values *policy, struct error *err)
+{
+    struct options beside = *options;
+    char text[ATTRIBUTES_MAX];
+    if (strlen(attributes) >= sizeof(text))
+        return error_usage(err, "attributes of more than %d bytes", ATTRIBUTES_MAX - 1);
+    memcpy(text, attributes, strlen(attributes) + 1);
+    char *rest = text, *one;
+    while ((one = strsep(&rest, ","))) {
+        if (option_set_attribute(&options->set, &beside, one, err) < 0)
+            return -1;
+    }
+    *policy = beside.policy;
+    return 0;
+}
+
+static int understand_listener(struct options *options, const char *text, struct error *err)
+{
+    struct options_listener *listener = &options->listeners[options->listener_count];
+    const char *attributes;
+    *listener = (struct options_listener){.text = text, .policy = options->policy};
+    if (endpoint_parse(text, &listener->endpoint, &attributes, err) < 0 ||
+        (attributes && apply_attributes(options, attributes, &listener->policy, err) < 0))
+        return error_prefix(err, "--listen '%.200s': ", text);
+    options->listener_count++;
+    return 0;
+}
+
+static int understand_listeners(struct options *options, struct error *err)
+{
+    static char default_text[] = DEFAULT_LISTENER;
+    static char *default_items[] = {default_text};
+    struct option_list texts = options->listen;
+    if (texts.count == 0)
+        texts = (struct option_list){default_items, 1};
+    if (texts.count > LISTENERS_MAX)
+        return error_usage(err, "--listen: %zu endpoints; at most %d are expected", texts.count,
+                           LISTENERS_MAX);
+    options->listeners = calloc(texts.count, sizeof(*options->listeners));
+    if (!options->listeners)
+        return error_start(err, "no memory for the listeners");
+    for (size_t i = 0; i < texts.count; i++) {
+        if (understand_listener(options, texts.items[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int options_read(struct options *options, int argc, char **argv, struct error *err)
+{
+    *options = (struct options){
+        .set = {.rows = ROWS, .count = sizeof(ROWS) / sizeof(ROWS[0]), .target = options}};
+    int result = option_set_defaults(&options->set, err);
+    if (result == 0)
+        result = option_set_command(&options->set, argc, argv, err);
+    if (result == 0 && options->config && !options->help && !options->version)
+        result = option_set_file(&options->set, options->config, err);
+    if (result == 0)
+        result = understand_listeners(options, err);
+    if (result < 0)
+        options_clear(options);
+    return result;
+}
+
+void options_clear(struct options *options)
+{
+    option_set_clear(&options->set);
+    free(options->listeners);
+    *options = (struct options){0};
+}
+
+void options_print_help(const struct options *options, FILE *out)
+{
+    fprintf(out, "Usage: " OPTIONS_PROGRAM " [OPTION]...\n"
+                 "Gives every byte back, in order, or says that it could not.\n\n");
+    option_print_help(&options->set, out);
+    fprintf(out, "\nSizes: 64, 64k, 1M, 1G (powers of 1024). Times: 250ms, 30s, 5m, 1h.\n"
+                 "Try:   " OPTIONS_PROGRAM " -l localhost:7007    then: printf hello | nc -N "
+                 "localhost 7007\n");
+}

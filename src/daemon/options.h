@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The daemon's options: one table (options.c), and what it fills.
+ *
+ *     defaults < configuration file < command line;   a listener's attribute < nothing: it wins
+ */
+#ifndef DAEMON_OPTIONS_H
+#define DAEMON_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+#include "base/option.h"
+#include "daemon/policy.h"
+#include "net/endpoint.h"
+
+#define OPTIONS_PROGRAM "evechod"
+#define OPTIONS_NO_FD OPTION_AUTO
+
+/* One --listen, understood. */
+struct options_listener {
+    const char *text; /* as it was written */
+    struct endpoint endpoint;
+    struct policy_values policy; /* the options, with the listener's attributes over them */
+};
+
+struct options {
+    struct option_list listen;
+    uint64_t workers;         /* OPTION_AUTO: one a processor */
+    uint64_t max_connections; /* OPTION_AUTO: from the descriptor limit */
+    uint64_t max_per_source;
+    uint64_t max_owed_bytes;
+    uint64_t drain_timeout_ms;
+    uint64_t read_path;  /* enum stream_path */
+    uint64_t log_level;  /* enum log_level */
+    uint64_t log_format; /* enum log_format */
+    uint64_t ready_fd;   /* or OPTIONS_NO_FD */
+    struct policy_values policy;
+    char *log_target, *config, *pid_file, *user, *group;
+    bool check_config, help, version;
+
+    struct options_listener *listeners; /* from `listen`, or the default one */
+    size_t listener_count;
+    struct option_set set;
+};
+
+/* Reads the command line and the file that it names, and understands every listener. The result
+ * keeps no pointer into argv, whose words may be permuted. 0, or -1 with *options cleared. */
+int options_read(struct options *options, int argc, char **argv, struct error *err) MUST_CHECK;
+
+void options_clear(struct options *options);
+
+void options_print_help(const struct options *options, FILE *out);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/policy.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct policy *policy_new(const struct policy_values *values, const char *listener_name)
+{
+    struct policy *policy = calloc(1, sizeof(*policy));
+    char *name = strdup(listener_name);
+    if (!policy || !name) {
+        free(policy);
+        free(name);
+        return NULL;
+    }
+    policy->values = *values;
+    policy->listener_name = name;
+    atomic_init(&policy->references, 1);
+    return policy;
+}
+
+struct policy *policy_ref(struct policy *policy)
+{
+    atomic_fetch_add_explicit(&policy->references, 1, memory_order_relaxed);
+    return policy;
+}
+
+void policy_unref(struct policy *policy)
+{
+    if (!policy || atomic_fetch_sub_explicit(&policy->references, 1, memory_order_acq_rel) != 1)
+        return;
+    free(policy->listener_name);
+    free(policy);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/privilege.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A name that is all digits is an id, as chown(1) has it. */
+static bool parse_id(const char *text, unsigned long *id)
+{
+    char *end;
+    *id = strtoul(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == '\0' && *id < (uid_t)-1;
+}
+
+static int find_user(struct privilege *privilege, const char *name, struct error *err)
+{
+    unsigned long id;
+    errno = 0;
+    const struct passwd *entry = parse_id(name, &id) ? getpwuid((uid_t)id) : getpwnam(name);
+    if (entry) {
+        privilege->user = entry->pw_uid;
+        privilege->group = entry->pw_gid;
+    } else if (parse_id(name, &id)) {
+        privilege->user = (uid_t)id;
+        privilege->group = (gid_t)id;
+    } else {
+        return error_usage(err, "--user: '%s' is not a user%s%s", name, errno ? ": " : "",
+                           errno ? strerror(errno) : "");
+    }
+    privilege->has_user = privilege->has_group = true;
+    return 0;
+}
+
+static int find_group(struct privilege *privilege, const char *name, struct error *err)
+{
+    unsigned long id;
+    errno = 0;
+    const struct group *entry = getgrnam(name);
+    if (entry)
+        privilege->group = entry->gr_gid;
+    else if (parse_id(name, &id))
+        privilege->group = (gid_t)id;
+    else
+        return error_usage(err, "--group: '%s' is not a group%s%s", name, errno ? ": " : "",
+                           errno ? strerror(errno) : "");
+    privilege->has_group = true;
+    return 0;
+}
+
+int privilege_find(struct privilege *privilege, const char *user, const char *group,
+                   struct error *err)
+{
+    *privilege = (struct privilege){0};
+    if (user && find_user(privilege, user, err) < 0)
+        return -1;
+    return group ? find_group(privilege, group, err) : 0;
+}
+
+static int try_to_regain(const struct privilege *privilege, struct error *err)
+{
+    gid_t zero = 0;
+    bool is_root_user = privilege->has_user && privilege->user == 0;
+    bool is_root_group = privilege->group == 0;
+    if (privilege->has_user && !is_root_user &&
+        (setuid(0) == 0 || seteuid(0) == 0 || setgroups(1, &zero) == 0))
+        return error_start(err, "--user: privileges could be regained; refusing to run so");
+    if (privilege->has_user && !is_root_user && !is_root_group &&
+        (setgid(0) == 0 || setegid(0) == 0))
+        return error_start(err, "--group: privileges could be regained; refusing to run so");
+    return 0;
+}
+
+int privilege_drop(const struct privilege *privilege, struct error *err)
+{
+    if (!privilege->has_group)
+        return 0;
+    if (setgroups(1, &privilege->group) < 0 ||
+        setresgid(privilege->group, privilege->group, privilege->group) < 0)
+        return error_start(err, "--group: cannot become group %lu: %s; start as root for that",
+                           (unsigned long)privilege->group, strerror(errno));
+    if (privilege->has_user && setresuid(privilege->user, privilege->user, privilege->user) < 0)
+        return error_start(err, "--user: cannot become user %lu: %s; start as root for that",
+                           (unsigned long)privilege->user, strerror(errno));
+    return try_to_regain(privilege, err);
+}

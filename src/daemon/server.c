@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/server.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/acceptor.h"
+#include "daemon/limit.h"
+#include "daemon/notify.h"
+#include "daemon/pidfile.h"
+#include "daemon/privilege.h"
+#include "daemon/worker.h"
+#include "net/loop.h"
+
+/* Descriptors that are no connections: standard ones, log, notify, epoll, signals, a reload's file;
+ * and for each worker its loop and waker. */
+#define RESERVE_DESCRIPTORS 24
+#define RESERVE_A_WORKER 4
+
+#define REPORT_INTERVAL_MS \
+    1000 /* counters to the log at most so often, however many signals come */
+
+static const int SIGNALS[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+#define SIGNAL_COUNT (sizeof(SIGNALS) / sizeof(SIGNALS[0]))
+
+struct server {
+    struct options *options;
+    int argc;
+    char **argv;
+    struct limit *limit;
+    struct worker **workers;
+    size_t worker_count;
+    struct loop own_loop; /* with several workers; else the one worker's */
+    struct loop *loop;
+    struct waker waker;
+    struct acceptor *acceptor;
+    struct event *signals[SIGNAL_COUNT];
+    struct event *drain_timer;
+    struct event *report_timer;
+    uint64_t reported_ms, drain_start_ms;
+    _Atomic uint64_t released; /* connections freed that the acceptor has not heard of */
+    _Atomic bool is_draining;
+    bool has_pid_file;
+    int notify_fd;
+};
+
+/* ---- numbers ---- */
+
+static size_t worker_count_of(const struct options *options)
+{
+    cpu_set_t processors;
+    if (options->workers != OPTION_AUTO)
+        return (size_t)options->workers;
+    if (sched_getaffinity(0, sizeof(processors), &processors) < 0)
+        return 1;
+    return (size_t)CPU_COUNT(&processors);
+}
+
+/* The descriptor limit, raised as far as it may be; less what connections cannot have. */
+static uint64_t connections_allowed(size_t workers, size_t listeners)
+{
+    struct rlimit limit;
+    uint64_t reserve = RESERVE_DESCRIPTORS + RESERVE_A_WORKER * workers + listeners;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 0;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        (void)getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur > reserve ? limit.rlim_cur - reserve : 0;
+}
+
+static int find_limits(const struct server *server, const struct options *options,
+                       struct limit_values *values, struct error *err)
+{
+    uint64_t allowed = connections_allowed(server->worker_count, acceptor_count(server->acceptor));
+    if (allowed == 0)
+        return error_start(err,
+                           "the descriptor limit (ulimit -n) leaves none for connections: at "
+                           "least %zu are expected",
+                           RESERVE_DESCRIPTORS + RESERVE_A_WORKER * server->worker_count +
+                               acceptor_count(server->acceptor) + 1);
+    *values = (struct limit_values){.connections = options->max_connections,
+                                    .per_source = options->max_per_source,
+                                    .owed_bytes = options->max_owed_bytes};
+    if (values->connections != OPTION_AUTO && values->connections > allowed)
+        log_event(LOG_LEVEL_WARN, "max-connections is lowered to what the descriptor limit allows",
+                  LOG_NUMBER("asked", values->connections), LOG_NUMBER("used", allowed),
+                  LOG_TEXT("hint", "raise ulimit -n"));
+    if (values->connections > allowed)
+        values->connections = allowed;
+    return 0;
+}
+
+static void sum_counters(const struct server *server, struct counters *sum)
+{
+    *sum = (struct counters){0};
+    for (size_t i = 0; i < server->worker_count; i++)
+        counters_sum(sum, worker_counters(server->workers[i]));
+    counters_sum(sum, acceptor_counters(server->acceptor));
+    counter_add(sum, COUNTER_LOG_DROPPED, log_dropped());
+}
+
+/* While connections are open the sums of several workers are moments apart; at the end they must
+ * add up to the byte. */
+static bool is_balanced(const struct counters *sum)
+{
+    return counter_get(sum, COUNTER_BYTES_IN) == counter_get(sum, COUNTER_BYTES_OUT) +
+                                                     counter_get(sum, COUNTER_OWED) +
+                                                     counter_get(sum, COUNTER_LOST);
+}
+
+static void report(struct server *server)
+{
+    struct counters sum;
+    struct log_field fields[COUNTER_COUNT + 2];
+    size_t count = 0;
+    sum_counters(server, &sum);
+    fields[count++] = LOG_NUMBER("open", limit_open(server->limit));
+    for (int i = 0; i < COUNTER_COUNT; i++)
+        fields[count++] =
+            LOG_NUMBER(counter_name((enum counter)i), counter_get(&sum, (enum counter)i));
+    fields[count++] = LOG_TEXT("balanced", is_balanced(&sum) ? "yes" : "no");
+    log_write(false, LOG_LEVEL_NOTICE, "counters", fields, count);
+    server->reported_ms = loop_now_ms();
+}
+
+/* ---- stopping ---- */
+
+static void stop_if_empty(struct server *server)
+{
+    if (atomic_load(&server->is_draining) && limit_open(server->limit) == 0)
+        loop_stop(server->loop);
+}
+
+static void abort_all(struct server *server, enum reason reason)
+{
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_abort_all(server->workers[i], reason);
+}
+
+static void on_drain_timeout(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    abort_all(arg, REASON_DEADLINE);
+}
+
+static void begin_drain(struct server *server)
+{
+    uint64_t timeout_ms = server->options->drain_timeout_ms;
+    notify_send(server->notify_fd, "STOPPING=1");
+    acceptor_stop(server->acceptor);
+    log_event(LOG_LEVEL_NOTICE, "draining: no new connections",
+              LOG_NUMBER("open", limit_open(server->limit)));
+    server->drain_start_ms = loop_now_ms();
+    atomic_store(&server->is_draining, true);
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_drain(server->workers[i]);
+    const struct timeval wait = {(time_t)(timeout_ms / 1000), (long)(timeout_ms % 1000 * 1000)};
+    if (timeout_ms && event_add(server->drain_timer, &wait) < 0)
+        abort_all(server, REASON_DEADLINE);
+    stop_if_empty(server);
+}
+
+static void on_stop(struct server *server)
+{
+    if (!atomic_load(&server->is_draining)) {
+        begin_drain(server);
+        return;
+    }
+    log_event(LOG_LEVEL_NOTICE, "second signal: ending at once",
+              LOG_NUMBER("open", limit_open(server->limit)));
+    abort_all(server, REASON_FORCED);
+}
+
+/* ---- reloading ---- */
+
+static struct log_config log_config_of(const struct options *options)
+{
+    return (struct log_config){.level = (enum log_level)options->log_level,
+                               .format = (enum log_format)options->log_format,
+                               .target = options->log_target,
+                               .program = OPTIONS_PROGRAM};
+}
+
+static void tell_unchangeable(const struct options *old, const struct options *new)
+{
+    for (size_t i = 0; i < old->set.count; i++) {
+        const struct option_row *row = &old->set.rows[i];
+        if (!(row->use & OPTION_AT_RELOAD) && !option_is_same(row, old, new))
+            log_event(LOG_LEVEL_WARN, "a changed option takes effect only at a restart",
+                      LOG_TEXT("option", row->name));
+    }
+}
+
+/* Applies new options; what fails before anything has changed leaves the old ones in force. */
+static int apply_options(struct server *server, const struct options *new, struct error *err)
+{
+    struct limit_values values;
+    const struct log_config log = log_config_of(new);
+    if (!acceptor_has_endpoints(server->acceptor, new))
+        return error_usage(err, "listen: endpoints change only at a restart");
+    if (find_limits(server, new, &values, err) < 0 || log_reopen(&log, err) < 0 ||
+        acceptor_reload(server->acceptor, new, err) < 0)
+        return -1;
+    limit_change(server->limit, &values);
+    acceptor_on_released(server->acceptor, 0);
+    tell_unchangeable(server->options, new);
+    return 0;
+}
+
+static void reload(struct server *server)
+{
+    struct error err = {0};
+    struct options *new = calloc(1, sizeof(*new));
+    bool is_read = new &&options_read(new, server->argc, server->argv, &err) == 0;
+    if (is_read && apply_options(server, new, &err) == 0) {
+        options_clear(server->options);
+        free(server->options);
+        server->options = new;
+        log_event(LOG_LEVEL_NOTICE, "reloaded");
+        return;
+    }
+    log_event(LOG_LEVEL_ERROR, "reload refused: the old configuration stays",
+              LOG_TEXT("why", new ? err.text : "no memory"));
+    if (is_read)
+        options_clear(new);
+    free(new);
+}
+
+/* ---- events ---- */
+
+static void on_report_due(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    report(arg);
+}
+
+static void on_report_wanted(struct server *server)
+{
+    uint64_t since_ms = loop_now_ms() - server->reported_ms;
+    const struct timeval wait = {.tv_usec = since_ms < REPORT_INTERVAL_MS
+                                                ? (REPORT_INTERVAL_MS - (long)since_ms) * 1000
+                                                : 0};
+    if (wait.tv_usec == 0)
+        report(server);
+    else if (!event_pending(server->report_timer, EV_TIMEOUT, NULL))
+        (void)event_add(server->report_timer, &wait);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct server *server = arg;
+    (void)what;
+    switch (number) {
+    case SIGHUP:
+        if (!atomic_load(&server->is_draining))
+            reload(server);
+        break;
+    case SIGUSR1:
+        on_report_wanted(server);
+        break;
+    default:
+        on_stop(server);
+    }
+}
+
+/* In the thread of whichever worker has freed connections. */
+static void on_released(void *owner, uint64_t count)
+{
+    struct server *server = owner;
+    atomic_fetch_add(&server->released, count);
+    if (atomic_load(&server->is_draining) || acceptor_is_paused(server->acceptor))
+        waker_wake(&server->waker);
+}
+
+static void on_wake(void *owner)
+{
+    struct server *server = owner;
+    acceptor_on_released(server->acceptor, atomic_exchange(&server->released, 0));
+    stop_if_empty(server);
+}
+
+/* ---- starting ---- */
+
+static int open_workers(struct server *server, struct error *err)
+{
+    const struct worker_config config = {.path = (enum stream_path)server->options->read_path,
+                                         .limit = server->limit,
+                                         .on_released = on_released,
+                                         .owner = server};
+    server->workers = calloc(server->worker_count, sizeof(*server->workers));
+    if (!server->workers)
+        return error_start(err, "no memory for the workers");
+    for (size_t i = 0; i < server->worker_count; i++) {
+        server->workers[i] = worker_new(&config, err);
+        if (!server->workers[i])
+            return error_prefix(err, "worker %zu of %zu: ", i + 1, server->worker_count);
+        if (limit_watch(server->limit, worker_counters(server->workers[i])) < 0)
+            return error_start(err, "no memory for the workers");
+    }
+    return 0;
+}
+
+/* Several workers have a thread each, and the main thread a loop for itself. */
+static int open_main_loop(struct server *server, struct error *err)
+{
+    if (server->worker_count == 1) {
+        server->loop = worker_loop(server->workers[0]);
+    } else {
+        if (loop_open(&server->own_loop, NULL, err) < 0)
+            return -1;
+        server->loop = &server->own_loop;
+    }
+    server->drain_timer = evtimer_new(server->loop->base, on_drain_timeout, server);
+    server->report_timer = evtimer_new(server->loop->base, on_report_due, server);
+    if (!server->drain_timer || !server->report_timer)
+        return error_start(err, "no memory for the main loop");
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+        server->signals[i] = evsignal_new(server->loop->base, SIGNALS[i], on_signal, server);
+        if (!server->signals[i] || event_add(server->signals[i], NULL) < 0)
+            return error_start(err, "cannot take signals: %s", strerror(errno));
+    }
+    return waker_open(&server->waker, server->loop, on_wake, server, err);
+}
+
+static int start_threads(struct server *server, struct error *err)
+{
+    for (size_t i = 0; server->worker_count > 1 && i < server->worker_count; i++) {
+        if (worker_start(server->workers[i], err) < 0)
+            return error_prefix(err, "worker %zu of %zu: ", i + 1, server->worker_count);
+    }
+    return acceptor_start(server->acceptor, server->loop, server->limit, server->workers,
+                          server->worker_count, err);
+}
+
+static int check_ready_fd(const struct options *options, struct error *err)
+{
+    if (options->ready_fd != OPTIONS_NO_FD && fcntl((int)options->ready_fd, F_GETFD) < 0)
+        return error_start(err, "--ready-fd: %d: %s", (int)options->ready_fd, strerror(errno));
+    return 0;
+}
+
+static int open_log(const struct options *options, struct error *err)
+{
+    const struct log_config config = log_config_of(options);
+    return log_open(&config, err);
+}
+
+static int open_server(struct server *server, struct error *err)
+{
+    const struct options *options = server->options;
+    struct privilege privilege;
+    struct limit_values values;
+    if (check_ready_fd(options, err) < 0 ||
+        privilege_find(&privilege, options->user, options->group, err) < 0 ||
+        open_log(options, err) < 0)
+        return -1;
+    loop_library_init();
+    server->acceptor = acceptor_new(options, err);
+    if (!server->acceptor || find_limits(server, options, &values, err) < 0)
+        return -1;
+    if (options->pid_file && pidfile_write(options->pid_file, err) < 0)
+        return -1;
+    server->has_pid_file = options->pid_file != NULL;
+    server->limit = limit_new(&values);
+    if (!server->limit)
+        return error_start(err, "no memory for the limits");
+    server->notify_fd = notify_open();
+    if (open_workers(server, err) < 0 || open_main_loop(server, err) < 0 ||
+        privilege_drop(&privilege, err) < 0)
+        return -1;
+    return start_threads(server, err);
+}
+
+struct server *server_new(struct options *options, int argc, char **argv, struct error *err)
+{
+    struct server *server = calloc(1, sizeof(*server));
+    if (!server) {
+        error_start(err, "no memory for the server");
+        options_clear(options);
+        free(options);
+        return NULL;
+    }
+    server->options = options;
+    server->argc = argc;
+    server->argv = argv;
+    server->notify_fd = -1;
+    server->waker.fd = -1;
+    server->worker_count = worker_count_of(options);
+    if (open_server(server, err) < 0) {
+        server_free(server);
+        return NULL;
+    }
+    return server;
+}
+
+/* ---- running ---- */
+
+/* A closed standard output is no error, and neither is one that takes nothing. */
+static void say_ready(const struct server *server)
+{
+    for (size_t i = 0; i < acceptor_count(server->acceptor); i++) {
+        printf("listening %s\n", acceptor_name(server->acceptor, i));
+        log_event(LOG_LEVEL_NOTICE, "listening",
+                  LOG_TEXT("listener", acceptor_name(server->acceptor, i)));
+    }
+    printf("ready\n");
+    (void)fflush(stdout);
+    if (server->options->ready_fd != OPTIONS_NO_FD) {
+        (void)!write((int)server->options->ready_fd, "\n", 1);
+        close((int)server->options->ready_fd);
+    }
+    notify_send(server->notify_fd, "READY=1");
+}
+
+static enum exit_code say_drained(const struct server *server)
+{
+    struct counters sum;
+    sum_counters(server, &sum);
+    uint64_t owed = counter_get(&sum, COUNTER_ABANDONED);
+    log_event(LOG_LEVEL_NOTICE, "drained", LOG_NUMBER("owed", owed),
+              LOG_MS("seconds", loop_now_ms() - server->drain_start_ms));
+    if (!is_balanced(&sum))
+        log_event(LOG_LEVEL_ERROR, "bytes do not add up: please report this");
+    return owed ? EXIT_CODE_OWED : EXIT_CODE_OK;
+}
+
+enum exit_code server_run(struct server *server)
+{
+    sigset_t none;
+    say_ready(server);
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
+    loop_run(server->loop);
+    report(server);
+    return say_drained(server);
+}
+
+void server_free(struct server *server)
+{
+    if (!server)
+        return;
+    acceptor_free(server->acceptor);
+    waker_close(&server->waker);
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+        if (server->signals[i])
+            event_free(server->signals[i]);
+    }
+    if (server->drain_timer)
+        event_free(server->drain_timer);
+    if (server->report_timer)
+        event_free(server->report_timer);
+    for (size_t i = 0; server->workers && i < server->worker_count; i++)
+        worker_free(server->workers[i]);
+    free(server->workers);
+    if (server->loop == &server->own_loop)
+        loop_close(&server->own_loop);
+    limit_free(server->limit);
+    if (server->notify_fd >= 0)
+        close(server->notify_fd);
+    if (server->has_pid_file)
+        pidfile_remove(server->options->pid_file);
+    log_close();
+    loop_library_end();
+    options_clear(server->options);
+    free(server->options);
+    free(server);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The server: the main thread's loop, the signals, the workers and the acceptor, from start to the
+ * end of a drain.
+ *
+ *     SERVING --SIGTERM, SIGINT--> DRAINING --nothing open, drain timeout, second signal--> end
+ */
+#ifndef DAEMON_SERVER_H
+#define DAEMON_SERVER_H
+
+#include "base/attr.h"
+#include "base/error.h"
+#include "daemon/options.h"
+
+struct server;
+
+/* Opens sockets, gives up privileges, starts workers. The options become the server's, who frees
+ * them; argv is read again at each reload. All signals must be blocked, so that none comes before
+ * there is somebody to take it. NULL with nothing left behind. */
+struct server *server_new(struct options *options, int argc, char **argv,
+                          struct error *err) MUST_CHECK;
+
+/* Says that it is ready, and serves until it is told to stop; returns the exit code. */
+enum exit_code server_run(struct server *server);
+
+/* NULL is allowed. */
+void server_free(struct server *server);
+
+#endif

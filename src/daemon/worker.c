@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/worker.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INBOX_FIRST 64 /* arrivals */
+
+LIST_HEAD(conn_list, conn);
+
+/* What the main thread has left for the worker's. */
+struct inbox {
+    struct conn_arrival *arrivals;
+    size_t count, room;
+    bool is_draining, is_aborting, is_ending;
+    enum reason abort_reason;
+};
+
+struct worker {
+    struct conn_env env;
+    struct loop loop;
+    struct waker waker;
+    struct event *reaper; /* frees closed connections one step of the loop later */
+    struct conn_list open, closed;
+    uint64_t open_count;
+    struct counters counters;
+    struct worker_config config;
+    _Atomic uint64_t load;
+    pthread_mutex_t lock; /* of the inbox */
+    struct inbox inbox;
+    pthread_t thread;
+    bool has_thread;
+};
+
+/* ---- in the worker's thread ---- */
+
+static void release(struct worker *worker, uint64_t count)
+{
+    atomic_fetch_sub(&worker->load, count);
+    worker->config.on_released(worker->config.owner, count);
+}
+
+static void on_closed(struct conn *conn, void *owner)
+{
+    struct worker *worker = owner;
+    LIST_REMOVE(conn, link);
+    worker->open_count--;
+    LIST_INSERT_HEAD(&worker->closed, conn, link);
+    event_active(worker->reaper, 0, 0);
+}
+
+static void on_reap(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *worker = arg;
+    struct conn *conn;
+    uint64_t count = 0;
+    (void)fd;
+    (void)what;
+    while ((conn = LIST_FIRST(&worker->closed))) {
+        LIST_REMOVE(conn, link);
+        conn_free(conn);
+        count++;
+    }
+    if (count > 0)
+        release(worker, count);
+}
+
+static void on_due(struct deadline *deadline)
+{
+    conn_on_due(conn_of_deadline(deadline));
+}
+
+static void take(struct worker *worker, const struct conn_arrival *arrival)
+{
+    struct conn *conn = NULL;
+    if (deadline_queue_reserve(&worker->loop.deadlines, worker->open_count + 1) < 0)
+        conn_refuse(&worker->env, arrival);
+    else
+        conn = conn_open(&worker->env, arrival);
+    if (!conn) {
+        release(worker, 1);
+        return;
+    }
+    LIST_INSERT_HEAD(&worker->open, conn, link);
+    worker->open_count++;
+    conn_start(conn);
+}
+
+static void drain(struct worker *worker)
+{
+    struct conn *conn;
+    worker->env.drain_start_ms = loop_now_ms();
+    LIST_FOREACH(conn, &worker->open, link)
+    conn_drain(conn);
+}
+
+static void abort_all(struct worker *worker, enum reason reason)
+{
+    struct conn *conn;
+    while ((conn = LIST_FIRST(&worker->open)))
+        conn_abort(conn, reason); /* it leaves the list */
+}
+
+static void obey(struct worker *worker, const struct inbox *inbox)
+{
+    for (size_t i = 0; i < inbox->count; i++)
+        take(worker, &inbox->arrivals[i]);
+    if (inbox->is_draining)
+        drain(worker);
+    if (inbox->is_aborting)
+        abort_all(worker, inbox->abort_reason);
+    if (inbox->is_ending)
+        loop_stop(&worker->loop);
+}
+
+static void on_wake(void *owner)
+{
+    struct worker *worker = owner;
+    pthread_mutex_lock(&worker->lock);
+    struct inbox taken = worker->inbox;
+    worker->inbox = (struct inbox){0};
+    pthread_mutex_unlock(&worker->lock);
+    obey(worker, &taken);
+    free(taken.arrivals);
+}
+
+static void *thread_main(void *arg)
+{
+    struct worker *worker = arg;
+    loop_run(&worker->loop);
+    return NULL;
+}
+
+/* ---- in the main thread ---- */
+
+struct loop *worker_loop(struct worker *worker)
+{
+    return &worker->loop;
+}
+
+const struct counters *worker_counters(const struct worker *worker)
+{
+    return &worker->counters;
+}
+
+uint64_t worker_load(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->load, memory_order_relaxed);
+}
+
+static int open_parts(struct worker *worker, struct error *err)
+{
+    struct stream_env *stream = &worker->env.stream;
+    if (loop_open(&worker->loop, on_due, err) < 0 ||
+        waker_open(&worker->waker, &worker->loop, on_wake, worker, err) < 0)
+        return -1;
+    worker->reaper = event_new(worker->loop.base, -1, 0, on_reap, worker);
+    stream->scratch_bytes = STREAM_SCRATCH_BYTES;
+    stream->scratch = malloc(stream->scratch_bytes);
+    if (!worker->reaper || !stream->scratch)
+        return error_start(err, "no memory for a worker");
+    return 0;
+}
+
+struct worker *worker_new(const struct worker_config *config, struct error *err)
+{
+    struct worker *worker = calloc(1, sizeof(*worker));
+    if (!worker) {
+        error_start(err, "no memory for a worker");
+        return NULL;
+    }
+    worker->config = *config;
+    worker->waker.fd = -1;
+    pthread_mutex_init(&worker->lock, NULL);
+    worker->env = (struct conn_env){
+        .stream = {.loop = &worker->loop,
+                   .callbacks = CONN_STREAM_CALLBACKS,
+                   .path = config->path,
+                   .read_max = SIZE_MAX},
+        .loop = &worker->loop,
+        .counters = &worker->counters,
+        .limit = config->limit,
+        .on_closed = on_closed,
+        .owner = worker,
+    };
+    if (open_parts(worker, err) < 0) {
+        worker_free(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+int worker_start(struct worker *worker, struct error *err)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(&worker->thread, NULL, thread_main, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failure)
+        return error_start(err, "cannot start a worker's thread: %s", strerror(failure));
+    worker->has_thread = true;
+    return 0;
+}
+
+/* Tells the worker what to do: at once where this is its thread, by the inbox elsewhere. */
+static void tell(struct worker *worker, const struct inbox *news)
+{
+    if (!worker->has_thread) {
+        obey(worker, news);
+        return;
+    }
+    pthread_mutex_lock(&worker->lock);
+    struct inbox *inbox = &worker->inbox;
+    inbox->is_draining |= news->is_draining;
+    inbox->is_ending |= news->is_ending;
+    if (news->is_aborting) {
+        inbox->is_aborting = true;
+        inbox->abort_reason = news->abort_reason;
+    }
+    pthread_mutex_unlock(&worker->lock);
+    waker_wake(&worker->waker);
+}
+
+void worker_drain(struct worker *worker)
+{
+    tell(worker, &(struct inbox){.is_draining = true});
+}
+
+void worker_abort_all(struct worker *worker, enum reason reason)
+{
+    tell(worker, &(struct inbox){.is_aborting = true, .abort_reason = reason});
+}
+
+/* Puts an arrival where the worker's thread will find it. 0, or -1 without memory. */
+static int post(struct inbox *inbox, const struct conn_arrival *arrival)
+{
+    if (inbox->count == inbox->room) {
+        size_t room = inbox->room ? 2 * inbox->room : INBOX_FIRST;
+        struct conn_arrival *arrivals = realloc(inbox->arrivals, room * sizeof(*arrivals));
+        if (!arrivals)
+            return -1;
+        inbox->arrivals = arrivals;
+        inbox->room = room;
+    }
+    inbox->arrivals[inbox->count++] = *arrival;
+    return 0;
+}
+
+int worker_give(struct worker *worker, const struct conn_arrival *arrival)
+{
+    atomic_fetch_add(&worker->load, 1);
+    if (!worker->has_thread) {
+        take(worker, arrival);
+        return 0;
+    }
+    pthread_mutex_lock(&worker->lock);
+    int failure = post(&worker->inbox, arrival);
+    pthread_mutex_unlock(&worker->lock);
+    if (failure)
+        atomic_fetch_sub(&worker->load, 1);
+    else
+        waker_wake(&worker->waker);
+    return failure;
+}
+
+void worker_free(struct worker *worker)
+{
+    if (!worker)
+        return;
+    if (worker->has_thread) {
+        tell(worker, &(struct inbox){.is_ending = true});
+        pthread_join(worker->thread, NULL);
+    }
+    if (worker->reaper)
+        event_free(worker->reaper);
+    waker_close(&worker->waker);
+    loop_close(&worker->loop);
+    pthread_mutex_destroy(&worker->lock);
+    free(worker->inbox.arrivals);
+    free(worker->env.stream.scratch);
+    free(worker);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A worker: one event loop, its connections, its counters, its scratch buffer.
+ *
+ *     acceptor --worker_give()--> inbox --waker--> loop of the worker's thread --> conn
+ *
+ * With one worker there is no thread and no inbox: its loop is run by the main thread, and what is
+ * given is taken at once. Every function here is for the main thread.
+ */
+#ifndef DAEMON_WORKER_H
+#define DAEMON_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/counters.h"
+#include "base/error.h"
+#include "base/reason.h"
+#include "daemon/conn.h"
+#include "net/loop.h"
+
+struct worker;
+
+struct worker_config {
+    enum stream_path path;
+    struct limit *limit;
+    /* Called by the worker's thread after connections were freed; `count` of them. */
+    void (*on_released)(void *owner, uint64_t count);
+    void *owner;
+};
+
+/* Opens a worker that worker_start() or its loop's owner will run. NULL or a worker. */
+struct worker *worker_new(const struct worker_config *config, struct error *err) MUST_CHECK;
+
+/* Gives it a thread of its own, with all signals blocked. 0 or -1. */
+int worker_start(struct worker *worker, struct error *err) MUST_CHECK;
+
+/* Ends the thread, if any, and frees what is left; no connection may be open. NULL is allowed. */
+void worker_free(struct worker *worker);
+
+/* The loop, for a worker without a thread. */
+struct loop *worker_loop(struct worker *worker);
+
+const struct counters *worker_counters(const struct worker *worker);
+
+/* Connections given and not yet freed. */
+uint64_t worker_load(const struct worker *worker);
+
+/* Hands over an arrival. 0, or -1 without memory: then it is still the caller's. */
+int worker_give(struct worker *worker, const struct conn_arrival *arrival) MUST_CHECK;
+
+/* Begins to drain: open connections go on until they are quiet. */
+void worker_drain(struct worker *worker);
+
+/* Resets every open connection, with that reason. */
+void worker_abort_all(struct worker *worker, enum reason reason);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "net/address.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+struct address address_from_sockaddr(const struct sockaddr *sockaddr)
+{
+    struct address address = {.family = sockaddr->sa_family};
+    if (sockaddr->sa_family == AF_INET) {
+        const struct sockaddr_in *in4 = (const struct sockaddr_in *)(const void *)sockaddr;
+        address.port = ntohs(in4->sin_port);
+        memcpy(address.bytes, &in4->sin_addr, sizeof(in4->sin_addr));
+    } else if (sockaddr->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)sockaddr;
+        address.port = ntohs(in6->sin6_port);
+        if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+            address.family = AF_INET;
+            memcpy(address.bytes, in6->sin6_addr.s6_addr + 12, sizeof(struct in_addr));
+        } else {
+            address.scope = in6->sin6_scope_id;
+            memcpy(address.bytes, &in6->sin6_addr, sizeof(in6->sin6_addr));
+        }
+    }
+    return address;
+}
+
+socklen_t address_to_sockaddr(const struct address *address, struct sockaddr_storage *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (address->family == AF_INET) {
+        struct sockaddr_in *in4 = (struct sockaddr_in *)out;
+        in4->sin_family = AF_INET;
+        in4->sin_port = htons(address->port);
+        memcpy(&in4->sin_addr, address->bytes, sizeof(in4->sin_addr));
+        return sizeof(*in4);
+    }
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons(address->port);
+    in6->sin6_scope_id = address->scope;
+    memcpy(&in6->sin6_addr, address->bytes, sizeof(in6->sin6_addr));
+    return sizeof(*in6);
+}
+
+char *address_format(char *out, size_t size, const struct address *address)
+{
+    char host[INET6_ADDRSTRLEN], scope[IF_NAMESIZE + 1] = "";
+    if (address->family != AF_INET && address->family != AF_INET6) {
+        snprintf(out, size, "unix:");
+        return out;
+    }
+    inet_ntop(address->family, address->bytes, host, sizeof(host));
+    if (address->family == AF_INET) {
+        snprintf(out, size, "%s:%u", host, address->port);
+        return out;
+    }
+    if (address->scope && (scope[0] = '%', !if_indextoname(address->scope, scope + 1)))
+        snprintf(scope, sizeof(scope), "%%%u", address->scope);
+    snprintf(out, size, "[%s%s]:%u", host, scope, address->port);
+    return out;
+}
+
+bool address_is_same_host(const struct address *one, const struct address *other)
+{
+    return one->family == other->family && one->scope == other->scope &&
+           memcmp(one->bytes, other->bytes, sizeof(one->bytes)) == 0;
+}
+
+static int both_families(struct address *out, uint16_t port, struct in_addr in4,
+                         const struct in6_addr *in6)
+{
+    out[0] = (struct address){.family = AF_INET, .port = port};
+    memcpy(out[0].bytes, &in4, sizeof(in4));
+    out[1] = (struct address){.family = AF_INET6, .port = port};
+    memcpy(out[1].bytes, in6, sizeof(*in6));
+    return 2;
+}
+
+/* Appends the addresses of one family; what is there already is not repeated. */
+static int append_family(const struct addrinfo *found, int family, uint16_t port,
+                         struct address *out, int count)
+{
+    for (; found && count < ADDRESS_RESOLVED_MAX; found = found->ai_next) {
+        if (found->ai_family != family)
+            continue;
+        struct address address = address_from_sockaddr(found->ai_addr);
+        address.port = port;
+        bool is_new = true;
+        for (int i = 0; i < count; i++)
+            is_new = is_new && !address_is_same_host(&out[i], &address);
+        if (is_new)
+            out[count++] = address;
+    }
+    return count;
+}
+
+int address_resolve(const char *host, uint16_t port, struct address *out, struct error *err)
+{
+    if (strcmp(host, "*") == 0)
+        return both_families(out, port, (struct in_addr){htonl(INADDR_ANY)}, &in6addr_any);
+    if (strcasecmp(host, "localhost") == 0)
+        return both_families(out, port, (struct in_addr){htonl(INADDR_LOOPBACK)},
+                             &in6addr_loopback);
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+    int failure = getaddrinfo(host, NULL, &hints, &found);
+    if (failure)
+        return error_start(err, "cannot resolve '%s': %s", host, gai_strerror(failure));
+    int count = append_family(found, AF_INET, port, out, 0);
+    count = append_family(found, AF_INET6, port, out, count);
+    freeaddrinfo(found);
+    if (count == 0)
+        return error_start(err, "cannot resolve '%s': it has no IPv4 or IPv6 address", host);
+    return count;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "net/endpoint.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PORT_MAX 65535
+#define TEXT_MAX 512
+
+#define EXPECTED "expected tcp://HOST:PORT, unix:PATH, unix:@NAME, fd:N, HOST:PORT, PORT or a path"
+
+/* A whole decimal number up to max, or -1. */
+static long parse_number(const char *text, long max)
+{
+    long number = 0;
+    if (!*text)
+        return -1;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9')
+            return -1;
+        number = number * 10 + (*text - '0');
+        if (number > max)
+            return -1;
+    }
+    return number;
+}
+
+static int set_port(const char *text, struct endpoint *endpoint, struct error *err)
+{
+    long port = parse_number(text, PORT_MAX);
+    if (port < 0)
+        return error_usage(err, "'%s' is not a port: 0 to %d is expected", text, PORT_MAX);
+    endpoint->port = (uint16_t)port;
+    return 0;
+}
+
+static int set_host(const char *text, size_t length, struct endpoint *endpoint, struct error *err)
+{
+    if (length >= sizeof(endpoint->host))
+        return error_usage(err, "a host name of %zu bytes: at most %d are expected", length,
+                           ENDPOINT_HOST_MAX - 1);
+    memcpy(endpoint->host, text, length);
+    endpoint->host[length] = '\0';
+    if (length == 0)
+        memcpy(endpoint->host, "*", 2);
+    if (strpbrk(endpoint->host, " \t/[]"))
+        return error_usage(err, "'%s' is not a host name or address", endpoint->host);
+    return 0;
+}
+
+static int parse_tcp(const char *text, struct endpoint *endpoint, struct error *err)
+{
+    endpoint->kind = ENDPOINT_TCP;
+    if (*text == '[') {
+        const char *end = strchr(text, ']');
+        if (!end || end[1] != ':')
+            return error_usage(err, "expected [IPv6]:PORT");
+        if (!memchr(text, ':', (size_t)(end - text)))
+            return error_usage(err, "no IPv6 address within the brackets");
+        if (set_host(text + 1, (size_t)(end - text) - 1, endpoint, err) < 0)
+            return -1;
+        return set_port(end + 2, endpoint, err);
+    }
+    const char *colon = strchr(text, ':');
+    if (!colon)
+        return error_usage(err, "no port; " EXPECTED);
+    if (strchr(colon + 1, ':'))
+        return error_usage(err, "an IPv6 address goes in brackets: [::1]:PORT");
+    if (set_host(text, (size_t)(colon - text), endpoint, err) < 0)
+        return -1;
+    return set_port(colon + 1, endpoint, err);
+}
+
+static int parse_unix(const char *text, struct endpoint *endpoint, struct error *err)
+{
+    endpoint->kind = ENDPOINT_UNIX;
+    endpoint->is_abstract = *text == '@';
+    if (endpoint->is_abstract)
+        text++;
+    size_t length = strlen(text);
+    if (length == 0)
+        return error_usage(err, "an empty %s", endpoint->is_abstract ? "abstract name" : "path");
+    if (length > ENDPOINT_PATH_MAX)
+        return error_usage(err, "a path of %zu bytes: a Unix socket takes at most %zu", length,
+                           ENDPOINT_PATH_MAX);
+    memcpy(endpoint->path, text, length + 1);
+    return 0;
+}
+
+static int parse_fd(const char *text, struct endpoint *endpoint, struct error *err)
+{
+    long number = parse_number(text, INT_MAX);
+    if (number < 0)
+        return error_usage(err, "'%s' is not a descriptor's number", text);
+    endpoint->kind = ENDPOINT_FD;
+    endpoint->fd = (int)number;
+    return 0;
+}
+
+/* The rest of the text after a prefix, or NULL. */
+static const char *after(const char *text, const char *prefix)
+{
+    size_t length = strlen(prefix);
+    return strncmp(text, prefix, length) == 0 ? text + length : NULL;
+}
+
+static int parse_plain(const char *text, struct endpoint *endpoint, struct error *err)
+{
+    const char *rest;
+    if ((rest = after(text, "tcp://")))
+        return parse_tcp(rest, endpoint, err);
+    if ((rest = after(text, "unix:")))
+        return parse_unix(rest, endpoint, err);
+    if ((rest = after(text, "fd:")))
+        return parse_fd(rest, endpoint, err);
+    if (after(text, "tls://") || after(text, "udp://"))
+        return error_usage(err, "%.3s is not built into this version; tcp://, unix: and fd: are",
+                           text);
+    if (strstr(text, "://"))
+        return error_usage(err, "unknown scheme; " EXPECTED);
+    if (strchr(text, '/'))
+        return parse_unix(text, endpoint, err);
+    if (*text && strspn(text, "0123456789") == strlen(text)) {
+        memcpy(endpoint->host, "localhost", sizeof("localhost"));
+        return set_port(text, endpoint, err);
+    }
+    if (!strchr(text, ':'))
+        return error_usage(err, "%s", *text ? EXPECTED : "an empty endpoint; " EXPECTED);
+    return parse_tcp(text, endpoint, err);
+}
+
+int endpoint_parse(const char *text, struct endpoint *endpoint, const char **attributes,
+                   struct error *err)
+{
+    char plain[TEXT_MAX];
+    size_t length = strcspn(text, ",");
+    *endpoint = (struct endpoint){.fd = -1};
+    *attributes = text[length] == ',' ? text + length + 1 : NULL;
+    if (length >= sizeof(plain))
+        return error_usage(err, "an endpoint of %zu bytes: at most %d are expected", length,
+                           TEXT_MAX - 1);
+    memcpy(plain, text, length);
+    plain[length] = '\0';
+    return parse_plain(plain, endpoint, err);
+}

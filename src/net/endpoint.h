@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Endpoints as users write them (INTERFACE: Endpoints): parsed here, resolved and opened in sock.
+ *
+ *     tcp://HOST:PORT   HOST:PORT   PORT      unix:PATH   unix:@NAME   a string with '/'   fd:N
+ *
+ * Attributes follow after commas, name=value each; they are handed on as they are.
+ */
+#ifndef NET_ENDPOINT_H
+#define NET_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/un.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+
+enum endpoint_kind { ENDPOINT_TCP, ENDPOINT_UNIX, ENDPOINT_FD };
+
+#define ENDPOINT_HOST_MAX 256
+#define ENDPOINT_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+
+struct endpoint {
+    enum endpoint_kind kind;
+    char host[ENDPOINT_HOST_MAX];     /* TCP: without brackets; "*" for every address */
+    uint16_t port;                    /* TCP */
+    char path[ENDPOINT_PATH_MAX + 1]; /* UNIX: without the '@' where is_abstract */
+    bool is_abstract;
+    int fd; /* FD */
+};
+
+/* Parses the text up to the first comma. *attributes is what follows that comma, or NULL.
+ * 0, or -1 with what was expected. */
+int endpoint_parse(const char *text, struct endpoint *endpoint, const char **attributes,
+                   struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "net/sock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "net/address.h"
+
+/* A peer that vanished without a word is found after 60 + 6 x 10 seconds of silence (tcp(7)). */
+#define KEEPALIVE_IDLE_S 60
+#define KEEPALIVE_INTERVAL_S 10
+#define KEEPALIVE_COUNT 6
+
+/* Port 0 means one free port for all addresses: how often another is tried. */
+#define PORT_TRIES 32
+
+static void set_option(int fd, int level, int name, int value)
+{
+    /* None of these is worth refusing service for. */
+    (void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+/* Linux hands these on to accepted sockets, which saves five system calls a connection. */
+static void set_inherited(int fd)
+{
+    set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+/* ---- TCP ---- */
+
+/* Binds and listens; returns the descriptor or -errno. */
+static int listen_tcp_once(const struct address *address, int backlog)
+{
+    struct sockaddr_storage storage;
+    socklen_t length = address_to_sockaddr(address, &storage);
+    int fd = socket(address->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (address->family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    set_inherited(fd);
+    if (bind(fd, (struct sockaddr *)&storage, length) < 0 || listen(fd, backlog) < 0) {
+        int failure = errno;
+        close(fd);
+        return -failure;
+    }
+    return fd;
+}
+
+static struct address address_of(int fd)
+{
+    struct sockaddr_storage storage = {0};
+    socklen_t length = sizeof(storage);
+    (void)getsockname(fd, (struct sockaddr *)&storage, &length);
+    return address_from_sockaddr((struct sockaddr *)&storage);
+}
+
+static bool is_missing_family(int failure)
+{
+    return failure == EAFNOSUPPORT || failure == EADDRNOTAVAIL;
+}
+
+static void name_tcp(struct sock_listening *listening, const struct address *address)
+{
+    char text[ADDRESS_TEXT_MAX];
+    snprintf(listening->name, sizeof(listening->name), "tcp://%s",
+             address_format(text, sizeof(text), address));
+}
+
+/* One round over all addresses. Returns how many were opened, or -errno with *failed set to the
+ * address that would not open. */
+static int listen_tcp_all(struct address *addresses, int count, int backlog,
+                          struct sock_listening *out, int *failed, struct error *notice)
+{
+    int opened = 0, missing = 0;
+    uint16_t port = addresses[0].port;
+    for (int i = 0; i < count; i++) {
+        addresses[i].port = port;
+        int fd = listen_tcp_once(&addresses[i], backlog);
+        *failed = i;
+        if (fd < 0 && is_missing_family(-fd) && missing + 1 < count) {
+            char text[ADDRESS_TEXT_MAX];
+            error_start(notice, "tcp://%s is left out: %s",
+                        address_format(text, sizeof(text), &addresses[i]), strerror(-fd));
+            missing++;
+            continue;
+        }
+        if (fd < 0) {
+            while (opened > 0)
+                close(out[--opened].fd);
+            return fd;
+        }
+        struct address bound = address_of(fd);
+        port = bound.port;
+        out[opened] = (struct sock_listening){.fd = fd};
+        name_tcp(&out[opened++], &bound);
+    }
+    return opened;
+}
+
+static int listen_tcp(const struct endpoint *endpoint, int backlog, struct sock_listening *out,
+                      struct error *notice, struct error *err)
+{
+    struct address addresses[ADDRESS_RESOLVED_MAX];
+    int count = address_resolve(endpoint->host, endpoint->port, addresses, err);
+    if (count < 0)
+        return -1;
+    int opened, failed = 0;
+    for (int tries = 0;; tries++) {
+        addresses[0].port = endpoint->port;
+        opened = listen_tcp_all(addresses, count, backlog, out, &failed, notice);
+        /* A free port of one family may be taken in the other: ask for another. */
+        if (opened != -EADDRINUSE || endpoint->port != 0 || tries == PORT_TRIES)
+            break;
+    }
+    if (opened < 0) {
+        char text[ADDRESS_TEXT_MAX];
+        return error_start(err, "cannot listen on tcp://%s: %s",
+                           address_format(text, sizeof(text), &addresses[failed]),
+                           strerror(-opened));
+    }
+    return opened;
+}
+
+/* ---- Unix ---- */
+
+static socklen_t unix_sockaddr(const struct endpoint *endpoint, struct sockaddr_un *out)
+{
+    size_t length = strlen(endpoint->path);
+    *out = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(out->sun_path + (endpoint->is_abstract ? 1 : 0), endpoint->path, length);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
+}
+
+/* True where the path is a socket that nobody listens on: only then may it go. */
+static bool is_stale(const struct sockaddr_un *sockaddr, socklen_t length)
+{
+    struct stat status;
+    if (lstat(sockaddr->sun_path, &status) < 0 || !S_ISSOCK(status.st_mode)) {
+        errno = EEXIST;
+        return false;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    int result = connect(fd, (const struct sockaddr *)sockaddr, length);
+    int failure = errno;
+    close(fd);
+    errno = result < 0 && failure != EAGAIN ? failure : EADDRINUSE;
+    return result < 0 && failure == ECONNREFUSED;
+}
+
+static int bind_unix(int fd, const struct endpoint *endpoint, const struct sock_options *options)
+{
+    struct sockaddr_un sockaddr;
+    socklen_t length = unix_sockaddr(endpoint, &sockaddr);
+    /* The path has its final permissions from the first moment on. */
+    mode_t umask_before = umask(0777 & ~options->mode);
+    int result = bind(fd, (struct sockaddr *)&sockaddr, length);
+    if (result < 0 && errno == EADDRINUSE && !endpoint->is_abstract &&
+        is_stale(&sockaddr, length) && unlink(sockaddr.sun_path) == 0)
+        result = bind(fd, (struct sockaddr *)&sockaddr, length);
+    int failure = errno;
+    umask(umask_before);
+    errno = failure;
+    return result;
+}
+
+static int listen_unix(const struct endpoint *endpoint, const struct sock_options *options,
+                       struct sock_listening *out, struct error *err)
+{
+    *out = (struct sock_listening){.is_unix = true};
+    snprintf(out->name, sizeof(out->name), "unix:%s%s", endpoint->is_abstract ? "@" : "",
+             endpoint->path);
+    out->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (out->fd < 0)
+        return error_start(err, "cannot listen on %s: %s", out->name, strerror(errno));
+    if (bind_unix(out->fd, endpoint, options) < 0) {
+        const char *reason = errno == EEXIST       ? "the path exists and is not a socket"
+                             : errno == EADDRINUSE ? "another process answers on it"
+                                                   : strerror(errno);
+        error_start(err, "cannot listen on %s: %s", out->name, reason);
+        close(out->fd);
+        return -1;
+    }
+    struct stat status;
+    if (!endpoint->is_abstract && stat(endpoint->path, &status) == 0) {
+        memcpy(out->path, endpoint->path, sizeof(out->path));
+        out->path_device = status.st_dev;
+        out->path_inode = status.st_ino;
+    }
+    if (listen(out->fd, options->backlog) < 0) {
+        error_start(err, "cannot listen on %s: %s", out->name, strerror(errno));
+        sock_close(out);
+        return -1;
+    }
+    return 1;
+}
+
+/* ---- inherited ---- */
+
+static void name_unix(struct sock_listening *listening, const struct sockaddr_un *sockaddr,
+                      socklen_t length)
+{
+    size_t header = offsetof(struct sockaddr_un, sun_path);
+    size_t bytes = length > header ? length - header : 0;
+    bool is_abstract = bytes > 0 && sockaddr->sun_path[0] == '\0';
+    snprintf(listening->name, sizeof(listening->name), "unix:%s%.*s", is_abstract ? "@" : "",
+             (int)bytes - is_abstract, sockaddr->sun_path + is_abstract);
+}
+
+/* Its backlog and its path are those of whoever opened it. */
+static int adopt_fd(int fd, struct sock_listening *out, struct error *err)
+{
+    int is_accepting = 0, type = 0;
+    socklen_t length = sizeof(int);
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_accepting, &length) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
+        return error_start(err, "cannot listen on fd:%d: %s", fd, strerror(errno));
+    if (!is_accepting || type != SOCK_STREAM)
+        return error_start(err, "cannot listen on fd:%d: it is not a listening stream socket", fd);
+    /* A blocking listener would hold the whole loop in accept(2). */
+    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return error_start(err, "cannot listen on fd:%d: %s", fd, strerror(errno));
+    union {
+        struct sockaddr plain;
+        struct sockaddr_un local;
+        struct sockaddr_storage storage;
+    } bound = {0};
+    length = sizeof(bound);
+    (void)getsockname(fd, &bound.plain, &length);
+    *out = (struct sock_listening){.fd = fd, .is_unix = bound.plain.sa_family == AF_UNIX};
+    if (out->is_unix) {
+        name_unix(out, &bound.local, length);
+    } else {
+        struct address address = address_from_sockaddr(&bound.plain);
+        name_tcp(out, &address);
+        set_inherited(fd);
+    }
+    return 1;
+}
+
+int sock_listen(const struct endpoint *endpoint, const struct sock_options *options,
+                struct sock_listening *out, struct error *notice, struct error *err)
+{
+    notice->text[0] = '\0';
+    switch (endpoint->kind) {
+    case ENDPOINT_TCP:
+        return listen_tcp(endpoint, options->backlog, out, notice, err);
+    case ENDPOINT_UNIX:
+        return listen_unix(endpoint, options, out, err);
+    case ENDPOINT_FD:
+        return adopt_fd(endpoint->fd, out, err);
+    }
+    return -1;
+}
+
+void sock_close(struct sock_listening *listening)
+{
+    struct stat status;
+    if (listening->path[0] && lstat(listening->path, &status) == 0 &&
+        status.st_dev == listening->path_device && status.st_ino == listening->path_inode)
+        (void)unlink(listening->path);
+    listening->path[0] = '\0';
+    close(listening->fd);
+    listening->fd = -1;
+}
+
+void sock_set_reset(int fd)
+{
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+void sock_reset(int fd)
+{
+    sock_set_reset(fd);
+    close(fd);
+}
+
+size_t sock_unread(int fd)
+{
+    int unread = 0;
+    return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0 ? (size_t)unread : 0;
+}
+
+size_t sock_unix_peer(int fd, char *out, size_t size)
+{
+    struct sockaddr_un peer;
+    socklen_t length = sizeof(peer);
+    size_t header = offsetof(struct sockaddr_un, sun_path);
+    size_t used = (size_t)snprintf(out, size, "unix:");
+    if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0 || length <= header)
+        return used;
+    size_t bytes = length - header;
+    if (peer.sun_path[0] == '\0')
+        peer.sun_path[0] = '@';
+    else
+        bytes = strnlen(peer.sun_path, bytes);
+    if (bytes > size - used - 1)
+        bytes = size - used - 1;
+    memcpy(out + used, peer.sun_path, bytes);
+    out[used + bytes] = '\0';
+    return used + bytes;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Listening sockets, opened from endpoints, with every option that connections shall inherit.
+ *
+ * What is Linux's own about sockets is kept to this file.
+ */
+#ifndef NET_SOCK_H
+#define NET_SOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+#include "net/endpoint.h"
+
+#define SOCK_NAME_MAX 128
+#define SOCK_LISTENING_MAX 16 /* addresses of one endpoint */
+
+struct sock_listening {
+    int fd;
+    char name[SOCK_NAME_MAX]; /* as the `listening` line tells it: tcp://127.0.0.1:7007 */
+    bool is_unix;
+    char path[ENDPOINT_PATH_MAX + 1]; /* ours to remove at the end; else empty */
+    dev_t path_device;
+    ino_t path_inode;
+};
+
+struct sock_options {
+    int backlog;
+    mode_t mode; /* of a Unix socket's path */
+};
+
+/* Opens every address of an endpoint, non-blocking and close-on-exec; with port 0 all on one port.
+ * A family that the machine lacks is passed over where another can be bound, and told in *notice
+ * (empty otherwise). Accepted TCP sockets inherit TCP_NODELAY, keepalive and SO_OOBINLINE (urgent
+ * bytes stay in place, RFC 6093). A stale Unix socket is replaced where nobody answers on it.
+ * Returns how many, or -1 with nothing left open. */
+int sock_listen(const struct endpoint *endpoint, const struct sock_options *options,
+                struct sock_listening *out, struct error *notice, struct error *err) MUST_CHECK;
+
+/* Closes it, and removes its path if that is still the socket we made. */
+void sock_close(struct sock_listening *listening);
+
+/* From now on closing the descriptor sends a reset (TCP) and drops what the kernel still holds. */
+void sock_set_reset(int fd);
+
+/* Closes a descriptor so. */
+void sock_reset(int fd);
+
+/* Bytes that wait unread in the kernel; 0 where it can't tell. */
+size_t sock_unread(int fd);
+
+/* A Unix peer's own address, "unix:/path", "unix:@name" or "unix:"; bytes as they are. Returns the
+ * length, at most size - 1. */
+size_t sock_unix_peer(int fd, char *out, size_t size);
+
+#endif
