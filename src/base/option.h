@@ -69,6 +69,8 @@ struct option_set {
     void *target; /* zeroed by its owner before option_set_defaults() */
     enum option_origin origins[OPTION_ROWS_MAX];
     unsigned lines[OPTION_ROWS_MAX]; /* where the file set it, to refuse a second time */
+    const char *argument_name;       /* what one word besides the options is; NULL: none may be */
+    const char *argument;            /* that word, in argv; NULL where it was not given */
 };
 
 /* Fills the target with every row's default. -1 without memory. */
@@ -77,7 +79,7 @@ int option_set_defaults(struct option_set *set, struct error *err) MUST_CHECK;
 /* Frees what option_set_* put into the target. */
 void option_set_clear(struct option_set *set);
 
-/* Reads a command line by getopt_long(3); argv may be permuted. Anything but options is refused. */
+/* Reads a command line by getopt_long(3), argv[0] being the program's name; argv may be permuted. */
 int option_set_command(struct option_set *set, int argc, char **argv, struct error *err) MUST_CHECK;
 
 /* Reads `name = value` lines; `#` starts a comment, blank lines are skipped. Errors name file:line.

@@ -138,7 +138,7 @@ static int listen_tcp(const struct endpoint *endpoint, int backlog, struct sock_
 
 /* ---- Unix ---- */
 
-static socklen_t unix_sockaddr(const struct endpoint *endpoint, struct sockaddr_un *out)
+socklen_t sock_unix_address(const struct endpoint *endpoint, struct sockaddr_un *out)
 {
     size_t length = strlen(endpoint->path);
     *out = (struct sockaddr_un){.sun_family = AF_UNIX};
@@ -167,7 +167,7 @@ static bool is_stale(const struct sockaddr_un *sockaddr, socklen_t length)
 static int bind_unix(int fd, const struct endpoint *endpoint, const struct sock_options *options)
 {
     struct sockaddr_un sockaddr;
-    socklen_t length = unix_sockaddr(endpoint, &sockaddr);
+    socklen_t length = sock_unix_address(endpoint, &sockaddr);
     /* The path has its final permissions from the first moment on. */
     mode_t umask_before = umask(0777 & ~options->mode);
     int result = bind(fd, (struct sockaddr *)&sockaddr, length);

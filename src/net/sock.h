@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "base/attr.h"
@@ -38,6 +39,9 @@ struct sock_options {
  * Returns how many, or -1 with nothing left open. */
 int sock_listen(const struct endpoint *endpoint, const struct sock_options *options,
                 struct sock_listening *out, struct error *notice, struct error *err) MUST_CHECK;
+
+/* The kernel's form of a Unix endpoint; returns its length. */
+socklen_t sock_unix_address(const struct endpoint *endpoint, struct sockaddr_un *out);
 
 /* Closes it, and removes its path if that is still the socket we made. */
 void sock_close(struct sock_listening *listening);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What main calls: one function a command. Each prints its results and returns the exit code:
+ * 0 all verified, 1 a mismatch or an error after connecting, 2 usage, 3 nothing connected,
+ * 4 interrupted twice. */
+#ifndef CLIENT_COMMANDS_H
+#define CLIENT_COMMANDS_H
+
+#include "client/options.h"
+
+int cat_run(const struct options *options);
+int ping_run(const struct options *options);
+int bench_run(const struct options *options);
+int check_run(const struct options *options);
+
+#endif

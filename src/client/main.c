@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* evecho(1): finds the command and hands over. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/commands.h"
+#include "client/options.h"
+#include "config.h"
+
+static const struct {
+    const char *name;
+    int (*run)(const struct options *options);
+} RUNNERS[] = {{"cat", cat_run}, {"ping", ping_run}, {"bench", bench_run}, {"check", check_run}};
+
+static void print_help(FILE *out)
+{
+    fprintf(out, "Usage: " OPTIONS_PROGRAM " COMMAND [OPTION]... ENDPOINT\n\n");
+    for (const struct command *command = OPTIONS_COMMANDS; command->name; command++)
+        fprintf(out, "  %-6s %s\n", command->name, command->summary);
+    fprintf(out, "\n" OPTIONS_PROGRAM " COMMAND --help tells a command's options.\n"
+                 "Try: " OPTIONS_PROGRAM " check localhost:7007\n");
+}
+
+static int complain(const struct error *err)
+{
+    fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err->text);
+    return (int)err->exit_code;
+}
+
+static int run(const struct command *command, const struct options *options)
+{
+    if (options->help) {
+        options_print_help(command, stdout);
+        return EXIT_CODE_OK;
+    }
+    for (size_t i = 0; i < sizeof(RUNNERS) / sizeof(RUNNERS[0]); i++) {
+        if (strcmp(RUNNERS[i].name, command->name) == 0)
+            return RUNNERS[i].run(options);
+    }
+    return EXIT_CODE_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err = {0};
+    struct options options;
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_help(stdout);
+        return EXIT_CODE_OK;
+    }
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+        printf(PACKAGE_STRING "\n");
+        return EXIT_CODE_OK;
+    }
+    const struct command *command = options_command(name);
+    if (!command) {
+        error_usage(&err,
+                    *name ? "unknown command '%s'; cat, ping, bench and check are known"
+                          : "no command%s; " OPTIONS_PROGRAM " --help tells what there is",
+                    name);
+        return complain(&err);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    if (options_read(&options, command, argc - 1, argv + 1, &err) < 0)
+        return complain(&err);
+    int code = run(command, &options);
+    options_clear(&options);
+    return code;
+}

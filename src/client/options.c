@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "client/options.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/units.h"
+
+#define AT(field) offsetof(struct options, field)
+#define MS_MAX (1000ULL * 3600 * 24 * 365)
+#define SIZE_MAX_BYTES (1ULL << 30)
+#define CONNECTIONS_MAX 1000000
+#define PIPELINE_MAX 1024
+
+/* Rows that several commands share. */
+#define ROW_TIMEOUT(seconds)                                                            \
+    {                                                                                   \
+        "timeout", 0, OPTION_TIME, 0, "TIME", seconds, 1, MS_MAX, NULL, AT(timeout_ms), \
+            "give up where connecting, or an answer, takes longer"                      \
+    }
+#define ROW_SEED                                                                                   \
+    {                                                                                              \
+        "seed", 0, OPTION_COUNT, 0, "N", "1", 0, 0, NULL, AT(seed), "what the bytes are made from" \
+    }
+#define ROW_SIZE                                                                 \
+    {                                                                            \
+        "size", 's', OPTION_TEXT, 0, "SIZE|MIN-MAX", "64", 0, 0, NULL, AT(size), \
+            "bytes of a message"                                                 \
+    }
+#define ROW_JSON                                                       \
+    {                                                                  \
+        "json", 0, OPTION_TEXT, 0, "FILE", NULL, 0, 0, NULL, AT(json), \
+            "write the results there as JSON; - is standard output"    \
+    }
+#define ROW_QUIET                                                                           \
+    {                                                                                       \
+        "quiet", 'q', OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(quiet), "show no progress" \
+    }
+#define ROW_HELP                                                                             \
+    {                                                                                        \
+        "help", 'h', OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(help), "print this and exit" \
+    }
+
+static const struct option_row CAT_ROWS[] = {
+    ROW_TIMEOUT("10s"),
+    ROW_QUIET,
+    ROW_HELP,
+};
+
+static const struct option_row PING_ROWS[] = {
+    {"count", 'c', OPTION_COUNT, 0, "N", "0", 0, 0, NULL, AT(count),
+     "stop after so many messages; 0: when interrupted"},
+    {"interval", 'i', OPTION_TIME, 0, "TIME", "1s", 1, MS_MAX, NULL, AT(interval_ms),
+     "from one message to the next"},
+    ROW_SIZE,
+    ROW_TIMEOUT("10s"),
+    ROW_SEED,
+    ROW_JSON,
+    ROW_QUIET,
+    ROW_HELP,
+};
+
+static const struct option_row BENCH_ROWS[] = {
+    {"connections", 'c', OPTION_COUNT, 0, "N", "1", 1, CONNECTIONS_MAX, NULL, AT(connections),
+     "open at once"},
+    {"threads", 'T', OPTION_COUNT, 0, "N", "1", 1, 256, NULL, AT(threads),
+     "that share the connections"},
+    ROW_SIZE,
+    {"pipeline", 'p', OPTION_COUNT, 0, "N", "1", 1, PIPELINE_MAX, NULL, AT(pipeline),
+     "messages under way on a connection at once"},
+    {"rate", 'r', OPTION_COUNT, 0, "N", "0", 0, 0, NULL, AT(rate),
+     "messages a second in all, on a schedule (open loop); 0: as fast as answers come"},
+    {"duration", 't', OPTION_TIME, 0, "TIME", "10s", 0, MS_MAX, NULL, AT(duration_ms),
+     "measure for so long; 0: until --requests"},
+    {"requests", 'n', OPTION_COUNT, 0, "N", "0", 0, 0, NULL, AT(requests),
+     "stop after so many messages; 0: after --duration"},
+    {"requests-per-connection", 0, OPTION_COUNT, 0, "N", "0", 0, 0, NULL, AT(per_connection),
+     "then close it and open another; 0: never"},
+    {"ramp-up", 0, OPTION_TIME, 0, "TIME", "0", 0, MS_MAX, NULL, AT(ramp_up_ms),
+     "spread the opening of the connections over this"},
+    {"warm-up", 0, OPTION_TIME, 0, "TIME", "0", 0, MS_MAX, NULL, AT(warm_up_ms),
+     "run for so long before anything is counted"},
+    ROW_TIMEOUT("5s"),
+    ROW_SEED,
+    {"require", 0, OPTION_TEXT, 0, "LIST", NULL, 0, 0, NULL, AT(require),
+     "exit 1 unless all of p50= p90= p99= p999= max= mean= (at most), errors= (at most), rate= "
+     "connections= (at least) hold, like p99=5ms,errors=0,rate=50k"},
+    ROW_JSON,
+    {"hdr-out", 0, OPTION_TEXT, 0, "FILE", NULL, 0, 0, NULL, AT(hdr_out),
+     "write the corrected latency distribution there, in .hgrm form"},
+    ROW_QUIET,
+    ROW_HELP,
+};
+
+static const struct option_row CHECK_ROWS[] = {
+    {"list", 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(list), "name all properties and exit"},
+    {"only", 0, OPTION_TEXT, 0, "NAME,...", NULL, 0, 0, NULL, AT(only), "check these alone"},
+    {"skip", 0, OPTION_TEXT, 0, "NAME,...", NULL, 0, 0, NULL, AT(skip), "leave these out"},
+    {"idle", 0, OPTION_TIME, 0, "TIME", "0", 0, MS_MAX, NULL, AT(idle_ms),
+     "also check that an echo comes after so long a silence; 0: do not"},
+    ROW_TIMEOUT("5s"),
+    ROW_SEED,
+    ROW_JSON,
+    ROW_QUIET,
+    ROW_HELP,
+};
+
+#define ROWS(rows) rows, sizeof(rows) / sizeof((rows)[0])
+
+const struct command OPTIONS_COMMANDS[] = {
+    {"cat", "standard input to the endpoint, what comes back to standard output", ROWS(CAT_ROWS)},
+    {"ping", "one message at a time, and how long each takes", ROWS(PING_ROWS)},
+    {"bench", "many connections: throughput and latency, every byte checked", ROWS(BENCH_ROWS)},
+    {"check", "is what is out there a faithful echo? One line a property", ROWS(CHECK_ROWS)},
+    {NULL, NULL, NULL, 0},
+};
+
+const struct command *options_command(const char *name)
+{
+    for (const struct command *command = OPTIONS_COMMANDS; command->name; command++) {
+        if (strcmp(command->name, name) == 0)
+            return command;
+    }
+    return NULL;
+}
+
+/* "64" or "1-4k". */
+static int parse_sizes(struct options *options, struct error *err)
+{
+    char text[64];
+    const char *dash = options->size ? strchr(options->size, '-') : NULL;
+    if (!options->size)
+        return 0;
+    const char *high = dash ? dash + 1 : options->size;
+    size_t length = dash ? (size_t)(dash - options->size) : strlen(options->size);
+    if (length >= sizeof(text))
+        length = 0;
+    memcpy(text, options->size, length);
+    text[length] = '\0';
+    if (units_parse_size(text, &options->size_min) < 0 ||
+        units_parse_size(high, &options->size_max) < 0)
+        return error_usage(err, "--size: '%s' is not a size like 64 or 16k, nor a range like 1-4k",
+                           options->size);
+    if (options->size_min < 1 || options->size_max > SIZE_MAX_BYTES ||
+        options->size_min > options->size_max)
+        return error_usage(err,
+                           "--size: '%s' is out of range: 1 to 1G is expected, and no more "
+                           "than its end for a range's start",
+                           options->size);
+    return 0;
+}
+
+static int read_endpoint(struct options *options, struct error *err)
+{
+    const char *attributes;
+    options->endpoint_text = options->set.argument;
+    if (!options->endpoint_text)
+        return error_usage(err, "no ENDPOINT; expected one like localhost:7007 or unix:/run/echo");
+    if (endpoint_parse(options->endpoint_text, &options->endpoint, &attributes, err) < 0)
+        return error_prefix(err, "'%.200s': ", options->endpoint_text);
+    if (attributes)
+        return error_usage(err, "'%.200s': a client's endpoint takes no attributes",
+                           options->endpoint_text);
+    return 0;
+}
+
+int options_read(struct options *options, const struct command *command, int argc, char **argv,
+                 struct error *err)
+{
+    *options = (struct options){.set = {.rows = command->rows,
+                                        .count = command->row_count,
+                                        .target = options,
+                                        .argument_name = "ENDPOINT"}};
+    int result = option_set_defaults(&options->set, err);
+    if (result == 0)
+        result = option_set_command(&options->set, argc, argv, err);
+    if (result == 0 && !options->help && !options->list)
+        result = read_endpoint(options, err);
+    if (result == 0)
+        result = parse_sizes(options, err);
+    if (result < 0)
+        options_clear(options);
+    return result;
+}
+
+void options_clear(struct options *options)
+{
+    option_set_clear(&options->set);
+    *options = (struct options){0};
+}
+
+void options_print_help(const struct command *command, FILE *out)
+{
+    const struct option_set set = {.rows = command->rows, .count = command->row_count};
+    fprintf(out, "Usage: " OPTIONS_PROGRAM " %s [OPTION]... ENDPOINT\n%s.\n\n", command->name,
+            command->summary);
+    option_print_help(&set, out);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The client's options: one table a command, one structure that they fill. */
+#ifndef CLIENT_OPTIONS_H
+#define CLIENT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+#include "base/option.h"
+#include "net/endpoint.h"
+
+#define OPTIONS_PROGRAM "evecho"
+
+/* One command and its table. */
+struct command {
+    const char *name;
+    const char *summary;
+    const struct option_row *rows;
+    size_t row_count;
+};
+
+struct options {
+    uint64_t connections, threads, requests, rate, pipeline, per_connection, seed;
+    uint64_t duration_ms, interval_ms, timeout_ms, ramp_up_ms, warm_up_ms, idle_ms;
+    uint64_t count;              /* ping: messages; 0: until interrupted */
+    uint64_t size_min, size_max; /* bytes of a message */
+    char *size, *json, *hdr_out, *require, *only, *skip;
+    bool quiet, list, help;
+    const char *endpoint_text;
+    struct endpoint endpoint;
+    struct option_set set;
+};
+
+/* All commands, ended by a row without a name. */
+extern const struct command OPTIONS_COMMANDS[];
+
+/* The command of that name, or NULL. */
+const struct command *options_command(const char *name);
+
+/* Reads what follows the command's name. 0, or -1 with *options cleared. */
+int options_read(struct options *options, const struct command *command, int argc, char **argv,
+                 struct error *err) MUST_CHECK;
+void options_clear(struct options *options);
+void options_print_help(const struct command *command, FILE *out);
+
+#endif

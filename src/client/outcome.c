@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "client/outcome.h"
+
+#include <errno.h>
+
+const char *outcome_word(enum outcome outcome)
+{
+    static const char *const WORDS[] = {
+#define OUTCOME_WORD(NAME, word) word,
+        OUTCOMES(OUTCOME_WORD)
+#undef OUTCOME_WORD
+    };
+    return WORDS[outcome];
+}
+
+enum outcome outcome_of_errno(int error)
+{
+    switch (error) {
+    case 0:
+        return OUTCOME_OK;
+    case ECONNREFUSED:
+    case ENOENT: /* a Unix path that is not there */
+    case EACCES:
+        return OUTCOME_REFUSED;
+    case ETIMEDOUT:
+        return OUTCOME_TIMEOUT;
+    case ECONNRESET:
+    case EPIPE:
+        return OUTCOME_RESET;
+    default:
+        return OUTCOME_OTHER;
+    }
+}
+
+const char *stream_end_word(enum stream_end end)
+{
+    static const char *const WORDS[] = {"open", "FIN", "RST", "timeout"};
+    return WORDS[end];
+}
