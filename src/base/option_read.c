@@ -128,9 +128,12 @@ int option_set_command(struct option_set *set, int argc, char **argv, struct err
         if (set_row(set, index, optarg ? optarg : "", OPTION_COMMAND, err) < 0)
             return error_prefix(err, "--%s: ", set->rows[index].name);
     }
+    if (set->argument_name && optind < argc)
+        set->argument = argv[optind++];
     if (optind < argc)
-        return error_usage(err, "unexpected argument '%s'; only options are expected",
-                           argv[optind]);
+        return error_usage(err, "unexpected argument '%s'; %s%s is expected", argv[optind],
+                           set->argument_name ? "one " : "nothing but options",
+                           set->argument_name ? set->argument_name : "");
     return 0;
 }
 

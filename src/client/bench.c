@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* evecho bench: shares the work out over threads, shows how it goes, and reports. */
+#include "client/bench.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "client/bench_thread.h"
+#include "client/commands.h"
+#include "client/report.h"
+#include "client/require.h"
+#include "client/target.h"
+
+#define POLL_MS 50       /* how soon an end is seen */
+#define PROGRESS_MS 1000 /* how often a terminal is told */
+#define RESERVE_DESCRIPTORS 16
+#define RESERVE_A_THREAD 8
+#define EXIT_INTERRUPTED_TWICE 4
+
+struct bench {
+    const struct options *options;
+    struct dial_target target;
+    struct bench_thread **threads;
+    uint64_t thread_count;
+    struct bench_results *sum;
+};
+
+static int complain(const struct error *err)
+{
+    fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err->text);
+    return (int)err->exit_code;
+}
+
+static int check_options(const struct options *options, struct error *err)
+{
+    if (options->duration_ms == 0 && options->requests == 0)
+        return error_usage(err, "--duration: 0 needs --requests, or the run has no end");
+    if (options->size_max * options->pipeline > (UINT64_C(1) << 40))
+        return error_usage(err, "--pipeline: that many messages of --size bytes are over 1T");
+    return require_check(options->require, err);
+}
+
+static int check_descriptors(const struct options *options, struct error *err)
+{
+    struct rlimit limit;
+    uint64_t need =
+        options->connections + RESERVE_DESCRIPTORS + RESERVE_A_THREAD * options->threads;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 0;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    if (need <= limit.rlim_cur)
+        return 0;
+    return error_start(err,
+                       "--connections: %" PRIu64 " need %" PRIu64
+                       " descriptors, and ulimit -n allows %" PRIu64,
+                       options->connections, need, (uint64_t)limit.rlim_cur);
+}
+
+/* ---- threads ---- */
+
+/* Part `index` of `parts` of a whole, the first ones larger by one where it does not divide. */
+static uint64_t part_of(uint64_t whole, uint64_t parts, uint64_t index)
+{
+    return whole / parts + (index < whole % parts ? 1 : 0);
+}
+
+static int open_threads(struct bench *bench, struct error *err)
+{
+    const struct options *options = bench->options;
+    uint64_t count =
+        options->threads < options->connections ? options->threads : options->connections;
+    uint64_t first = 1;
+    bench->threads = calloc(count, sizeof(struct bench_thread *));
+    if (!bench->threads)
+        return error_start(err, "no memory for threads");
+    for (uint64_t i = 0; i < count; i++) {
+        struct bench_share share = {.options = options,
+                                    .target = &bench->target,
+                                    .connections = part_of(options->connections, count, i),
+                                    .first_connection = first,
+                                    .requests = part_of(options->requests, count, i)};
+        if (options->requests && share.requests == 0)
+            break; /* fewer messages than threads */
+        share.rate =
+            (double)options->rate * (double)share.connections / (double)options->connections;
+        bench->threads[i] = bench_thread_new(&share, err);
+        if (!bench->threads[i])
+            return -1;
+        bench->thread_count++;
+        first += share.connections;
+    }
+    return 0;
+}
+
+static int start_threads(struct bench *bench, struct error *err)
+{
+    for (uint64_t i = 0; i < bench->thread_count; i++) {
+        if (bench_thread_start(bench->threads[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void stop_threads(struct bench *bench)
+{
+    for (uint64_t i = 0; i < bench->thread_count; i++)
+        bench_thread_stop(bench->threads[i]);
+}
+
+static void collect(struct bench *bench)
+{
+    memset(bench->sum, 0, sizeof(*bench->sum));
+    for (uint64_t i = 0; i < bench->thread_count; i++)
+        bench_thread_peek(bench->threads[i], bench->sum);
+}
+
+static bool is_over(const struct bench *bench)
+{
+    for (uint64_t i = 0; i < bench->thread_count; i++) {
+        if (!bench_thread_is_over(bench->threads[i]))
+            return false;
+    }
+    return true;
+}
+
+/* ---- the run ---- */
+
+static void show_progress(struct bench *bench, uint64_t start_ns)
+{
+    collect(bench);
+    const struct bench_results *sum = bench->sum;
+    double seconds = (double)(clock_now_ns() - start_ns) / 1e9;
+    fprintf(stderr, "\r\033[K%.0f s  %.0f/s  p50 %.3f ms  p99 %.3f ms  errors %" PRIu64, seconds,
+            seconds > 0 ? (double)sum->completed / seconds : 0,
+            (double)histogram_percentile(&sum->corrected, 50) / 1e6,
+            (double)histogram_percentile(&sum->corrected, 99) / 1e6, report_errors(sum));
+}
+
+/* Waits for the threads. A first signal makes them stop, a second one ends the program. */
+static void wait_for_end(struct bench *bench, const sigset_t *signals)
+{
+    bool shows = !bench->options->quiet && isatty(STDERR_FILENO), is_stopped = false;
+    const struct timespec poll = {.tv_nsec = POLL_MS * 1000000L};
+    uint64_t start_ns = clock_now_ns(), shown_ns = start_ns;
+    while (!is_over(bench)) {
+        int number = sigtimedwait(signals, NULL, &poll);
+        if (number > 0 && is_stopped)
+            _exit(EXIT_INTERRUPTED_TWICE);
+        if (number > 0) {
+            is_stopped = true;
+            stop_threads(bench);
+        }
+        if (shows && clock_now_ns() - shown_ns >= PROGRESS_MS * UINT64_C(1000000)) {
+            shown_ns = clock_now_ns();
+            show_progress(bench, start_ns);
+        }
+    }
+    if (shows)
+        fprintf(stderr, "\r\033[K");
+}
+
+static int report(const struct bench *bench, struct error *err)
+{
+    const struct options *options = bench->options;
+    const struct bench_results *sum = bench->sum;
+    bool json_is_output = options->json && strcmp(options->json, "-") == 0;
+    FILE *text = json_is_output ? stderr : stdout;
+    if (!json_is_output || !options->quiet)
+        report_text(options, bench->target.name, sum, text);
+    if ((options->json && report_json(options, bench->target.name, sum, options->json, err) < 0) ||
+        (options->hdr_out && report_hgrm(sum, options->hdr_out, err) < 0))
+        return complain(err);
+    int missed = require_missed(options->require, sum, text);
+    if (sum->established == 0)
+        return EXIT_CODE_START;
+    return missed || report_errors(sum) || (!options->require && sum->unanswered) ? EXIT_CODE_FAILED
+                                                                                  : EXIT_CODE_OK;
+}
+
+static int run(struct bench *bench, struct error *err)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    if (open_threads(bench, err) < 0)
+        return complain(err);
+    if (start_threads(bench, err) < 0) {
+        stop_threads(bench);
+        return complain(err);
+    }
+    wait_for_end(bench, &signals);
+    collect(bench);
+    return report(bench, err);
+}
+
+int bench_run(const struct options *options)
+{
+    struct error err;
+    enum outcome outcome;
+    struct bench bench = {.options = options, .sum = calloc(1, sizeof(*bench.sum))};
+    if (!bench.sum)
+        return EXIT_CODE_START;
+    int code;
+    loop_library_init();
+    if (check_options(options, &err) < 0 || check_descriptors(options, &err) < 0) {
+        code = complain(&err);
+    } else {
+        int fd = target_connect(options, &bench.target, &outcome, &err);
+        if (fd >= 0)
+            close(fd);
+        code = fd < 0 ? complain(&err) : run(&bench, &err);
+    }
+    for (uint64_t i = 0; i < bench.thread_count; i++)
+        bench_thread_free(bench.threads[i]);
+    free(bench.threads);
+    free(bench.sum);
+    loop_library_end();
+    return code;
+}

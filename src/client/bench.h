@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a bench has found, for the report. */
+#ifndef CLIENT_BENCH_H
+#define CLIENT_BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/histogram.h"
+#include "client/flow.h"
+#include "client/outcome.h"
+
+#define BENCH_FAILURES_KEPT 5
+
+/* Everything from the end of the warm-up on. Results of threads add up. */
+struct bench_results {
+    struct histogram corrected;   /* ns from when a message was due to its last byte */
+    struct histogram uncorrected; /* ns from when it was sent */
+    struct histogram late;        /* ns from due to sent: the client's own part */
+    uint64_t completed;           /* echoes verified */
+    uint64_t sent_bytes, received_bytes;
+    uint64_t errors[OUTCOME_COUNT];
+    uint64_t opened;      /* connections, reconnected ones counted again */
+    uint64_t established; /* of those asked for, how many were open at any time */
+    uint64_t unsent;      /* messages that were due and never left */
+    uint64_t unanswered;  /* messages sent whose echo never was whole */
+    uint64_t start_ns;    /* of measuring */
+    uint64_t end_ns;      /* of issuing, or of the last echo: whichever is later */
+    struct flow_failure failures[BENCH_FAILURES_KEPT];
+    uint32_t failures_kept;
+};
+
+#endif

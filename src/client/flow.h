@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One connection that sends messages and checks every byte that comes back.
+ *
+ *     flow_push() --> pattern of [sent, queued) --send--> endpoint --recv--> matched from `checked`
+ * on
+ *
+ * Nothing that was sent is kept: a byte's place in the stream makes it again. Whoever owns the flow
+ * decides what to send and when; the flow tells it of each echo, and once how it all ended.
+ */
+#ifndef CLIENT_FLOW_H
+#define CLIENT_FLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/deadline.h"
+#include "client/outcome.h"
+#include "net/dial.h"
+#include "net/loop.h"
+
+struct flow;
+struct event;
+
+/* One message under way. */
+struct flow_message {
+    uint64_t end_offset; /* of its last byte, plus one */
+    uint64_t due_ns;     /* when it should have been sent */
+    uint64_t sent_ns;    /* when its first byte was */
+};
+
+/* How a flow ended, with all that can be said of a byte that was not right. */
+struct flow_failure {
+    enum outcome outcome;
+    enum stream_end end;
+    int error;           /* errno, or 0 */
+    uint64_t connection; /* number of the connection, from 1 */
+    uint64_t offset;     /* bytes that had come right */
+    uint64_t awaited;    /* bytes that were still to come */
+    uint64_t unanswered; /* messages that were under way */
+    bool has_byte;       /* a wrong or extra byte came at `offset`: */
+    bool is_extra;       /* more came than was sent */
+    unsigned char expected, came;
+    bool has_place; /* what came belongs at: */
+    uint64_t place;
+};
+
+struct flow_callbacks {
+    void (*on_connected)(struct flow *flow);
+    /* One message is back, whole and right. flow_push() may be called; it is sent afterwards. */
+    void (*on_echo)(struct flow *flow, const struct flow_message *message, uint64_t now_ns);
+    /* The flow is over and closed; failure->outcome is OK after a flow_finish() that went well. */
+    void (*on_ended)(struct flow *flow, const struct flow_failure *failure);
+};
+
+/* What the flows of one thread share. */
+struct flow_env {
+    struct loop *loop;
+    struct flow_callbacks callbacks;
+    const struct dial_target *target;
+    unsigned char *scratch;
+    size_t scratch_bytes;
+    uint64_t seed;
+    uint64_t timeout_ms;
+    uint32_t pipeline; /* messages under way at most */
+    uint64_t sent_bytes, received_bytes;
+};
+
+enum flow_state { FLOW_CLOSED, FLOW_CONNECTING, FLOW_OPEN, FLOW_FINISHING };
+
+struct flow {
+    struct deadline deadline; /* set by the flow while it is not closed, and by its owner before */
+    const struct flow_callbacks *callbacks;
+    struct flow_env *env;
+    struct event *readable, *writable;
+    struct flow_message *messages; /* a ring of env->pipeline */
+    uint32_t first, count;
+    int fd;
+    enum flow_state state;
+    uint64_t connection;            /* number of the connection */
+    uint64_t seed;                  /* this connection's */
+    uint64_t queued, sent, checked; /* stream offsets */
+    uint64_t progress_ms;           /* when bytes came, or waiting began */
+};
+
+/* Prepares a closed flow in place. 0, or -1 without memory. */
+int flow_init(struct flow *flow, struct flow_env *env) MUST_CHECK;
+void flow_clear(struct flow *flow);
+
+/* Starts to connect; its end is told by on_connected() or on_ended(), also at once. */
+void flow_connect(struct flow *flow, uint64_t connection);
+
+/* True where another message may be under way. */
+bool flow_has_room(const struct flow *flow);
+
+/* Queues a message; there must be room. */
+void flow_push(struct flow *flow, uint64_t bytes, uint64_t due_ns);
+
+/* Sends what is queued, as much as goes. */
+void flow_flush(struct flow *flow, uint64_t now_ns);
+
+/* Half-closes, and waits for the end: nothing may be under way. */
+void flow_finish(struct flow *flow);
+
+/* Closes with no word to anybody. */
+void flow_abandon(struct flow *flow);
+
+/* The flow's deadline has come. */
+void flow_on_due(struct flow *flow);
+
+#endif

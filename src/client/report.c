@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "client/report.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define NS_PER_S 1e9
+#define NS_PER_MS 1e6
+#define BITS_PER_BYTE 8
+
+static const double PERCENTILES[] = {50, 75, 90, 99, 99.9, 99.99, 100};
+
+double report_seconds(const struct bench_results *results)
+{
+    return results->end_ns > results->start_ns
+               ? (double)(results->end_ns - results->start_ns) / NS_PER_S
+               : 0;
+}
+
+double report_rate(const struct bench_results *results)
+{
+    double seconds = report_seconds(results);
+    return seconds > 0 ? (double)results->completed / seconds : 0;
+}
+
+uint64_t report_errors(const struct bench_results *results)
+{
+    uint64_t errors = 0;
+    for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++)
+        errors += results->errors[i];
+    return errors;
+}
+
+void report_failure(const struct flow_failure *failure, const char *target, FILE *out)
+{
+    fprintf(out, "%s: connection %" PRIu64 ", offset %" PRIu64 ": ", target, failure->connection,
+            failure->offset);
+    if (failure->is_extra)
+        fprintf(out, "an extra byte came, 0x%02x", failure->came);
+    else if (failure->has_byte)
+        fprintf(out, "expected 0x%02x, came 0x%02x", failure->expected, failure->came);
+    else
+        fprintf(out, "%s",
+                failure->error                        ? strerror(failure->error)
+                : failure->outcome == OUTCOME_TIMEOUT ? "no answer in time"
+                                                      : "ended too early");
+    if (failure->has_place && failure->place > failure->offset)
+        fprintf(out, ", which belongs at offset %" PRIu64 ": %" PRIu64 " bytes are missing",
+                failure->place, failure->place - failure->offset);
+    else if (failure->has_place)
+        fprintf(out, ", which belongs at offset %" PRIu64 ": it came a second time",
+                failure->place);
+    if (failure->awaited > 0)
+        fprintf(out, ", %" PRIu64 " bytes still awaited", failure->awaited);
+    if (failure->end != STREAM_END_NONE)
+        fprintf(out, ", the stream ended by %s", stream_end_word(failure->end));
+    fputc('\n', out);
+}
+
+static void print_errors(const struct bench_results *results, FILE *out)
+{
+    fprintf(out, "  errors       %" PRIu64 "  (", report_errors(results));
+    for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++) {
+        char word[16];
+        snprintf(word, sizeof(word), "%s", outcome_word((enum outcome)i));
+        for (char *at = word; *at; at++)
+            *at = (char)toupper((unsigned char)*at);
+        fprintf(out, "%s%s %" PRIu64, i > 1 ? ", " : "", word, results->errors[i]);
+    }
+    fprintf(out, ")\n");
+}
+
+static void print_latency(const struct bench_results *results, FILE *out)
+{
+    const struct histogram *columns[] = {&results->corrected, &results->uncorrected,
+                                         &results->late};
+    fprintf(out, "\n  latency      from when due   from when sent   client late   (ms)\n");
+    for (size_t row = 0; row < sizeof(PERCENTILES) / sizeof(PERCENTILES[0]); row++) {
+        char name[16];
+        snprintf(name, sizeof(name), PERCENTILES[row] < 100 ? "p%g" : "max", PERCENTILES[row]);
+        fprintf(out, "    %-9s", name);
+        for (int i = 0; i < 3; i++)
+            fprintf(out, "%*.3f",
+                    i == 0   ? 15
+                    : i == 1 ? 17
+                             : 14,
+                    (double)histogram_percentile(columns[i], PERCENTILES[row]) / NS_PER_MS);
+        fputc('\n', out);
+    }
+    fprintf(out, "    %-9s%15.3f%17.3f%14.3f\n", "mean", histogram_mean(columns[0]) / NS_PER_MS,
+            histogram_mean(columns[1]) / NS_PER_MS, histogram_mean(columns[2]) / NS_PER_MS);
+    fprintf(out, "    %-9s%15.3f%17.3f%14.3f\n", "stddev", histogram_stddev(columns[0]) / NS_PER_MS,
+            histogram_stddev(columns[1]) / NS_PER_MS, histogram_stddev(columns[2]) / NS_PER_MS);
+}
+
+static void print_head(const struct options *options, const char *target, double seconds, FILE *out)
+{
+    fprintf(out, "evecho bench %s\n", target);
+    fprintf(out,
+            "  %" PRIu64 " connections, %" PRIu64
+            " threads, messages of %s bytes, pipeline of %" PRIu64 ", %s loop\n",
+            options->connections, options->threads, options->size, options->pipeline,
+            options->rate ? "open" : "closed");
+    fprintf(out, "  %.2f s measured, after %.2f s of warm-up\n\n", seconds,
+            (double)options->warm_up_ms / 1000);
+}
+
+void report_text(const struct options *options, const char *target,
+                 const struct bench_results *results, FILE *out)
+{
+    double seconds = report_seconds(results);
+    double bits = seconds > 0 ? (double)results->received_bytes * BITS_PER_BYTE / seconds : 0;
+    print_head(options, target, seconds, out);
+    fprintf(out,
+            "  echoes       %" PRIu64 " verified, %" PRIu64 " unanswered, %" PRIu64 " never sent\n",
+            results->completed, results->unanswered, results->unsent);
+    if (options->rate)
+        fprintf(out, "  rate         %" PRIu64 "/s requested, %.1f/s achieved\n", options->rate,
+                report_rate(results));
+    else
+        fprintf(out, "  rate         none requested, %.1f/s achieved\n", report_rate(results));
+    fprintf(out,
+            "  bytes        %" PRIu64 " sent, %" PRIu64
+            " received and right, %.1f Mbit/s each way\n",
+            results->sent_bytes, results->received_bytes, bits / 1e6);
+    fprintf(out,
+            "  connections  %" PRIu64 " requested, %" PRIu64 " established, %" PRIu64
+            " opened in all (%.1f/s)\n",
+            options->connections, results->established, results->opened,
+            seconds > 0 ? (double)results->opened / seconds : 0);
+    print_errors(results, out);
+    for (uint32_t i = 0; i < results->failures_kept; i++) {
+        fprintf(out, "    ");
+        report_failure(&results->failures[i], target, out);
+    }
+    print_latency(results, out);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A bench's results as text, JSON and a percentile file. Errors and what was asked for are always
+ * there, with units, whatever the results. */
+#ifndef CLIENT_REPORT_H
+#define CLIENT_REPORT_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+#include "client/bench.h"
+#include "client/options.h"
+
+/* Echoes verified a second, over the time measured. */
+double report_rate(const struct bench_results *results);
+double report_seconds(const struct bench_results *results);
+
+/* Failures of all classes. */
+uint64_t report_errors(const struct bench_results *results);
+
+void report_text(const struct options *options, const char *target,
+                 const struct bench_results *results, FILE *out);
+
+/* One line, for a failure. */
+void report_failure(const struct flow_failure *failure, const char *target, FILE *out);
+
+/* Writes the JSON to the path ("-": standard output). 0 or -1. */
+int report_json(const struct options *options, const char *target,
+                const struct bench_results *results, const char *path,
+                struct error *err) MUST_CHECK;
+
+/* Writes the corrected latencies in the percentile form of HdrHistogram's plotters, values in
+ * milliseconds. 0 or -1. */
+int report_hgrm(const struct bench_results *results, const char *path,
+                struct error *err) MUST_CHECK;
+
+#endif

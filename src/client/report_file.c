@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The results for programs: JSON by jansson, and the percentile file that plotters read. */
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/report.h"
+
+#define SCHEMA 1
+#define NS_PER_MS 1e6
+#define TICKS_PER_HALF \
+    5 /* lines a halving of what is above the percentile, as HdrHistogram has it */
+
+static int close_file(FILE *file, const char *path, struct error *err)
+{
+    int failure = ferror(file) ? EIO : 0;
+    if (file == stdout ? fflush(file) != 0 : fclose(file) != 0)
+        failure = errno;
+    return failure ? error_start(err, "cannot write '%s': %s", path, strerror(failure)) : 0;
+}
+
+static FILE *open_file(const char *path, struct error *err)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
+    if (!file)
+        error_start(err, "cannot write '%s': %s", path, strerror(errno));
+    return file;
+}
+
+static void set_number(json_t *object, const char *name, uint64_t value)
+{
+    (void)json_object_set_new(object, name, json_integer((json_int_t)value));
+}
+
+static json_t *config_of(const struct options *options, const char *target)
+{
+    json_t *config = json_object();
+    (void)json_object_set_new(config, "endpoint", json_string(options->endpoint_text));
+    (void)json_object_set_new(config, "target", json_string(target));
+    set_number(config, "connections", options->connections);
+    set_number(config, "threads", options->threads);
+    set_number(config, "size_min_bytes", options->size_min);
+    set_number(config, "size_max_bytes", options->size_max);
+    set_number(config, "pipeline", options->pipeline);
+    set_number(config, "rate_per_s", options->rate);
+    set_number(config, "requests", options->requests);
+    set_number(config, "requests_per_connection", options->per_connection);
+    set_number(config, "duration_ms", options->duration_ms);
+    set_number(config, "ramp_up_ms", options->ramp_up_ms);
+    set_number(config, "warm_up_ms", options->warm_up_ms);
+    set_number(config, "timeout_ms", options->timeout_ms);
+    set_number(config, "seed", options->seed);
+    return config;
+}
+
+static void set_latency(json_t *root, const char *prefix, const struct histogram *histogram)
+{
+    static const struct {
+        const char *name;
+        double percent;
+    } ROWS[] = {{"p50", 50},    {"p75", 75},      {"p90", 90}, {"p99", 99},
+                {"p999", 99.9}, {"p9999", 99.99}, {"max", 100}};
+    char name[64];
+    for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        snprintf(name, sizeof(name), "%s%s_ns", prefix, ROWS[i].name);
+        set_number(root, name, histogram_percentile(histogram, ROWS[i].percent));
+    }
+    snprintf(name, sizeof(name), "%smin_ns", prefix);
+    set_number(root, name, histogram->count ? histogram->min : 0);
+    snprintf(name, sizeof(name), "%smean_ns", prefix);
+    set_number(root, name, (uint64_t)histogram_mean(histogram));
+    snprintf(name, sizeof(name), "%sstddev_ns", prefix);
+    set_number(root, name, (uint64_t)histogram_stddev(histogram));
+}
+
+static json_t *errors_of(const struct bench_results *results)
+{
+    json_t *errors = json_object();
+    for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++)
+        set_number(errors, outcome_word((enum outcome)i), results->errors[i]);
+    return errors;
+}
+
+static json_t *failures_of(const struct bench_results *results, const char *target)
+{
+    json_t *failures = json_array();
+    for (uint32_t i = 0; i < results->failures_kept; i++) {
+        char text[512] = "";
+        FILE *memory = fmemopen(text, sizeof(text) - 1, "w");
+        if (memory) {
+            report_failure(&results->failures[i], target, memory);
+            fclose(memory);
+        }
+        text[strcspn(text, "\n")] = '\0';
+        (void)json_array_append_new(failures, json_string(text));
+    }
+    return failures;
+}
+
+int report_json(const struct options *options, const char *target,
+                const struct bench_results *results, const char *path, struct error *err)
+{
+    FILE *file = open_file(path, err);
+    if (!file)
+        return -1;
+    json_t *root = json_object();
+    set_number(root, "schema", SCHEMA);
+    (void)json_object_set_new(root, "command", json_string("bench"));
+    (void)json_object_set_new(root, "config", config_of(options, target));
+    set_number(root, "completed", results->completed);
+    set_number(root, "unanswered", results->unanswered);
+    set_number(root, "unsent", results->unsent);
+    set_number(root, "sent_bytes", results->sent_bytes);
+    set_number(root, "received_bytes", results->received_bytes);
+    set_number(root, "elapsed_ns",
+               results->end_ns > results->start_ns ? results->end_ns - results->start_ns : 0);
+    (void)json_object_set_new(root, "rate_per_s", json_real(report_rate(results)));
+    set_number(root, "rate_requested_per_s", options->rate);
+    set_number(root, "connections_requested", options->connections);
+    set_number(root, "connections_established", results->established);
+    set_number(root, "connections_opened", results->opened);
+    set_number(root, "errors_total", report_errors(results));
+    (void)json_object_set_new(root, "errors", errors_of(results));
+    (void)json_object_set_new(root, "failures", failures_of(results, target));
+    set_latency(root, "", &results->corrected);
+    set_latency(root, "uncorrected_", &results->uncorrected);
+    set_latency(root, "late_", &results->late);
+    (void)json_dumpf(root, file, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    fputc('\n', file);
+    json_decref(root);
+    return close_file(file, path, err);
+}
+
+static void print_tick(const struct histogram *histogram, double percent, uint64_t total,
+                       FILE *file)
+{
+    double value_ms = (double)histogram_percentile(histogram, percent) / NS_PER_MS;
+    if (percent < 100)
+        fprintf(file, "%12.6f %14.12f %10llu %14.2f\n", value_ms, percent / 100,
+                (unsigned long long)total, 1 / (1 - percent / 100));
+    else
+        fprintf(file, "%12.6f %14.12f %10llu\n", value_ms, 1.0, (unsigned long long)total);
+}
+
+int report_hgrm(const struct bench_results *results, const char *path, struct error *err)
+{
+    const struct histogram *histogram = &results->corrected;
+    FILE *file = open_file(path, err);
+    if (!file)
+        return -1;
+    fprintf(file, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount",
+            "1/(1-Percentile)");
+    double percent = 0;
+    while (histogram->count > 0 && (100 - percent) / 100 * (double)histogram->count >= 1) {
+        print_tick(histogram, percent, (uint64_t)ceil(percent / 100 * (double)histogram->count),
+                   file);
+        percent += (100 - percent) / (2 * TICKS_PER_HALF);
+    }
+    print_tick(histogram, 100, histogram->count, file);
+    fprintf(file, "#[Mean    = %12.6f, StdDeviation   = %12.6f]\n",
+            histogram_mean(histogram) / NS_PER_MS, histogram_stddev(histogram) / NS_PER_MS);
+    fprintf(file, "#[Max     = %12.6f, Total count    = %12llu]\n",
+            (double)(histogram->count ? histogram->max : 0) / NS_PER_MS,
+            (unsigned long long)histogram->count);
+    fprintf(file, "#[Buckets = %12d, SubBuckets     = %12d]\n", 64 - HISTOGRAM_PART_BITS + 1,
+            HISTOGRAM_PARTS);
+    return close_file(file, path, err);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "client/require.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "client/report.h"
+
+#define LIST_MAX 512
+#define NS_PER_MS 1000000U
+
+enum unit { UNIT_TIME, UNIT_COUNT };
+
+struct threshold {
+    const char *name;
+    enum unit unit;
+    bool is_least; /* at least, where the others are at most */
+    double percentile;
+    uint64_t (*value)(const struct bench_results *results);
+};
+
+static uint64_t mean_of(const struct bench_results *results)
+{
+    return (uint64_t)histogram_mean(&results->corrected);
+}
+
+static uint64_t rate_of(const struct bench_results *results)
+{
+    return (uint64_t)report_rate(results);
+}
+
+static uint64_t established_of(const struct bench_results *results)
+{
+    return results->established;
+}
+
+static const struct threshold THRESHOLDS[] = {
+    {"p50", UNIT_TIME, false, 50, NULL},
+    {"p90", UNIT_TIME, false, 90, NULL},
+    {"p99", UNIT_TIME, false, 99, NULL},
+    {"p999", UNIT_TIME, false, 99.9, NULL},
+    {"max", UNIT_TIME, false, 100, NULL},
+    {"mean", UNIT_TIME, false, 0, mean_of},
+    {"errors", UNIT_COUNT, false, 0, report_errors},
+    {"rate", UNIT_COUNT, true, 0, rate_of},
+    {"connections", UNIT_COUNT, true, 0, established_of},
+};
+
+/* One "name=value"; *wanted is in ns or a count. */
+static const struct threshold *parse_one(const char *text, uint64_t *wanted, struct error *err)
+{
+    size_t length = strcspn(text, "=");
+    for (size_t i = 0; i < sizeof(THRESHOLDS) / sizeof(THRESHOLDS[0]); i++) {
+        const struct threshold *threshold = &THRESHOLDS[i];
+        if (strlen(threshold->name) != length || strncmp(threshold->name, text, length) != 0 ||
+            text[length] != '=')
+            continue;
+        const char *value = text + length + 1;
+        int failure = threshold->unit == UNIT_TIME ? units_parse_time(value, wanted)
+                                                   : units_parse_count(value, wanted);
+        if (failure) {
+            error_usage(err, "--require: %s: '%s' is not %s", threshold->name, value,
+                        threshold->unit == UNIT_TIME ? "a time like 5ms or 1s"
+                                                     : "a number like 0 or 50k");
+            return NULL;
+        }
+        if (threshold->unit == UNIT_TIME)
+            *wanted *= NS_PER_MS;
+        return threshold;
+    }
+    error_usage(err,
+                "--require: '%s': expected p50, p90, p99, p999, max, mean, errors, rate or "
+                "connections, then = and a value",
+                text);
+    return NULL;
+}
+
+static bool is_missed(const struct threshold *threshold, uint64_t wanted,
+                      const struct bench_results *results, uint64_t *found)
+{
+    *found = threshold->value ? threshold->value(results)
+                              : histogram_percentile(&results->corrected, threshold->percentile);
+    /* Nothing measured satisfies no bound on latency. */
+    if (threshold->unit == UNIT_TIME && results->completed == 0)
+        return true;
+    return threshold->is_least ? *found < wanted : *found > wanted;
+}
+
+static void print_missed(const struct threshold *threshold, uint64_t wanted, uint64_t found,
+                         FILE *out)
+{
+    const char *bound = threshold->is_least ? "at least" : "at most";
+    if (threshold->unit == UNIT_TIME)
+        fprintf(out, "missed: %s is %.3f ms; %s %.3f ms was required\n", threshold->name,
+                (double)found / NS_PER_MS, bound, (double)wanted / NS_PER_MS);
+    else
+        fprintf(out, "missed: %s is %" PRIu64 "; %s %" PRIu64 " was required\n", threshold->name,
+                found, bound, wanted);
+}
+
+/* Goes through the list; with results it prints and counts the missed. -1 where it is wrong. */
+static int walk(const char *list, const struct bench_results *results, FILE *out, struct error *err)
+{
+    char text[LIST_MAX];
+    int missed = 0;
+    if (!list)
+        return 0;
+    if (strlen(list) >= sizeof(text))
+        return error_usage(err, "--require: a list of more than %d bytes", LIST_MAX - 1);
+    memcpy(text, list, strlen(list) + 1);
+    char *rest = text, *one;
+    while ((one = strsep(&rest, ","))) {
+        uint64_t wanted, found;
+        const struct threshold *threshold = parse_one(one, &wanted, err);
+        if (!threshold)
+            return -1;
+        if (results && is_missed(threshold, wanted, results, &found)) {
+            print_missed(threshold, wanted, found, out);
+            missed++;
+        }
+    }
+    return missed;
+}
+
+int require_check(const char *list, struct error *err)
+{
+    return walk(list, NULL, NULL, err);
+}
+
+int require_missed(const char *list, const struct bench_results *results, FILE *out)
+{
+    struct error unused;
+    return walk(list, results, out, &unused);
+}
