@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * hand: opens listening sockets and hands them to a command as descriptors 3, 4, ...
+ *
+ *     hand ENDPOINT... -- COMMAND ARGUMENT...
+ *
+ * As a service manager does it (sd_listen_fds(3)), and with the trap it sets: the sockets block.
+ */
+#include <fcntl.h>
+
+#include "wire.h"
+
+#define FIRST_FD 3
+
+static int open_listener(const char *endpoint)
+{
+    struct wire_address addr;
+    int fd, one = 1;
+
+    if (wire_address(endpoint, &addr) != 0)
+        return -1;
+    fd = socket(addr.sa.ss_family, SOCK_STREAM, 0);
+    if (addr.sa.ss_family != AF_UNIX)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, (struct sockaddr *)&addr.sa, addr.len) != 0 || listen(fd, 128) != 0)
+        return -1;
+    return fd;
+}
+
+int main(int argc, char **argv)
+{
+    char text[16];
+    int i;
+
+    for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        int fd = open_listener(argv[i]);
+
+        if (fd < 0) {
+            perror(argv[i]);
+            return TOOL_NO_CONNECTION;
+        }
+        if (fd != FIRST_FD + i - 1) {
+            dup2(fd, FIRST_FD + i - 1);
+            close(fd);
+        }
+    }
+    if (i + 1 >= argc)
+        return TOOL_USAGE;
+    snprintf(text, sizeof text, "%d", i - 1);
+    setenv("LISTEN_FDS", text, 1);
+    snprintf(text, sizeof text, "%d", (int)getpid());
+    setenv("LISTEN_PID", text, 1);
+    execvp(argv[i + 1], argv + i + 1);
+    perror(argv[i + 1]);
+    return 127;
+}
