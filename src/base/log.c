@@ -284,7 +284,7 @@ static int open_file(const char *path, struct error *err)
     /* O_NONBLOCK: a FIFO without a reader is refused here instead of holding the start for ever. */
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
     if (fd < 0)
-        return error_start(err, "log-target: cannot open '%s' for writing: %s", path,
+        return error_start(err, "--log-target: cannot open '%s' for writing: %s", path,
                            strerror(errno));
     return fd;
 }

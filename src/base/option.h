@@ -79,7 +79,8 @@ int option_set_defaults(struct option_set *set, struct error *err) MUST_CHECK;
 /* Frees what option_set_* put into the target. */
 void option_set_clear(struct option_set *set);
 
-/* Reads a command line by getopt_long(3), argv[0] being the program's name; argv may be permuted. */
+/* Reads a command line by getopt_long(3), argv[0] being the program's name; argv may be permuted.
+ */
 int option_set_command(struct option_set *set, int argc, char **argv, struct error *err) MUST_CHECK;
 
 /* Reads `name = value` lines; `#` starts a comment, blank lines are skipped. Errors name file:line.

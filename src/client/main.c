@@ -51,7 +51,7 @@ int main(int argc, char **argv)
         return EXIT_CODE_OK;
     }
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
-        printf(PACKAGE_STRING "\n");
+        printf(OPTIONS_PROGRAM " " PACKAGE_VERSION "\n");
         return EXIT_CODE_OK;
     }
     const struct command *command = options_command(name);

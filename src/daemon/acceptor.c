@@ -58,6 +58,11 @@ static int open_spec(struct acceptor *acceptor, const struct options_listener *s
     struct sock_listening socks[SOCK_LISTENING_MAX];
     struct error notice;
     const struct sock_options how = {(int)spec->policy.backlog, (mode_t)spec->policy.mode};
+    if (how.backlog > sock_backlog_max())
+        log_event(LOG_LEVEL_NOTICE, "backlog is lowered to what the system allows",
+                  LOG_TEXT("listener", spec->text), LOG_NUMBER("asked", spec->policy.backlog),
+                  LOG_NUMBER("used", (uint64_t)sock_backlog_max()),
+                  LOG_TEXT("hint", "raise net.core.somaxconn"));
     int count = sock_listen(&spec->endpoint, &how, socks, &notice, err);
     if (count < 0)
         return error_prefix(err, "--listen '%.200s': ", spec->text);

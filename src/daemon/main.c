@@ -78,7 +78,7 @@ int main(int argc, char **argv)
     if (options->help)
         options_print_help(options, stdout);
     else if (options->version)
-        printf(PACKAGE_STRING " (libevent %s)\n", event_get_version());
+        printf(OPTIONS_PROGRAM " " PACKAGE_VERSION " (libevent %s)\n", event_get_version());
     else
         code = check(options, &err);
     options_clear(options);

@@ -24,8 +24,8 @@ struct worker {
     struct conn_env env;
     struct loop loop;
     struct waker waker;
-    struct event *reaper; /* frees closed connections one step of the loop later */
-    struct conn_list open, closed;
+    struct event *reaper; /* frees closed connections, later in the same turn of the loop */
+    struct conn_list open, closed, leaving;
     uint64_t open_count;
     struct counters counters;
     struct worker_config config;
@@ -53,6 +53,8 @@ static void on_closed(struct conn *conn, void *owner)
     event_active(worker->reaper, 0, 0);
 }
 
+/* libevent closes a descriptor one step after its bufferevent is freed, and a place in the limits
+ * must not be given away before: so what was closed leaves at the second run after that. */
 static void on_reap(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *worker = arg;
@@ -60,11 +62,17 @@ static void on_reap(evutil_socket_t fd, short what, void *arg)
     uint64_t count = 0;
     (void)fd;
     (void)what;
-    while ((conn = LIST_FIRST(&worker->closed))) {
+    while ((conn = LIST_FIRST(&worker->leaving))) {
         LIST_REMOVE(conn, link);
         conn_free(conn);
         count++;
     }
+    while ((conn = LIST_FIRST(&worker->closed))) {
+        LIST_REMOVE(conn, link);
+        LIST_INSERT_HEAD(&worker->leaving, conn, link);
+    }
+    if (!LIST_EMPTY(&worker->leaving))
+        event_active(worker->reaper, 0, 0);
     if (count > 0)
         release(worker, count);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -190,9 +191,10 @@ static int listen_unix(const struct endpoint *endpoint, const struct sock_option
     if (out->fd < 0)
         return error_start(err, "cannot listen on %s: %s", out->name, strerror(errno));
     if (bind_unix(out->fd, endpoint, options) < 0) {
-        const char *reason = errno == EEXIST       ? "the path exists and is not a socket"
-                             : errno == EADDRINUSE ? "another process answers on it"
-                                                   : strerror(errno);
+        const char *reason = errno == EEXIST ? "File exists, and is not a socket"
+                             : errno == EADDRINUSE
+                                 ? "Address already in use: somebody answers on it"
+                                 : strerror(errno);
         error_start(err, "cannot listen on %s: %s", out->name, reason);
         close(out->fd);
         return -1;
@@ -253,6 +255,17 @@ static int adopt_fd(int fd, struct sock_listening *out, struct error *err)
         set_inherited(fd);
     }
     return 1;
+}
+
+int sock_backlog_max(void)
+{
+    int most = 0;
+    FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
+    if (file && fscanf(file, "%d", &most) != 1)
+        most = 0;
+    if (file)
+        fclose(file);
+    return most > 0 ? most : INT_MAX;
 }
 
 int sock_listen(const struct endpoint *endpoint, const struct sock_options *options,

@@ -40,6 +40,9 @@ struct sock_options {
 int sock_listen(const struct endpoint *endpoint, const struct sock_options *options,
                 struct sock_listening *out, struct error *notice, struct error *err) MUST_CHECK;
 
+/* The longest backlog that the system allows (listen(2)); INT_MAX where it does not say. */
+int sock_backlog_max(void);
+
 /* The kernel's form of a Unix endpoint; returns its length. */
 socklen_t sock_unix_address(const struct endpoint *endpoint, struct sockaddr_un *out);
 
