@@ -36,22 +36,29 @@ static void set_number(json_t *object, const char *name, uint64_t value)
 
 static json_t *config_of(const struct options *options, const char *target)
 {
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        {"connections", options->connections},
+        {"threads", options->threads},
+        {"size_min_bytes", options->size_min},
+        {"size_max_bytes", options->size_max},
+        {"pipeline", options->pipeline},
+        {"rate_per_s", options->rate},
+        {"requests", options->requests},
+        {"requests_per_connection", options->per_connection},
+        {"duration_ms", options->duration_ms},
+        {"ramp_up_ms", options->ramp_up_ms},
+        {"warm_up_ms", options->warm_up_ms},
+        {"timeout_ms", options->timeout_ms},
+        {"seed", options->seed},
+    };
     json_t *config = json_object();
     (void)json_object_set_new(config, "endpoint", json_string(options->endpoint_text));
     (void)json_object_set_new(config, "target", json_string(target));
-    set_number(config, "connections", options->connections);
-    set_number(config, "threads", options->threads);
-    set_number(config, "size_min_bytes", options->size_min);
-    set_number(config, "size_max_bytes", options->size_max);
-    set_number(config, "pipeline", options->pipeline);
-    set_number(config, "rate_per_s", options->rate);
-    set_number(config, "requests", options->requests);
-    set_number(config, "requests_per_connection", options->per_connection);
-    set_number(config, "duration_ms", options->duration_ms);
-    set_number(config, "ramp_up_ms", options->ramp_up_ms);
-    set_number(config, "warm_up_ms", options->warm_up_ms);
-    set_number(config, "timeout_ms", options->timeout_ms);
-    set_number(config, "seed", options->seed);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        set_number(config, numbers[i].name, numbers[i].value);
     return config;
 }
 
