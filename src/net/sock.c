@@ -204,6 +204,7 @@ static int listen_unix(const struct endpoint *endpoint, const struct sock_option
         memcpy(out->path, endpoint->path, sizeof(out->path));
         out->path_device = status.st_dev;
         out->path_inode = status.st_ino;
+        out->path_made = status.st_mtim;
     }
     if (listen(out->fd, options->backlog) < 0) {
         error_start(err, "cannot listen on %s: %s", out->name, strerror(errno));
@@ -283,11 +284,18 @@ int sock_listen(const struct endpoint *endpoint, const struct sock_options *opti
     return -1;
 }
 
-void sock_close(struct sock_listening *listening)
+static bool is_own_path(const struct sock_listening *listening)
 {
     struct stat status;
-    if (listening->path[0] && lstat(listening->path, &status) == 0 &&
-        status.st_dev == listening->path_device && status.st_ino == listening->path_inode)
+    return listening->path[0] && lstat(listening->path, &status) == 0 &&
+           status.st_dev == listening->path_device && status.st_ino == listening->path_inode &&
+           status.st_mtim.tv_sec == listening->path_made.tv_sec &&
+           status.st_mtim.tv_nsec == listening->path_made.tv_nsec;
+}
+
+void sock_close(struct sock_listening *listening)
+{
+    if (is_own_path(listening))
         (void)unlink(listening->path);
     listening->path[0] = '\0';
     close(listening->fd);

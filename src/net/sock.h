@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/attr.h"
 #include "base/error.h"
@@ -25,6 +26,7 @@ struct sock_listening {
     char path[ENDPOINT_PATH_MAX + 1]; /* ours to remove at the end; else empty */
     dev_t path_device;
     ino_t path_inode;
+    struct timespec path_made; /* inode numbers are used again at once */
 };
 
 struct sock_options {

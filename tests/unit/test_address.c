@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "net/address.h"
+
+static struct address of_text(const char *text, uint16_t port)
+{
+    struct address found[ADDRESS_RESOLVED_MAX];
+    struct error err;
+    int count = address_resolve(text, port, found, &err);
+    if (count != 1)
+        fail_msg("%s: %d addresses", text, count);
+    return found[0];
+}
+
+static void assert_text(const struct address *address, const char *expected)
+{
+    char text[ADDRESS_TEXT_MAX];
+    assert_string_equal(address_format(text, sizeof(text), address), expected);
+}
+
+static void test_formats(void **state)
+{
+    struct address address = of_text("127.0.0.1", 7);
+    (void)state;
+    assert_text(&address, "127.0.0.1:7");
+    address = of_text("::1", 65535);
+    assert_text(&address, "[::1]:65535");
+    assert_text(&(struct address){.family = AF_UNIX}, "unix:");
+    address = of_text("fe80::1%lo", 7);
+    assert_int_equal(address.scope, if_nametoindex("lo"));
+    assert_text(&address, "[fe80::1%lo]:7");
+    address.scope = 4294967294U; /* an interface that is gone */
+    assert_text(&address, "[fe80::1%4294967294]:7");
+}
+
+static void test_both_families(void **state)
+{
+    static const char *const NAMES[][3] = {
+        {"*", "0.0.0.0:9", "[::]:9"},
+        {"localhost", "127.0.0.1:9", "[::1]:9"},
+        {"LocalHost", "127.0.0.1:9", "[::1]:9"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(NAMES); i++) {
+        struct address found[ADDRESS_RESOLVED_MAX];
+        struct error err;
+        assert_int_equal(address_resolve(NAMES[i][0], 9, found, &err), 2);
+        assert_text(&found[0], NAMES[i][1]);
+        assert_text(&found[1], NAMES[i][2]);
+    }
+}
+
+static void test_unknown_names(void **state)
+{
+    struct address found[ADDRESS_RESOLVED_MAX];
+    struct error err;
+    (void)state;
+    assert_int_equal(address_resolve("nobody.invalid", 9, found, &err), -1);
+    assert_int_equal(err.exit_code, EXIT_CODE_START);
+    assert_non_null(strstr(err.text, "cannot resolve 'nobody.invalid': "));
+}
+
+/* A mapped address is the IPv4 host that it stands for, to a limit as well. */
+static void test_mapped(void **state)
+{
+    struct sockaddr_in6 mapped = {.sin6_family = AF_INET6, .sin6_port = htons(5)};
+    (void)state;
+    assert_int_equal(inet_pton(AF_INET6, "::ffff:1.2.3.4", &mapped.sin6_addr), 1);
+    struct address address = address_from_sockaddr((struct sockaddr *)&mapped);
+    assert_text(&address, "1.2.3.4:5");
+    struct address plain = of_text("1.2.3.4", 99);
+    assert_true(address_is_same_host(&address, &plain));
+    plain.bytes[3]++;
+    assert_false(address_is_same_host(&address, &plain));
+}
+
+static void test_there_and_back(void **state)
+{
+    static const char *const HOSTS[] = {"10.1.2.3", "2001:db8::7", "fe80::2%lo"};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(HOSTS); i++) {
+        struct address address = of_text(HOSTS[i], 1234);
+        struct sockaddr_storage storage;
+        socklen_t length = address_to_sockaddr(&address, &storage);
+        assert_int_equal(length, address.family == AF_INET ? sizeof(struct sockaddr_in)
+                                                           : sizeof(struct sockaddr_in6));
+        struct address back = address_from_sockaddr((struct sockaddr *)&storage);
+        assert_memory_equal(&back, &address, sizeof(back));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_formats),        cmocka_unit_test(test_both_families),
+        cmocka_unit_test(test_unknown_names),  cmocka_unit_test(test_mapped),
+        cmocka_unit_test(test_there_and_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,711 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The state machine on a fake stream and a fake clock: the functions of net/stream.h and the clock
+ * are defined here, so the real ones are not linked. */
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/conn.h"
+
+/* ---- the fakes ---- */
+
+static uint64_t now_ms;
+
+uint64_t clock_coarse_ms(void)
+{
+    return now_ms;
+}
+
+uint64_t clock_now_ns(void)
+{
+    return now_ms * 1000000;
+}
+
+static struct {
+    size_t input;  /* bytes that have come and were not taken */
+    size_t owed;   /* taken, and not yet taken by the kernel */
+    size_t room;   /* what the kernel takes of the next echo */
+    size_t unread; /* what FIONREAD would say */
+    int echo_error, half_close_error;
+    bool fails_to_open, fails_to_resume;
+    bool is_reading, is_half_closed, is_closed, is_reset;
+} fake;
+
+int stream_open(struct stream *stream, const struct stream_env *env, int fd, bool is_unix,
+                uint64_t read_max)
+{
+    (void)is_unix;
+    (void)read_max;
+    stream->env = env;
+    if (fake.fails_to_open)
+        close(fd);
+    return fake.fails_to_open ? -1 : 0;
+}
+
+void stream_hold(struct stream *stream)
+{
+    (void)stream;
+    fake.is_reading = false;
+}
+
+int stream_resume(struct stream *stream)
+{
+    (void)stream;
+    fake.is_reading = !fake.fails_to_resume;
+    return fake.fails_to_resume ? -1 : 0;
+}
+
+int stream_echo(struct stream *stream, struct stream_moved *moved)
+{
+    (void)stream;
+    *moved = (struct stream_moved){.in = fake.input};
+    fake.input = 0;
+    if (fake.echo_error)
+        return -fake.echo_error;
+    moved->out = fake.owed ? 0 : moved->in < fake.room ? moved->in : fake.room;
+    fake.owed += moved->in - moved->out;
+    return 0;
+}
+
+size_t stream_discard(struct stream *stream)
+{
+    size_t bytes = fake.input;
+    (void)stream;
+    fake.input = 0;
+    return bytes;
+}
+
+size_t stream_owed(const struct stream *stream)
+{
+    (void)stream;
+    return fake.owed;
+}
+
+size_t stream_unread(const struct stream *stream)
+{
+    (void)stream;
+    return fake.unread;
+}
+
+int stream_half_close(struct stream *stream)
+{
+    (void)stream;
+    fake.is_half_closed = true;
+    return -fake.half_close_error;
+}
+
+void stream_close(struct stream *stream)
+{
+    (void)stream;
+    fake.is_closed = true;
+}
+
+void stream_reset(struct stream *stream)
+{
+    (void)stream;
+    fake.is_closed = fake.is_reset = true;
+}
+
+size_t stream_unix_peer(const struct stream *stream, char *out, size_t size)
+{
+    (void)stream;
+    return (size_t)snprintf(out, size, "unix:a\nb");
+}
+
+/* ---- the fixture: one connection ---- */
+
+struct fixture {
+    struct loop loop;
+    struct counters counters;
+    struct conn_env env;
+    struct conn *conn;
+    bool is_closed;
+    enum conn_state was; /* at on_closed() */
+};
+
+static const struct policy_values VALUES = {.idle_ms = 1000,
+                                            .stall_ms = 500,
+                                            .flush_ms = 800,
+                                            .linger_ms = 200,
+                                            .quiet_ms = 100,
+                                            .buffer_bytes = 1000};
+
+static void on_closed(struct conn *conn, void *owner)
+{
+    struct fixture *fixture = owner;
+    assert_false(fixture->is_closed);
+    fixture->is_closed = true;
+    fixture->was = (enum conn_state)conn->state;
+}
+
+static void on_due(struct deadline *deadline)
+{
+    conn_on_due(conn_of_deadline(deadline));
+}
+
+static struct conn *open_conn(struct fixture *fixture, const struct policy_values *values)
+{
+    struct conn_arrival arrival = {
+        .fd = -1, .peer = {.family = AF_UNIX}, .id = 7, .policy = policy_new(values, "unix:/test")};
+    assert_int_equal(limit_admit(fixture->env.limit, &arrival.peer), LIMIT_ADMITTED);
+    return conn_open(&fixture->env, &arrival);
+}
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    struct error err;
+    now_ms = 1000000;
+    memset(&fake, 0, sizeof(fake));
+    fake.room = SIZE_MAX;
+    if (loop_open(&fixture->loop, on_due, &err) < 0 ||
+        deadline_queue_reserve(&fixture->loop.deadlines, 4) < 0)
+        return -1;
+    fixture->env = (struct conn_env){.stream = {.callbacks = CONN_STREAM_CALLBACKS,
+                                                .path = STREAM_BUFFERED,
+                                                .loop = &fixture->loop},
+                                     .loop = &fixture->loop,
+                                     .counters = &fixture->counters,
+                                     .limit = limit_new(&(struct limit_values){0}),
+                                     .on_closed = on_closed,
+                                     .owner = fixture};
+    if (limit_watch(fixture->env.limit, &fixture->counters) < 0)
+        return -1;
+    fixture->conn = open_conn(fixture, &VALUES);
+    conn_start(fixture->conn);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    if (!fixture->is_closed)
+        conn_abort(fixture->conn, REASON_FORCED);
+    conn_free(fixture->conn);
+    limit_free(fixture->env.limit);
+    loop_close(&fixture->loop);
+    free(fixture);
+    return 0;
+}
+
+/* ---- what may happen to it ---- */
+
+static void comes(struct fixture *fixture, size_t bytes)
+{
+    fake.input = bytes;
+    CONN_STREAM_CALLBACKS.on_input(&fixture->conn->stream);
+}
+
+static void drains(struct fixture *fixture, size_t bytes)
+{
+    fake.owed -= bytes;
+    CONN_STREAM_CALLBACKS.on_drained(&fixture->conn->stream, bytes);
+}
+
+static void ends(struct fixture *fixture)
+{
+    CONN_STREAM_CALLBACKS.on_end(&fixture->conn->stream);
+}
+
+static void fails(struct fixture *fixture, int error)
+{
+    CONN_STREAM_CALLBACKS.on_error(&fixture->conn->stream, error);
+}
+
+/* Lets the time go by, and every deadline on the way come. */
+static void passes(struct fixture *fixture, uint64_t ms)
+{
+    uint64_t end_ms = now_ms + ms;
+    struct deadline *first;
+    while ((first = deadline_first(&fixture->loop.deadlines)) && first->due_ms <= end_ms) {
+        now_ms = first->due_ms > now_ms ? first->due_ms : now_ms;
+        deadline_unset(&fixture->loop.deadlines, first);
+        on_due(first);
+    }
+    now_ms = end_ms;
+}
+
+static uint64_t counted(const struct fixture *fixture, enum counter counter)
+{
+    return counter_get(&fixture->counters, counter);
+}
+
+static void assert_state(const struct fixture *fixture, enum conn_state expected)
+{
+    assert_int_equal(fixture->conn->state, expected);
+    assert_true(counted(fixture, COUNTER_BYTES_IN) == counted(fixture, COUNTER_BYTES_OUT) +
+                                                          counted(fixture, COUNTER_OWED) +
+                                                          counted(fixture, COUNTER_LOST));
+    assert_int_equal(fixture->is_closed, expected == CONN_CLOSED);
+}
+
+static void assert_closed(const struct fixture *fixture, enum reason reason, bool is_reset,
+                          uint64_t lost)
+{
+    assert_state(fixture, CONN_CLOSED);
+    assert_int_equal(fixture->conn->reason, reason);
+    assert_true(fake.is_closed);
+    assert_int_equal(fake.is_reset, is_reset);
+    assert_int_equal(counted(fixture, COUNTER_LOST), lost);
+    assert_int_equal(counted(fixture, counter_of_reason(reason)), 1);
+    assert_int_equal(counted(fixture, COUNTER_CLOSED), 1);
+    assert_int_equal(counted(fixture, COUNTER_OWED), 0);
+    assert_int_equal(fixture->conn->deadline.place, 0);
+}
+
+/* ---- the tests ---- */
+
+static void test_edges(void **state)
+{
+    static const char *const ALLOWED[] = {/* from OPEN, PAUSED, FLUSH, LINGER, CLOSED */
+                                          "PFC", "OFC", "LC", "C", ""};
+    static const char NAMES[] = "OPFLC";
+    (void)state;
+    for (int from = 0; from < CONN_STATE_COUNT; from++) {
+        for (int to = 0; to < CONN_STATE_COUNT; to++)
+            assert_int_equal(conn_may_change((enum conn_state)from, (enum conn_state)to),
+                             strchr(ALLOWED[from], NAMES[to]) != NULL);
+    }
+}
+
+static void test_echo_and_end(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_true(fake.is_reading);
+    comes(fixture, 10);
+    comes(fixture, 20);
+    assert_state(fixture, CONN_OPEN);
+    assert_int_equal(counted(fixture, COUNTER_BYTES_OUT), 30);
+    ends(fixture);
+    assert_closed(fixture, REASON_EOF, false, 0);
+    assert_false(fake.is_half_closed); /* closing says it */
+}
+
+static void test_end_with_bytes_owed(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 4;
+    comes(fixture, 10);
+    ends(fixture);
+    assert_state(fixture, CONN_FLUSH);
+    drains(fixture, 5);
+    assert_state(fixture, CONN_FLUSH);
+    drains(fixture, 1);
+    assert_closed(fixture, REASON_EOF, false, 0);
+}
+
+static void test_hold_and_resume(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 0;
+    comes(fixture, 999);
+    assert_state(fixture, CONN_OPEN);
+    comes(fixture, 1);
+    assert_state(fixture, CONN_PAUSED);
+    assert_false(fake.is_reading);
+    assert_int_equal(counted(fixture, COUNTER_HELD), 1);
+    drains(fixture, 749);
+    assert_state(fixture, CONN_PAUSED);
+    drains(fixture, 1); /* a quarter of the mark is left */
+    assert_state(fixture, CONN_OPEN);
+    assert_true(fake.is_reading);
+    drains(fixture, 250);
+    assert_state(fixture, CONN_OPEN);
+    ends(fixture);
+    assert_closed(fixture, REASON_EOF, false, 0);
+}
+
+static void test_direct_holds_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->env.stream.path = STREAM_DIRECT;
+    fake.room = 9;
+    comes(fixture, 10);
+    assert_state(fixture, CONN_PAUSED);
+    drains(fixture, 1);
+    assert_state(fixture, CONN_OPEN);
+}
+
+/* All connections together owe too much: who owes anything is held until it owes nothing. */
+static void test_owed_in_all(void **state)
+{
+    struct fixture *fixture = *state;
+    limit_change(fixture->env.limit, &(struct limit_values){.owed_bytes = 100});
+    fake.room = 0;
+    comes(fixture, 100);
+    assert_state(fixture, CONN_PAUSED);
+    assert_true(fixture->env.is_tight);
+    assert_true(fixture->env.stream.read_max < SIZE_MAX);
+    drains(fixture, 100);
+    assert_state(fixture, CONN_OPEN);
+    assert_false(fixture->env.is_tight);
+    assert_true(fixture->env.stream.read_max == SIZE_MAX);
+}
+
+static void test_idle(void **state)
+{
+    struct fixture *fixture = *state;
+    passes(fixture, 900);
+    comes(fixture, 1);
+    passes(fixture, 999);
+    assert_state(fixture, CONN_OPEN);
+    passes(fixture, 1);
+    assert_state(fixture, CONN_LINGER);
+    assert_true(fake.is_half_closed && fake.is_reading);
+    ends(fixture);
+    assert_closed(fixture, REASON_IDLE, false, 0);
+}
+
+/* The loop was late: bytes wait unread, and that is not idle. */
+static void test_false_idle(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.unread = 4;
+    passes(fixture, 1000);
+    assert_state(fixture, CONN_OPEN);
+    fake.unread = 0;
+    comes(fixture, 4);
+    passes(fixture, 1000);
+    assert_state(fixture, CONN_LINGER);
+}
+
+static void test_owing_is_not_idle(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 0;
+    comes(fixture, 600);
+    for (int i = 0; i < 5; i++) {
+        passes(fixture, 400);
+        drains(fixture, 100);
+    }
+    assert_state(fixture, CONN_OPEN);
+    passes(fixture, 499);
+    assert_state(fixture, CONN_OPEN);
+    passes(fixture, 1);
+    assert_closed(fixture, REASON_STALL, true, 100);
+    assert_int_equal(counted(fixture, COUNTER_ABANDONED), 0);
+}
+
+static void test_stall_while_paused(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 0;
+    comes(fixture, 5000);
+    passes(fixture, 500);
+    assert_closed(fixture, REASON_STALL, true, 5000);
+}
+
+/* A trickle defeats the stall time, not the flush time. */
+static void test_flush_deadline(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 0;
+    comes(fixture, 100);
+    ends(fixture);
+    for (int i = 0; i < 4; i++) {
+        passes(fixture, 190);
+        drains(fixture, 1);
+    }
+    assert_state(fixture, CONN_FLUSH);
+    passes(fixture, 50);
+    assert_closed(fixture, REASON_FLUSH, true, 96);
+}
+
+static void test_linger_time(void **state)
+{
+    struct fixture *fixture = *state;
+    passes(fixture, 1000);
+    assert_state(fixture, CONN_LINGER);
+    passes(fixture, 200);
+    assert_closed(fixture, REASON_IDLE, false, 0);
+}
+
+static void test_discarded_bytes_end_in_a_reset(void **state)
+{
+    struct fixture *fixture = *state;
+    passes(fixture, 1000);
+    comes(fixture, 10);
+    assert_state(fixture, CONN_LINGER);
+    assert_int_equal(counted(fixture, COUNTER_DISCARDED), 10);
+    assert_int_equal(counted(fixture, COUNTER_BYTES_IN), 0);
+    ends(fixture);
+    assert_closed(fixture, REASON_IDLE, true, 0);
+}
+
+static void test_errors(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 3;
+    comes(fixture, 10);
+    fails(fixture, ECONNRESET);
+    assert_closed(fixture, REASON_RESET, true, 7);
+    assert_int_equal(fixture->conn->error, ECONNRESET);
+}
+
+static void test_a_failed_write_loses_what_was_read(void **state)
+{
+    struct fixture *fixture = *state;
+    comes(fixture, 5);
+    fake.echo_error = ENOBUFS;
+    comes(fixture, 10);
+    assert_closed(fixture, REASON_ERROR, true, 10);
+    assert_int_equal(counted(fixture, COUNTER_BYTES_IN), 15);
+}
+
+static void test_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.echo_error = ENOMEM;
+    comes(fixture, 10);
+    assert_closed(fixture, REASON_MEMORY, true, 10);
+}
+
+static void test_resume_fails(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 0;
+    comes(fixture, 1000);
+    fake.fails_to_resume = true;
+    drains(fixture, 1000);
+    assert_closed(fixture, REASON_MEMORY, true, 0);
+}
+
+/* A reset while we linger ends it, and the reason stays what it was. */
+static void test_reset_in_linger(void **state)
+{
+    struct fixture *fixture = *state;
+    passes(fixture, 1000);
+    fails(fixture, ECONNRESET);
+    assert_closed(fixture, REASON_IDLE, true, 0);
+}
+
+static void test_reset_in_flush(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 0;
+    comes(fixture, 10);
+    ends(fixture);
+    fails(fixture, EPIPE);
+    assert_closed(fixture, REASON_RESET, true, 10);
+}
+
+static void test_half_close_fails(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.half_close_error = ENOTCONN;
+    passes(fixture, 1000);
+    assert_closed(fixture, REASON_ERROR, true, 0);
+}
+
+static void begin_drain(struct fixture *fixture)
+{
+    fixture->env.drain_start_ms = now_ms;
+    conn_drain(fixture->conn);
+}
+
+/* Bytes keep a connection open in a drain; quiet, counted from the drain's start, ends it. */
+static void test_drain(void **state)
+{
+    struct fixture *fixture = *state;
+    passes(fixture, 500);
+    begin_drain(fixture);
+    passes(fixture, 99);
+    assert_state(fixture, CONN_OPEN);
+    comes(fixture, 10);
+    passes(fixture, 99);
+    assert_state(fixture, CONN_OPEN);
+    passes(fixture, 1);
+    assert_state(fixture, CONN_LINGER);
+    ends(fixture);
+    assert_closed(fixture, REASON_DRAIN, false, 0);
+}
+
+static void test_drain_waits_for_what_is_owed(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 0;
+    comes(fixture, 10);
+    begin_drain(fixture);
+    passes(fixture, 400);
+    assert_state(fixture, CONN_OPEN);
+    drains(fixture, 10);
+    passes(fixture, 100);
+    assert_state(fixture, CONN_LINGER);
+    conn_drain(fixture->conn); /* nothing more to do for it */
+}
+
+static void test_drain_gives_up(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 0;
+    comes(fixture, 10);
+    begin_drain(fixture);
+    conn_abort(fixture->conn, REASON_DEADLINE);
+    assert_closed(fixture, REASON_DEADLINE, true, 10);
+    assert_int_equal(counted(fixture, COUNTER_ABANDONED), 10);
+    conn_abort(fixture->conn, REASON_FORCED); /* twice is once */
+    assert_closed(fixture, REASON_DEADLINE, true, 10);
+}
+
+static void test_no_times_at_all(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct policy_values NONE = {0};
+    enum reason why;
+    conn_abort(fixture->conn, REASON_FORCED);
+    conn_free(fixture->conn);
+    memset(&fake, 0, sizeof(fake));
+    fixture->is_closed = false;
+    fixture->conn = open_conn(fixture, &NONE);
+    conn_start(fixture->conn);
+    assert_true(conn_due_ms(fixture->conn, &why) == UINT64_MAX);
+    comes(fixture, 100000);
+    assert_true(conn_due_ms(fixture->conn, &why) == UINT64_MAX);
+    conn_on_due(fixture->conn); /* one that was set by other means */
+    assert_int_equal(fixture->conn->state, CONN_OPEN);
+    fixture->env.drain_start_ms = now_ms;
+    drains(fixture, 100000);
+    passes(fixture, 1); /* no quiet time: nothing owed is enough; and no linger time is none */
+    assert_int_equal(fixture->conn->state, CONN_CLOSED);
+    assert_int_equal(fixture->conn->reason, REASON_DRAIN);
+    assert_false(fake.is_reset);
+}
+
+static void test_no_memory_to_open(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.fails_to_open = true;
+    assert_null(open_conn(fixture, &VALUES));
+    assert_int_equal(counted(fixture, COUNTER_REFUSED_ERROR), 1);
+    assert_int_equal(limit_open(fixture->env.limit), 1);
+}
+
+static void test_start_fails(void **state)
+{
+    struct fixture *fixture = *state;
+    conn_abort(fixture->conn, REASON_FORCED);
+    conn_free(fixture->conn);
+    memset(&fixture->counters, 0, sizeof(fixture->counters));
+    fixture->is_closed = false;
+    fake.is_reset = false;
+    fake.fails_to_resume = true;
+    fixture->conn = open_conn(fixture, &VALUES);
+    conn_start(fixture->conn);
+    assert_closed(fixture, REASON_MEMORY, true, 0);
+}
+
+/* The line that every connection ends with, a peer's bytes escaped. */
+static void test_close_line(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error err;
+    char path[] = "/tmp/test_conn.XXXXXX", text[1024] = "";
+    int fd = mkstemp(path);
+    const struct log_config config = {.level = LOG_LEVEL_INFO, .target = path, .program = "test"};
+    assert_int_equal(log_open(&config, &err), 0);
+    fake.room = 3;
+    comes(fixture, 10);
+    now_ms += 1234;
+    fails(fixture, EIO);
+    log_close();
+    assert_true(read(fd, text, sizeof(text) - 1) > 0);
+    close(fd);
+    unlink(path);
+    assert_non_null(strstr(text, " info connection closed id=7 peer=\"unix:a\\x0ab\" "
+                                 "listener=unix:/test in=10 out=3 lost=7 discarded=0 "
+                                 "seconds=1.234 end=reset reason=error "
+                                 "error=\"Input/output error\"\n"));
+}
+
+/* Everything in every order, the sums right after each step. */
+static void test_random_walks(void **state)
+{
+    struct fixture *fixture = *state;
+    for (uint64_t seed = 1; seed <= 3000; seed++) {
+        uint64_t random = seed;
+        for (int step = 0; step < 60 && !fixture->is_closed; step++) {
+            uint64_t size = unit_random(&random) % 700;
+            fake.room = unit_random(&random) % 500;
+            switch (unit_random(&random) % 8) {
+            case 0:
+            case 1:
+            case 2:
+                if (fake.is_reading)
+                    comes(fixture, size + 1);
+                break;
+            case 3:
+            case 4:
+                if (fake.owed > 0)
+                    drains(fixture, size % fake.owed + 1);
+                break;
+            case 5:
+                passes(fixture, size / 4);
+                break;
+            case 6:
+                if (fake.is_reading && size % 5 == 0)
+                    ends(fixture);
+                break;
+            default:
+                if (size % 20 == 0)
+                    fails(fixture, ECONNRESET);
+            }
+            assert_state(fixture, (enum conn_state)fixture->conn->state);
+        }
+        if (!fixture->is_closed)
+            conn_abort(fixture->conn, REASON_FORCED);
+        /* Never a clean end after a loss. */
+        if (fixture->conn->lost_bytes > 0 || fixture->conn->discarded_bytes > 0)
+            assert_true(fake.is_reset);
+        conn_free(fixture->conn);
+        memset(&fake, 0, sizeof(fake));
+        fixture->is_closed = false;
+        fixture->env.stream.path = seed % 2 ? STREAM_DIRECT : STREAM_BUFFERED;
+        fixture->conn = open_conn(fixture, &VALUES);
+        conn_start(fixture->conn);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_edges),
+        TEST(test_echo_and_end),
+        TEST(test_end_with_bytes_owed),
+        TEST(test_hold_and_resume),
+        TEST(test_direct_holds_at_once),
+        TEST(test_owed_in_all),
+        TEST(test_idle),
+        TEST(test_false_idle),
+        TEST(test_owing_is_not_idle),
+        TEST(test_stall_while_paused),
+        TEST(test_flush_deadline),
+        TEST(test_linger_time),
+        TEST(test_discarded_bytes_end_in_a_reset),
+        TEST(test_errors),
+        TEST(test_a_failed_write_loses_what_was_read),
+        TEST(test_memory),
+        TEST(test_resume_fails),
+        TEST(test_reset_in_linger),
+        TEST(test_reset_in_flush),
+        TEST(test_half_close_fails),
+        TEST(test_drain),
+        TEST(test_drain_waits_for_what_is_owed),
+        TEST(test_drain_gives_up),
+        TEST(test_no_times_at_all),
+        TEST(test_no_memory_to_open),
+        TEST(test_start_fails),
+        TEST(test_close_line),
+        TEST(test_random_walks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit.h"
+
+#include <string.h>
+
+#include "base/counters.h"
+
+static void test_names(void **state)
+{
+    (void)state;
+    for (int i = 0; i < COUNTER_COUNT; i++) {
+        const char *name = counter_name((enum counter)i);
+        assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz_"), strlen(name));
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(name, counter_name((enum counter)j));
+    }
+    assert_string_equal(reason_word(REASON_EOF), "eof");
+    assert_string_equal(counter_name(counter_of_reason(REASON_MEMORY)), "closed_memory");
+}
+
+static void test_sum(void **state)
+{
+    struct counters one = {0}, other = {0}, sum = {0};
+    (void)state;
+    counter_add(&one, COUNTER_OWED, 10);
+    counter_add(&one, COUNTER_OWED, (uint64_t)0 - 4); /* a gauge goes down */
+    counter_add(&other, COUNTER_OWED, 5);
+    counter_add(&other, COUNTER_BYTES_IN, 7);
+    counters_sum(&sum, &one);
+    counters_sum(&sum, &other);
+    assert_int_equal(counter_get(&sum, COUNTER_OWED), 11);
+    assert_int_equal(counter_get(&sum, COUNTER_BYTES_IN), 7);
+    assert_int_equal(counter_get(&sum, COUNTER_LOST), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_sum)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "net/endpoint.h"
+
+static struct endpoint parse(const char *text)
+{
+    struct endpoint endpoint;
+    struct error err;
+    const char *attributes;
+    if (endpoint_parse(text, &endpoint, &attributes, &err) < 0)
+        fail_msg("%s: %s", text, err.text);
+    return endpoint;
+}
+
+static void test_tcp(void **state)
+{
+    static const struct {
+        const char *text, *host;
+        int port;
+    } RIGHT[] = {
+        {"tcp://localhost:7007", "localhost", 7007},
+        {"localhost:1", "localhost", 1},
+        {"7007", "localhost", 7007},
+        {"0", "localhost", 0},
+        {"tcp://*:65535", "*", 65535},
+        {"tcp://:80", "*", 80},
+        {":80", "*", 80},
+        {"[::1]:7", "::1", 7},
+        {"tcp://[fe80::1%eth0]:7", "fe80::1%eth0", 7},
+        {"1.2.3.4:5", "1.2.3.4", 5},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(RIGHT); i++) {
+        struct endpoint endpoint = parse(RIGHT[i].text);
+        assert_int_equal(endpoint.kind, ENDPOINT_TCP);
+        assert_string_equal(endpoint.host, RIGHT[i].host);
+        assert_int_equal(endpoint.port, RIGHT[i].port);
+    }
+}
+
+static void test_unix_and_fd(void **state)
+{
+    char text[300], path[120];
+    (void)state;
+    assert_string_equal(parse("unix:a").path, "a");
+    assert_string_equal(parse("/run/a").path, "/run/a");
+    assert_string_equal(parse("./a").path, "./a");
+    assert_true(parse("unix:@a").is_abstract);
+    assert_string_equal(parse("unix:@a").path, "a");
+    assert_int_equal(parse("fd:3").fd, 3);
+    assert_int_equal(parse("fd:3").kind, ENDPOINT_FD);
+    memset(path, 'p', sizeof(path));
+    for (int is_abstract = 0; is_abstract < 2; is_abstract++) {
+        struct endpoint endpoint;
+        struct error err;
+        const char *attributes;
+        snprintf(text, sizeof(text), "unix:%s%.107s", is_abstract ? "@" : "", path);
+        assert_int_equal(strlen(parse(text).path), 107);
+        snprintf(text, sizeof(text), "unix:%s%.108s", is_abstract ? "@" : "", path);
+        assert_int_equal(endpoint_parse(text, &endpoint, &attributes, &err), -1);
+        assert_non_null(strstr(err.text, "at most 107"));
+    }
+}
+
+static void test_attributes(void **state)
+{
+    struct endpoint endpoint;
+    struct error err;
+    const char *attributes;
+    (void)state;
+    assert_int_equal(endpoint_parse("tcp://a:1,x=2,y=3", &endpoint, &attributes, &err), 0);
+    assert_string_equal(attributes, "x=2,y=3");
+    assert_string_equal(endpoint.host, "a");
+    assert_int_equal(endpoint_parse("unix:/p,", &endpoint, &attributes, &err), 0);
+    assert_string_equal(attributes, "");
+    assert_int_equal(endpoint_parse("7", &endpoint, &attributes, &err), 0);
+    assert_null(attributes);
+}
+
+static void test_wrong(void **state)
+{
+    static const char *const WRONG[] = {
+        "",
+        ",x=1",
+        "tcp://",
+        "tcp://a",
+        "tcp://a:",
+        "tcp://a:x",
+        "tcp://a:65536",
+        "tcp://a:-1",
+        "tcp://a:1:2",
+        "a:99999",
+        "99999",
+        "::1:7",
+        "tcp://::1",
+        "tcp://[::1]",
+        "tcp://[::1:7",
+        "tcp://[::1]7",
+        "tcp://[a]:7",
+        "tcp://a b:7",
+        "tcp://a/b:7",
+        "unix:",
+        "unix:@",
+        "fd:",
+        "fd:x",
+        "fd:-1",
+        "fd:99999999999",
+        "http://a:1",
+        "tls://a:1",
+        "udp://a:1",
+        "word",
+        "70 07",
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(WRONG); i++) {
+        struct endpoint endpoint;
+        struct error err;
+        const char *attributes;
+        if (endpoint_parse(WRONG[i], &endpoint, &attributes, &err) == 0)
+            fail_msg("'%s' was taken", WRONG[i]);
+        assert_int_equal(err.exit_code, EXIT_CODE_USAGE);
+        assert_true(strlen(err.text) > 5);
+    }
+}
+
+static void test_long_ones(void **state)
+{
+    char text[2000];
+    struct endpoint endpoint;
+    struct error err;
+    const char *attributes;
+    (void)state;
+    memset(text, 'h', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    assert_int_equal(endpoint_parse(text, &endpoint, &attributes, &err), -1);
+    snprintf(text + 300, sizeof(text) - 300, ":7");
+    assert_int_equal(endpoint_parse(text, &endpoint, &attributes, &err), -1);
+    assert_non_null(strstr(err.text, "at most 255"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tcp),        cmocka_unit_test(test_unix_and_fd),
+        cmocka_unit_test(test_attributes), cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_long_ones),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

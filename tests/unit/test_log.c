@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define TIME_MS UINT64_C(1767225600123) /* 2026-01-01T00:00:00.123Z */
+
+static const struct log_field FIELDS[] = {
+    {.key = "id", .kind = LOG_KIND_NUMBER, .number = 7},
+    {.key = "peer", .text = "a b\n", .text_length = 4},
+    {.key = "plain", .text = "x:1", .text_length = 3},
+    {.key = "empty", .text = "", .text_length = 0},
+    {.key = "seconds", .kind = LOG_KIND_MS, .number = 1005},
+};
+
+static void test_text_line(void **state)
+{
+    char line[LOG_LINE_MAX];
+    (void)state;
+    size_t length = log_line(line, sizeof(line), LOG_FORMAT_TEXT, TIME_MS, LOG_LEVEL_WARN, "it is",
+                             FIELDS, COUNT_OF(FIELDS));
+    assert_string_equal(line, "2026-01-01T00:00:00.123Z warn it is id=7 peer=\"a b\\x0a\" "
+                              "plain=x:1 empty=\"\" seconds=1.005\n");
+    assert_int_equal(length, strlen(line));
+}
+
+static void test_json_line(void **state)
+{
+    char line[LOG_LINE_MAX];
+    (void)state;
+    log_line(line, sizeof(line), LOG_FORMAT_JSON, TIME_MS, LOG_LEVEL_INFO, "it is", FIELDS,
+             COUNT_OF(FIELDS));
+    json_t *root = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(root);
+    assert_string_equal(json_string_value(json_object_get(root, "time")),
+                        "2026-01-01T00:00:00.123Z");
+    assert_string_equal(json_string_value(json_object_get(root, "level")), "info");
+    assert_string_equal(json_string_value(json_object_get(root, "message")), "it is");
+    assert_string_equal(json_string_value(json_object_get(root, "peer")), "a b\n");
+    assert_int_equal(json_integer_value(json_object_get(root, "id")), 7);
+    assert_true(json_is_real(json_object_get(root, "seconds")));
+    json_decref(root);
+}
+
+/* Any bytes at all in a field: one printable line, and valid JSON. */
+static void test_any_bytes(void **state)
+{
+    uint64_t seed = 99;
+    (void)state;
+    for (int round = 0; round < 3000; round++) {
+        char bytes[300], line[LOG_LINE_MAX];
+        size_t length = unit_random(&seed) % sizeof(bytes);
+        for (size_t i = 0; i < length; i++)
+            bytes[i] = (char)unit_random(&seed);
+        struct log_field field = {.key = "peer", .text = bytes, .text_length = length};
+        for (int format = 0; format < 2; format++) {
+            size_t used = log_line(line, sizeof(line), (enum log_format)format, TIME_MS,
+                                   LOG_LEVEL_INFO, "m", &field, 1);
+            assert_int_equal(line[used - 1], '\n');
+            for (size_t i = 0; i + 1 < used; i++)
+                assert_in_range(line[i], 0x20, 0x7e);
+        }
+        json_t *root = json_loads(line, JSON_ALLOW_NUL, NULL);
+        assert_non_null(root);
+        json_decref(root);
+    }
+}
+
+/* Too much for a line: whole fields are left out, and the line is still one. */
+static void test_overflow(void **state)
+{
+    char text[400], line[200];
+    struct log_field fields[4];
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    for (size_t i = 0; i < COUNT_OF(fields); i++)
+        fields[i] = (struct log_field){.key = "k", .text = text, .text_length = 60};
+    size_t used = log_line(line, sizeof(line), LOG_FORMAT_JSON, TIME_MS, LOG_LEVEL_INFO, "m",
+                           fields, COUNT_OF(fields));
+    assert_true(used < sizeof(line));
+    assert_memory_equal(line + used - 2, "}\n", 2);
+}
+
+/* ---- the writer ---- */
+
+static char path[32];
+
+static int setup(void **state)
+{
+    (void)state;
+    strcpy(path, "/tmp/test_log.XXXXXX");
+    int fd = mkstemp(path);
+    close(fd);
+    return fd < 0 ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    log_close();
+    return unlink(path);
+}
+
+static void open_log(enum log_level level, const char *target)
+{
+    struct error err;
+    const struct log_config config = {.level = level, .target = target, .program = "test"};
+    if (log_open(&config, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+/* Counts the lines of the file that have a text. */
+static int lines_with(const char *text)
+{
+    char line[LOG_LINE_MAX];
+    int count = 0;
+    FILE *file = fopen(path, "r");
+    while (fgets(line, sizeof(line), file))
+        count += strstr(line, text) != NULL;
+    fclose(file);
+    return count;
+}
+
+static void test_levels_and_order(void **state)
+{
+    (void)state;
+    open_log(LOG_LEVEL_NOTICE, path);
+    for (int i = 0; i < 5000; i++)
+        log_event(LOG_LEVEL_NOTICE, "line", LOG_NUMBER("number", (uint64_t)i));
+    log_event(LOG_LEVEL_INFO, "too small");
+    log_close();
+    log_event(LOG_LEVEL_ERROR, "too late");
+    assert_int_equal(lines_with("notice line number="), 5000);
+    assert_int_equal(lines_with("too"), 0);
+    assert_int_equal(log_dropped(), 0);
+}
+
+static void test_repeated_lines(void **state)
+{
+    (void)state;
+    open_log(LOG_LEVEL_INFO, path);
+    for (int i = 0; i < 1000; i++) {
+        log_limited(LOG_LEVEL_WARN, "the same", LOG_NUMBER("number", (uint64_t)i));
+        log_limited(LOG_LEVEL_WARN, "another");
+    }
+    log_close();
+    assert_int_equal(lines_with("warn the same number=0"), 1);
+    assert_int_equal(lines_with("warn the same repeated=999"), 1);
+    assert_int_equal(lines_with("warn another repeated=999"), 1);
+    assert_int_equal(lines_with("the same"), 2);
+}
+
+static void test_full_disk(void **state)
+{
+    uint64_t before = log_dropped();
+    (void)state;
+    open_log(LOG_LEVEL_INFO, "/dev/full");
+    for (int i = 0; i < 10; i++)
+        log_event(LOG_LEVEL_INFO, "nowhere");
+    log_close();
+    assert_true(log_dropped() - before >= 10);
+}
+
+/* A pipe that nobody reads: events return at once, lines beyond the queue are dropped, and closing
+ * gives up. The writer is left behind, so this is a process of its own. */
+static void test_blocked_pipe(void **state)
+{
+    (void)state;
+    int pipes[2];
+    assert_int_equal(pipe(pipes), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(pipes[1], STDERR_FILENO);
+        open_log(LOG_LEVEL_INFO, "stderr");
+        for (int i = 0; i < 60000; i++)
+            log_event(LOG_LEVEL_INFO, "a line that is long enough to fill what there is",
+                      LOG_NUMBER("number", (uint64_t)i));
+        uint64_t dropped = log_dropped();
+        log_close();
+        _exit(dropped > 0 ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
+static void test_reopen(void **state)
+{
+    struct error err;
+    char moved[64];
+    struct log_config config = {.level = LOG_LEVEL_DEBUG, .target = path, .program = "test"};
+    (void)state;
+    open_log(LOG_LEVEL_INFO, path);
+    log_event(LOG_LEVEL_INFO, "before");
+    snprintf(moved, sizeof(moved), "%s.1", path);
+    assert_int_equal(rename(path, moved), 0);
+    assert_int_equal(log_reopen(&config, &err), 0);
+    log_event(LOG_LEVEL_DEBUG, "after");
+    log_close();
+    assert_int_equal(lines_with("debug after"), 1);
+    unlink(moved);
+}
+
+static void test_targets_that_cannot_be(void **state)
+{
+    struct error err;
+    const struct log_config config = {.target = "/none/log", .program = "test"};
+    (void)state;
+    assert_int_equal(log_open(&config, &err), -1);
+    assert_int_equal(err.exit_code, EXIT_CODE_START);
+    assert_non_null(strstr(err.text, "--log-target: cannot open '/none/log'"));
+    log_close(); /* nothing is open */
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_text_line),
+        cmocka_unit_test(test_json_line),
+        cmocka_unit_test(test_any_bytes),
+        cmocka_unit_test(test_overflow),
+        TEST(test_levels_and_order),
+        TEST(test_repeated_lines),
+        TEST(test_full_disk),
+        TEST(test_blocked_pipe),
+        TEST(test_reopen),
+        TEST(test_targets_that_cannot_be),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Streams on real sockets, both ways of reading, TCP and Unix. send, recv, writev and read are
+ * defined here, before the C library's, so that single calls can be made to fail, for libevent too.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "net/loop.h"
+#include "net/sock.h"
+#include "net/stream.h"
+
+/* ---- the system calls between ---- */
+
+static struct {
+    int error;      /* of the next write, once */
+    size_t most;    /* bytes a write takes; 0: all */
+    unsigned calls; /* so that a test knows it was in between */
+} writes;
+
+static bool is_failing(void)
+{
+    writes.calls++;
+    if (writes.error == 0)
+        return false;
+    errno = writes.error;
+    writes.error = 0;
+    return true;
+}
+
+ssize_t send(int fd, const void *bytes, size_t length, int flags)
+{
+    if (is_failing())
+        return -1;
+    length = writes.most && writes.most < length ? writes.most : length;
+    return syscall(SYS_sendto, fd, bytes, length, flags, NULL, 0);
+}
+
+ssize_t writev(int fd, const struct iovec *pieces, int count)
+{
+    struct iovec piece = pieces[0];
+    if (is_failing())
+        return -1;
+    if (!writes.most)
+        return syscall(SYS_writev, fd, pieces, count);
+    piece.iov_len = writes.most < piece.iov_len ? writes.most : piece.iov_len;
+    return syscall(SYS_writev, fd, &piece, 1);
+}
+
+/* ---- the fixture: a stream and its peer ---- */
+
+struct fixture {
+    struct stream stream; /* first: what callbacks get */
+    struct stream_env env;
+    struct loop loop;
+    int peer;
+    size_t in, out, drained;
+    bool has_ended, is_discarding;
+    int error, echo_error;
+};
+
+static struct fixture *fixture_of(struct stream *stream)
+{
+    return (struct fixture *)stream;
+}
+
+static void on_input(struct stream *stream)
+{
+    struct fixture *fixture = fixture_of(stream);
+    struct stream_moved moved;
+    if (fixture->is_discarding) {
+        fixture->in += stream_discard(stream);
+        return;
+    }
+    int failure = stream_echo(stream, &moved);
+    fixture->in += moved.in;
+    fixture->out += moved.out;
+    fixture->echo_error = -failure;
+    if (failure || (stream_owed(stream) > 0 && fixture->env.path == STREAM_DIRECT))
+        stream_hold(stream);
+}
+
+static void on_drained(struct stream *stream, size_t bytes)
+{
+    struct fixture *fixture = fixture_of(stream);
+    fixture->drained += bytes;
+    if (stream_owed(stream) == 0)
+        assert_int_equal(stream_resume(stream), 0);
+}
+
+static void on_end(struct stream *stream)
+{
+    fixture_of(stream)->has_ended = true;
+}
+
+static void on_error(struct stream *stream, int error)
+{
+    fixture_of(stream)->error = error;
+}
+
+static void on_due(struct deadline *deadline)
+{
+    (void)deadline;
+}
+
+static void tcp_pair(int pair[2])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, length), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    pair[1] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(pair[1], (struct sockaddr *)&address, length), 0);
+    pair[0] = accept(listener, NULL, NULL);
+    close(listener);
+}
+
+static struct fixture *open_pair(enum stream_path path, bool is_unix)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    struct error err;
+    int pair[2];
+    if (is_unix)
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    else
+        tcp_pair(pair);
+    for (int i = 0; i < 2; i++) {
+        int bytes = 4096;
+        assert_int_equal(setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
+        assert_int_equal(fcntl(pair[i], F_SETFL, O_NONBLOCK), 0);
+    }
+    fixture->peer = pair[1];
+    assert_int_equal(loop_open(&fixture->loop, on_due, &err), 0);
+    fixture->env = (struct stream_env){.loop = &fixture->loop,
+                                       .callbacks = {on_input, on_drained, on_end, on_error},
+                                       .path = path,
+                                       .scratch = malloc(STREAM_SCRATCH_BYTES),
+                                       .scratch_bytes = STREAM_SCRATCH_BYTES,
+                                       .read_max = SIZE_MAX};
+    assert_int_equal(stream_open(&fixture->stream, &fixture->env, pair[0], is_unix, 0), 0);
+    assert_int_equal(stream_resume(&fixture->stream), 0);
+    memset(&writes, 0, sizeof(writes));
+    return fixture;
+}
+
+static void close_pair(struct fixture *fixture)
+{
+    if (fixture->stream.bev)
+        stream_close(&fixture->stream);
+    loop_close(&fixture->loop);
+    close(fixture->peer);
+    free(fixture->env.scratch);
+    free(fixture);
+}
+
+/* Until nothing is ready any more; or one look at what is, and no second. */
+static void turn(struct fixture *fixture)
+{
+    (void)event_base_loop(fixture->loop.base, EVLOOP_NONBLOCK);
+}
+
+static void turn_once(struct fixture *fixture)
+{
+    (void)event_base_loop(fixture->loop.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+}
+
+/* Sends and reads until `length` bytes came back, or nothing moves any more; checks each. */
+static size_t exchange(struct fixture *fixture, size_t length)
+{
+    size_t sent = 0, got = 0;
+    for (int idle = 0; got < length && idle < 200; idle++) {
+        unsigned char bytes[3000];
+        size_t some = length - sent < sizeof(bytes) ? length - sent : sizeof(bytes);
+        for (size_t i = 0; i < some; i++)
+            bytes[i] = (unsigned char)((sent + i) * 7 % 251);
+        ssize_t n = some ? syscall(SYS_sendto, fixture->peer, bytes, some, 0, NULL, 0) : 0;
+        sent += n > 0 ? (size_t)n : 0;
+        turn(fixture);
+        struct pollfd readable = {.fd = fixture->peer, .events = POLLIN};
+        (void)poll(&readable, 1, idle > 0 ? 5 : 0);
+        n = recv(fixture->peer, bytes, sizeof(bytes), 0);
+        for (ssize_t i = 0; i < n; i++, got++)
+            assert_int_equal(bytes[i], got * 7 % 251);
+        if (n > 0)
+            idle = 0;
+        if (fixture->echo_error || fixture->error)
+            break;
+        assert_int_equal(fixture->in,
+                         fixture->out + fixture->drained + stream_owed(&fixture->stream));
+    }
+    return got;
+}
+
+#define FOR_ALL(fixture)                                                                    \
+    for (int kind_ = 0; kind_ < 4; kind_++)                                                 \
+        for (struct fixture *fixture = open_pair((enum stream_path)(kind_ / 2), kind_ % 2); \
+             fixture; close_pair(fixture), fixture = NULL)
+
+static void test_echo(void **state)
+{
+    (void)state;
+    FOR_ALL(fixture)
+    {
+        assert_int_equal(exchange(fixture, 200000), 200000);
+        assert_true(writes.calls > 0);
+        assert_int_equal(shutdown(fixture->peer, SHUT_WR), 0);
+        turn(fixture);
+        assert_true(fixture->has_ended);
+        assert_int_equal(fixture->error, 0);
+    }
+}
+
+static void test_short_writes(void **state)
+{
+    (void)state;
+    FOR_ALL(fixture)
+    {
+        writes.most = 7;
+        assert_int_equal(exchange(fixture, 5000), 5000);
+    }
+}
+
+static void test_failed_writes(void **state)
+{
+    static const int ERRORS[] = {EAGAIN, EINTR, ENOBUFS, EPIPE};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ERRORS); i++) {
+        FOR_ALL(fixture)
+        {
+            writes.error = ERRORS[i];
+            bool is_transient = i < 2;
+            size_t got = exchange(fixture, 100);
+            assert_int_equal(writes.error, 0); /* it was taken */
+            assert_int_equal(fixture->echo_error, is_transient ? 0 : ERRORS[i]);
+            assert_int_equal(got, is_transient ? 100 : 0);
+        }
+    }
+}
+
+/* The second write, which the loop does, fails: the owner hears of it. */
+static void test_failed_later_write(void **state)
+{
+    (void)state;
+    FOR_ALL(fixture)
+    {
+        assert_int_equal(syscall(SYS_sendto, fixture->peer, "0123456789", 10, 0, NULL, 0), 10);
+        writes.most = 1;
+        turn_once(fixture);
+        assert_true(stream_owed(&fixture->stream) > 0);
+        writes.error = ENOBUFS;
+        turn(fixture);
+        assert_int_equal(fixture->error, ENOBUFS);
+    }
+}
+
+static void test_hold(void **state)
+{
+    (void)state;
+    FOR_ALL(fixture)
+    {
+        stream_hold(&fixture->stream);
+        assert_int_equal(syscall(SYS_sendto, fixture->peer, "abc", 3, 0, NULL, 0), 3);
+        turn(fixture);
+        assert_int_equal(fixture->in, 0);
+        assert_int_equal(stream_unread(&fixture->stream), 3);
+        assert_int_equal(stream_resume(&fixture->stream), 0);
+        turn(fixture);
+        assert_int_equal(fixture->in, 3);
+        assert_int_equal(stream_unread(&fixture->stream), 0);
+    }
+}
+
+static void test_discard(void **state)
+{
+    (void)state;
+    FOR_ALL(fixture)
+    {
+        char byte;
+        fixture->is_discarding = true;
+        assert_int_equal(syscall(SYS_sendto, fixture->peer, "abc", 3, 0, NULL, 0), 3);
+        turn(fixture);
+        assert_int_equal(fixture->in, 3);
+        assert_int_equal(recv(fixture->peer, &byte, 1, 0), -1);
+        assert_int_equal(stream_unread(&fixture->stream), 0);
+    }
+}
+
+static void test_half_close(void **state)
+{
+    (void)state;
+    FOR_ALL(fixture)
+    {
+        char byte;
+        assert_int_equal(stream_half_close(&fixture->stream), 0);
+        assert_int_equal(recv(fixture->peer, &byte, 1, 0), 0);
+    }
+}
+
+/* A reset is an error, and not an end. */
+static void test_peer_resets(void **state)
+{
+    (void)state;
+    for (int path = 0; path < 2; path++) {
+        struct fixture *fixture = open_pair((enum stream_path)path, false);
+        sock_reset(fixture->peer);
+        turn(fixture);
+        assert_int_equal(fixture->error, ECONNRESET);
+        assert_false(fixture->has_ended);
+        fixture->peer = -1;
+        close_pair(fixture);
+    }
+}
+
+/* Bytes are owed when the stream is reset: the peer must not see a clean end, whatever the socket.
+ */
+static void test_reset_with_bytes_owed(void **state)
+{
+    (void)state;
+    FOR_ALL(fixture)
+    {
+        char bytes[100];
+        bool is_exempt = fixture->env.path == STREAM_BUFFERED && fixture->stream.is_unix;
+        writes.most = 10;
+        assert_int_equal(syscall(SYS_sendto, fixture->peer, bytes, sizeof(bytes), 0, NULL, 0), 100);
+        turn_once(fixture);
+        assert_true(stream_owed(&fixture->stream) > 0);
+        stream_reset(&fixture->stream);
+        turn(fixture);
+        ssize_t n;
+        while ((n = recv(fixture->peer, bytes, sizeof(bytes), 0)) > 0)
+            ;
+        if (!is_exempt) { /* evechod(8), CAVEATS */
+            assert_int_equal(n, -1);
+            assert_int_equal(errno, ECONNRESET);
+        }
+    }
+}
+
+static void test_read_max(void **state)
+{
+    (void)state;
+    for (int is_unix = 0; is_unix < 2; is_unix++) {
+        struct fixture *fixture = open_pair(STREAM_DIRECT, is_unix);
+        fixture->env.read_max = 5;
+        assert_int_equal(syscall(SYS_sendto, fixture->peer, "0123456789", 10, 0, NULL, 0), 10);
+        turn_once(fixture);
+        assert_int_equal(fixture->in, 5);
+        close_pair(fixture);
+    }
+}
+
+/* A peer that drips single bytes and never reads must not cost a thousand bytes for each. */
+static void test_no_amplification(void **state)
+{
+    struct fixture *fixture = open_pair(STREAM_BUFFERED, false);
+    (void)state;
+    writes.most = 1;
+    size_t before = mallinfo2().uordblks;
+    for (int i = 0; i < 20000; i++) {
+        writes.error = EAGAIN; /* nothing goes out */
+        assert_int_equal(syscall(SYS_sendto, fixture->peer, "x", 1, 0, NULL, 0), 1);
+        turn_once(fixture);
+    }
+    size_t owed = stream_owed(&fixture->stream), used = mallinfo2().uordblks - before;
+    assert_true(owed > 15000);
+    assert_true(used < 4 * owed);
+    close_pair(fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_echo),
+        cmocka_unit_test(test_short_writes),
+        cmocka_unit_test(test_failed_writes),
+        cmocka_unit_test(test_failed_later_write),
+        cmocka_unit_test(test_hold),
+        cmocka_unit_test(test_discard),
+        cmocka_unit_test(test_half_close),
+        cmocka_unit_test(test_peer_resets),
+        cmocka_unit_test(test_reset_with_bytes_owed),
+        cmocka_unit_test(test_read_max),
+        cmocka_unit_test(test_no_amplification),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit.h"
+
+#include "base/units.h"
+
+struct example {
+    const char *text;
+    uint64_t value;
+};
+
+static void test_sizes(void **state)
+{
+    static const struct example RIGHT[] = {
+        {"0", 0},
+        {"64", 64},
+        {"64k", 65536},
+        {"64K", 65536},
+        {"1M", 1048576},
+        {"1G", 1073741824},
+        {"18446744073709551615", UINT64_MAX},
+        {"18014398509481983k", 18014398509481983U * 1024},
+    };
+    static const char *const WRONG[] = {
+        "",
+        " ",
+        "k",
+        "-1",
+        "+1",
+        "1 k",
+        " 1",
+        "1kk",
+        "1.5k",
+        "0x10",
+        "1b",
+        "1e3",
+        "ten",
+        "1s",
+        "1m",
+        "18446744073709551616",
+        "18014398509481984k",
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(RIGHT); i++) {
+        uint64_t value = 1;
+        assert_int_equal(units_parse_size(RIGHT[i].text, &value), 0);
+        assert_true(value == RIGHT[i].value);
+    }
+    for (size_t i = 0; i < COUNT_OF(WRONG); i++) {
+        uint64_t value = 77;
+        assert_int_equal(units_parse_size(WRONG[i], &value), -1);
+        assert_int_equal(value, 77);
+    }
+}
+
+static void test_counts(void **state)
+{
+    uint64_t value;
+    (void)state;
+    assert_int_equal(units_parse_count("50k", &value), 0);
+    assert_int_equal(value, 50000);
+    assert_int_equal(units_parse_count("2M", &value), 0);
+    assert_int_equal(value, 2000000);
+    assert_int_equal(units_parse_count("1G", &value), -1);
+}
+
+static void test_times(void **state)
+{
+    static const struct example RIGHT[] = {
+        {"0", 0}, {"5", 5000}, {"250ms", 250}, {"30s", 30000}, {"5m", 300000}, {"1h", 3600000},
+    };
+    static const char *const WRONG[] = {"", "ms", "5M", "5 s", "1d", "5ss", "-5s", "1h30m"};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(RIGHT); i++) {
+        uint64_t value = 1;
+        assert_int_equal(units_parse_time(RIGHT[i].text, &value), 0);
+        assert_int_equal(value, RIGHT[i].value);
+    }
+    for (size_t i = 0; i < COUNT_OF(WRONG); i++) {
+        uint64_t value;
+        assert_int_equal(units_parse_time(WRONG[i], &value), -1);
+    }
+}
+
+static void test_formats(void **state)
+{
+    char out[UNITS_TEXT_MAX];
+    (void)state;
+    assert_string_equal(units_format_size(out, sizeof(out), 262144), "256k");
+    assert_string_equal(units_format_size(out, sizeof(out), 1000), "1000");
+    assert_string_equal(units_format_size(out, sizeof(out), 0), "0");
+    assert_string_equal(units_format_time(out, sizeof(out), 60000), "1m");
+    assert_string_equal(units_format_time(out, sizeof(out), 1000), "1s");
+    assert_string_equal(units_format_time(out, sizeof(out), 250), "250ms");
+    assert_string_equal(units_format_time(out, sizeof(out), 0), "0");
+    assert_string_equal(units_format_count(out, sizeof(out), 20000), "20000");
+}
+
+/* What is printed parses back to the same number, at every power of two and beside it. */
+static void test_round_trip(void **state)
+{
+    (void)state;
+    for (int shift = 0; shift < 64; shift++) {
+        for (int beside = -1; beside <= 1; beside++) {
+            uint64_t value = (UINT64_C(1) << shift) + (uint64_t)(int64_t)beside, back;
+            char out[UNITS_TEXT_MAX];
+            assert_int_equal(units_parse_size(units_format_size(out, sizeof(out), value), &back),
+                             0);
+            assert_true(back == value);
+            if (value % 1000 == 0 || value < UINT64_MAX / 1000) {
+                assert_int_equal(
+                    units_parse_time(units_format_time(out, sizeof(out), value), &back), 0);
+                assert_true(back == value);
+            }
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sizes),      cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_times),      cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_round_trip),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
