@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "client/bench_thread.h"
 #include "client/commands.h"
+#include "client/interrupt.h"
 #include "client/report.h"
 #include "client/require.h"
 #include "client/target.h"
@@ -23,7 +24,6 @@
 #define PROGRESS_MS 1000 /* how often a terminal is told */
 #define RESERVE_DESCRIPTORS 16
 #define RESERVE_A_THREAD 8
-#define EXIT_INTERRUPTED_TWICE 4
 
 struct bench {
     const struct options *options;
@@ -155,7 +155,7 @@ static void wait_for_end(struct bench *bench, const sigset_t *signals)
     while (!is_over(bench)) {
         int number = sigtimedwait(signals, NULL, &poll);
         if (number > 0 && is_stopped)
-            _exit(EXIT_INTERRUPTED_TWICE);
+            _exit(INTERRUPT_EXIT_TWICE);
         if (number > 0) {
             is_stopped = true;
             stop_threads(bench);

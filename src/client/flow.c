@@ -50,15 +50,21 @@ static void end_fin(struct flow *flow)
                                      .end = STREAM_END_FIN});
 }
 
-/* A byte that should not be there: says which was right, and where what came belongs. */
+void flow_explain(struct flow_failure *failure, uint64_t seed, uint64_t offset, uint64_t sent,
+                  const unsigned char *bytes, size_t length)
+{
+    *failure = (struct flow_failure){.outcome = OUTCOME_MISMATCH,
+                                     .has_byte = true,
+                                     .is_extra = offset >= sent,
+                                     .came = bytes[0],
+                                     .expected = pattern_byte(seed, offset)};
+    failure->has_place = pattern_locate(seed, bytes, length, sent, &failure->place);
+}
+
 static void end_mismatch(struct flow *flow, const unsigned char *bytes, size_t length)
 {
-    struct flow_failure failure = {.outcome = OUTCOME_MISMATCH,
-                                   .has_byte = true,
-                                   .is_extra = flow->checked >= flow->sent,
-                                   .came = bytes[0],
-                                   .expected = pattern_byte(flow->seed, flow->checked)};
-    failure.has_place = pattern_locate(flow->seed, bytes, length, flow->queued, &failure.place);
+    struct flow_failure failure;
+    flow_explain(&failure, flow->seed, flow->checked, flow->sent, bytes, length);
     end(flow, &failure);
 }
 

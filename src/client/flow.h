@@ -46,6 +46,11 @@ struct flow_failure {
     uint64_t place;
 };
 
+/* Says of bytes that are wrong from the first on, at a stream's offset of which `sent` bytes were
+ * sent: what should have come, and where what came belongs. */
+void flow_explain(struct flow_failure *failure, uint64_t seed, uint64_t offset, uint64_t sent,
+                  const unsigned char *bytes, size_t length);
+
 struct flow_callbacks {
     void (*on_connected)(struct flow *flow);
     /* One message is back, whole and right. flow_push() may be called; it is sent afterwards. */

@@ -13,6 +13,16 @@ const char *outcome_word(enum outcome outcome)
     return WORDS[outcome];
 }
 
+const char *outcome_name(enum outcome outcome)
+{
+    static const char *const NAMES[] = {
+#define OUTCOME_NAME(NAME, word) #NAME,
+        OUTCOMES(OUTCOME_NAME)
+#undef OUTCOME_NAME
+    };
+    return NAMES[outcome];
+}
+
 enum outcome outcome_of_errno(int error)
 {
     switch (error) {

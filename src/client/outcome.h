@@ -22,7 +22,9 @@ enum outcome {
         OUTCOME_COUNT
 };
 
+/* In small letters, for JSON; in capitals, for people. */
 const char *outcome_word(enum outcome outcome);
+const char *outcome_name(enum outcome outcome);
 
 /* The class of an errno that ended an exchange. */
 enum outcome outcome_of_errno(int error);

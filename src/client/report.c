@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "client/report.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -61,13 +60,9 @@ void report_failure(const struct flow_failure *failure, const char *target, FILE
 static void print_errors(const struct bench_results *results, FILE *out)
 {
     fprintf(out, "  errors       %" PRIu64 "  (", report_errors(results));
-    for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++) {
-        char word[16];
-        snprintf(word, sizeof(word), "%s", outcome_word((enum outcome)i));
-        for (char *at = word; *at; at++)
-            *at = (char)toupper((unsigned char)*at);
-        fprintf(out, "%s%s %" PRIu64, i > 1 ? ", " : "", word, results->errors[i]);
-    }
+    for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++)
+        fprintf(out, "%s%s %" PRIu64, i > 1 ? ", " : "", outcome_name((enum outcome)i),
+                results->errors[i]);
     fprintf(out, ")\n");
 }
 

@@ -4,6 +4,7 @@
 #ifndef CLIENT_REPORT_H
 #define CLIENT_REPORT_H
 
+#include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -29,6 +30,15 @@ void report_failure(const struct flow_failure *failure, const char *target, FILE
 int report_json(const struct options *options, const char *target,
                 const struct bench_results *results, const char *path,
                 struct error *err) MUST_CHECK;
+
+/* What every command's JSON begins with: schema, command, config. The caller's reference. */
+json_t *report_json_head(const char *command, const struct options *options, const char *target);
+
+/* An object with a number for each class. */
+json_t *report_json_errors(const uint64_t *errors);
+
+/* Writes an object to the path ("-": standard output) and lets it go. 0 or -1. */
+int report_json_write(json_t *root, const char *path, struct error *err) MUST_CHECK;
 
 /* Writes the corrected latencies in the percentile form of HdrHistogram's plotters, values in
  * milliseconds. 0 or -1. */

@@ -34,32 +34,35 @@ static void set_number(json_t *object, const char *name, uint64_t value)
     (void)json_object_set_new(object, name, json_integer((json_int_t)value));
 }
 
+/* Every option of the command that is a number, as it is in force, and the texts. */
 static json_t *config_of(const struct options *options, const char *target)
 {
-    const struct {
-        const char *name;
-        uint64_t value;
-    } numbers[] = {
-        {"connections", options->connections},
-        {"threads", options->threads},
-        {"size_min_bytes", options->size_min},
-        {"size_max_bytes", options->size_max},
-        {"pipeline", options->pipeline},
-        {"rate_per_s", options->rate},
-        {"requests", options->requests},
-        {"requests_per_connection", options->per_connection},
-        {"duration_ms", options->duration_ms},
-        {"ramp_up_ms", options->ramp_up_ms},
-        {"warm_up_ms", options->warm_up_ms},
-        {"timeout_ms", options->timeout_ms},
-        {"seed", options->seed},
-    };
     json_t *config = json_object();
     (void)json_object_set_new(config, "endpoint", json_string(options->endpoint_text));
     (void)json_object_set_new(config, "target", json_string(target));
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        set_number(config, numbers[i].name, numbers[i].value);
+    for (size_t i = 0; i < options->set.count; i++) {
+        const struct option_row *row = &options->set.rows[i];
+        const char *field = (const char *)options + row->offset;
+        char name[64];
+        snprintf(name, sizeof(name), "%s%s", row->name, row->kind == OPTION_TIME ? "_ms" : "");
+        for (char *at = name; *at; at++)
+            *at = *at == '-' ? '_' : *at;
+        if (row->kind == OPTION_COUNT || row->kind == OPTION_TIME)
+            set_number(config, name, *(const uint64_t *)(const void *)field);
+        else if (row->kind == OPTION_TEXT && *(char *const *)(const void *)field)
+            (void)json_object_set_new(config, name,
+                                      json_string(*(char *const *)(const void *)field));
+    }
     return config;
+}
+
+json_t *report_json_head(const char *command, const struct options *options, const char *target)
+{
+    json_t *root = json_object();
+    set_number(root, "schema", SCHEMA);
+    (void)json_object_set_new(root, "command", json_string(command));
+    (void)json_object_set_new(root, "config", config_of(options, target));
+    return root;
 }
 
 static void set_latency(json_t *root, const char *prefix, const struct histogram *histogram)
@@ -82,12 +85,12 @@ static void set_latency(json_t *root, const char *prefix, const struct histogram
     set_number(root, name, (uint64_t)histogram_stddev(histogram));
 }
 
-static json_t *errors_of(const struct bench_results *results)
+json_t *report_json_errors(const uint64_t *errors)
 {
-    json_t *errors = json_object();
+    json_t *object = json_object();
     for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++)
-        set_number(errors, outcome_word((enum outcome)i), results->errors[i]);
-    return errors;
+        set_number(object, outcome_word((enum outcome)i), errors[i]);
+    return object;
 }
 
 static json_t *failures_of(const struct bench_results *results, const char *target)
@@ -106,16 +109,21 @@ static json_t *failures_of(const struct bench_results *results, const char *targ
     return failures;
 }
 
+int report_json_write(json_t *root, const char *path, struct error *err)
+{
+    FILE *file = open_file(path, err);
+    if (file) {
+        (void)json_dumpf(root, file, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+        fputc('\n', file);
+    }
+    json_decref(root);
+    return file ? close_file(file, path, err) : -1;
+}
+
 int report_json(const struct options *options, const char *target,
                 const struct bench_results *results, const char *path, struct error *err)
 {
-    FILE *file = open_file(path, err);
-    if (!file)
-        return -1;
-    json_t *root = json_object();
-    set_number(root, "schema", SCHEMA);
-    (void)json_object_set_new(root, "command", json_string("bench"));
-    (void)json_object_set_new(root, "config", config_of(options, target));
+    json_t *root = report_json_head("bench", options, target);
     set_number(root, "completed", results->completed);
     set_number(root, "unanswered", results->unanswered);
     set_number(root, "unsent", results->unsent);
@@ -129,15 +137,12 @@ int report_json(const struct options *options, const char *target,
     set_number(root, "connections_established", results->established);
     set_number(root, "connections_opened", results->opened);
     set_number(root, "errors_total", report_errors(results));
-    (void)json_object_set_new(root, "errors", errors_of(results));
+    (void)json_object_set_new(root, "errors", report_json_errors(results->errors));
     (void)json_object_set_new(root, "failures", failures_of(results, target));
     set_latency(root, "", &results->corrected);
     set_latency(root, "uncorrected_", &results->uncorrected);
     set_latency(root, "late_", &results->late);
-    (void)json_dumpf(root, file, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    fputc('\n', file);
-    json_decref(root);
-    return close_file(file, path, err);
+    return report_json_write(root, path, err);
 }
 
 static void print_tick(const struct histogram *histogram, double percent, uint64_t total,

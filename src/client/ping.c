@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* evecho ping: one message at a time on one connection, each byte checked, as ping(8) prints. */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/histogram.h"
+#include "base/pattern.h"
+#include "client/commands.h"
+#include "client/flow.h"
+#include "client/interrupt.h"
+#include "client/report.h"
+#include "client/target.h"
+
+#define SCRATCH_BYTES 65536
+#define NS_PER_MS 1000000U
+
+struct ping {
+    const struct options *options;
+    struct dial_target target;
+    int fd; /* -1 between connections */
+    int interrupt_fd;
+    FILE *out; /* standard output, unless the JSON goes there */
+    bool is_interrupted;
+    uint64_t connection, seed; /* this connection's */
+    uint64_t offset;           /* bytes of the stream so far, sent and back */
+    uint64_t random;           /* for sizes */
+    uint64_t sent, received;   /* messages */
+    uint64_t sent_bytes, received_bytes;
+    uint64_t errors[OUTCOME_COUNT];
+    struct histogram times; /* ns */
+    unsigned char scratch[SCRATCH_BYTES];
+};
+
+/* One message on its way. */
+struct message {
+    uint64_t bytes, sent, back;
+    uint64_t due_ns; /* when we give up */
+    struct flow_failure failure;
+};
+
+/* ---- what is told ---- */
+
+static void print_times(const struct ping *ping, FILE *out)
+{
+    const struct histogram *times = &ping->times;
+    if (times->count == 0)
+        return;
+    fprintf(out, "rtt min/avg/max/stddev = %.3f/%.3f/%.3f/%.3f ms\n", (double)times->min / 1e6,
+            histogram_mean(times) / 1e6, (double)times->max / 1e6, histogram_stddev(times) / 1e6);
+    fprintf(out, "rtt p50/p90/p99/p99.9 = %.3f/%.3f/%.3f/%.3f ms\n",
+            (double)histogram_percentile(times, 50) / 1e6,
+            (double)histogram_percentile(times, 90) / 1e6,
+            (double)histogram_percentile(times, 99) / 1e6,
+            (double)histogram_percentile(times, 99.9) / 1e6);
+}
+
+static double loss(const struct ping *ping)
+{
+    return ping->sent ? 100.0 * (double)(ping->sent - ping->received) / (double)ping->sent : 0;
+}
+
+static void print_summary(const struct ping *ping, FILE *out)
+{
+    fprintf(out, "\n--- %s ping statistics ---\n", ping->target.name);
+    fprintf(out, "%" PRIu64 " messages sent, %" PRIu64 " received, %.4g%% lost; errors", ping->sent,
+            ping->received, loss(ping));
+    for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++)
+        fprintf(out, " %s %" PRIu64, outcome_name((enum outcome)i), ping->errors[i]);
+    fputc('\n', out);
+    print_times(ping, out);
+}
+
+/* On SIGQUIT, as ping(8) has it. */
+static void print_midway(const struct ping *ping)
+{
+    fprintf(stderr, "%" PRIu64 "/%" PRIu64 " messages, %.4g%% lost, avg %.3f ms, p99 %.3f ms\n",
+            ping->received, ping->sent, loss(ping), histogram_mean(&ping->times) / 1e6,
+            (double)histogram_percentile(&ping->times, 99) / 1e6);
+}
+
+/* ---- waiting ---- */
+
+/* Waits until the descriptor is ready, the time has come, or we are interrupted. Above 0: ready. */
+static int wait_for(struct ping *ping, short events, uint64_t until_ns)
+{
+    for (;;) {
+        uint64_t now_ns = clock_now_ns();
+        uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
+        const struct timespec left = {(time_t)(left_ns / 1000000000U),
+                                      (long)(left_ns % 1000000000U)};
+        struct pollfd polled[] = {{.fd = events ? ping->fd : -1, .events = events},
+                                  {.fd = ping->interrupt_fd, .events = POLLIN}};
+        int ready = ppoll(polled, 2, &left, NULL);
+        if (ready == 0)
+            return 0;
+        if (polled[1].revents) {
+            int number = interrupt_read(ping->interrupt_fd);
+            if (number == SIGQUIT)
+                print_midway(ping);
+            if (number == SIGINT && ping->is_interrupted)
+                _exit(INTERRUPT_EXIT_TWICE);
+            if (number == SIGINT) {
+                ping->is_interrupted = true;
+                return events ? 1 : 0; /* a message on its way may still come back */
+            }
+        } else if (polled[0].revents) {
+            return 1;
+        }
+    }
+}
+
+/* ---- one message ---- */
+
+static void fail_errno(struct message *message, int error)
+{
+    bool is_reset = error == ECONNRESET || error == EPIPE;
+    message->failure = (struct flow_failure){.outcome = outcome_of_errno(error),
+                                             .end = is_reset ? STREAM_END_RST : STREAM_END_NONE,
+                                             .error = error};
+}
+
+static void send_some(struct ping *ping, struct message *message)
+{
+    uint64_t left = message->bytes - message->sent;
+    size_t length = left < SCRATCH_BYTES ? (size_t)left : SCRATCH_BYTES;
+    pattern_fill(ping->seed, ping->offset + message->sent, ping->scratch, length);
+    ssize_t bytes = send(ping->fd, ping->scratch, length, MSG_NOSIGNAL);
+    if (bytes > 0)
+        message->sent += (uint64_t)bytes;
+    else if (bytes < 0 && errno != EAGAIN && errno != EINTR)
+        fail_errno(message, errno);
+}
+
+static void receive_some(struct ping *ping, struct message *message)
+{
+    ssize_t bytes = recv(ping->fd, ping->scratch, SCRATCH_BYTES, 0);
+    if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (bytes < 0) {
+        fail_errno(message, errno);
+        return;
+    }
+    if (bytes == 0) {
+        message->failure = (struct flow_failure){.outcome = OUTCOME_RESET, .end = STREAM_END_FIN};
+        return;
+    }
+    size_t length = (size_t)bytes;
+    uint64_t awaited = message->sent - message->back;
+    uint64_t offset = ping->offset + message->back;
+    size_t right = pattern_match(ping->seed, offset, ping->scratch,
+                                 length < awaited ? length : (size_t)awaited);
+    message->back += right;
+    if (right < length)
+        flow_explain(&message->failure, ping->seed, offset + right, ping->offset + message->sent,
+                     ping->scratch + right, length - right);
+}
+
+/* Sends one message and awaits it; returns its outcome. */
+static enum outcome exchange(struct ping *ping, struct message *message)
+{
+    while (message->back < message->bytes && message->failure.outcome == OUTCOME_OK) {
+        short events = (short)(POLLIN | (message->sent < message->bytes ? POLLOUT : 0));
+        if (wait_for(ping, events, message->due_ns) == 0)
+            message->failure =
+                (struct flow_failure){.outcome = OUTCOME_TIMEOUT, .end = STREAM_END_TIMEOUT};
+        else if (message->sent < message->bytes)
+            send_some(ping, message);
+        if (message->failure.outcome == OUTCOME_OK)
+            receive_some(ping, message);
+    }
+    message->failure.connection = ping->connection;
+    message->failure.offset = ping->offset + message->back;
+    message->failure.awaited = message->sent - message->back;
+    return message->failure.outcome;
+}
+
+static uint64_t next_size(struct ping *ping)
+{
+    uint64_t span = ping->options->size_max - ping->options->size_min + 1;
+    ping->random = ping->random * 6364136223846793005U + 1442695040888963407U;
+    return ping->options->size_min + (span > 1 ? (ping->random >> 33) % span : 0);
+}
+
+static void ping_once(struct ping *ping)
+{
+    uint64_t start_ns = clock_now_ns();
+    struct message message = {.bytes = next_size(ping),
+                              .due_ns = start_ns + ping->options->timeout_ms * NS_PER_MS};
+    ping->sent++;
+    enum outcome outcome = exchange(ping, &message);
+    uint64_t time_ns = clock_now_ns() - start_ns;
+    ping->sent_bytes += message.sent;
+    ping->received_bytes += message.back;
+    ping->offset += message.back;
+    if (outcome == OUTCOME_OK) {
+        ping->received++;
+        histogram_add(&ping->times, time_ns);
+        if (!ping->options->quiet)
+            fprintf(ping->out, "%" PRIu64 " bytes from %s: seq=%" PRIu64 " time=%.3f ms\n",
+                    message.bytes, ping->target.name, ping->sent, (double)time_ns / 1e6);
+        return;
+    }
+    ping->errors[outcome]++;
+    fprintf(ping->out, "seq=%" PRIu64 " lost: ", ping->sent);
+    report_failure(&message.failure, ping->target.name, ping->out);
+    close(ping->fd);
+    ping->fd = -1;
+}
+
+/* ---- the run ---- */
+
+static void start_connection(struct ping *ping, int fd)
+{
+    ping->fd = fd;
+    ping->connection++;
+    ping->seed = pattern_seed(ping->options->seed, ping->connection);
+    ping->offset = 0;
+}
+
+/* Connects again to the address that answered before. */
+static void reconnect(struct ping *ping)
+{
+    int timeout_ms = ping->options->timeout_ms < INT_MAX ? (int)ping->options->timeout_ms : INT_MAX;
+    int fd = dial_wait(&ping->target, timeout_ms);
+    if (fd >= 0) {
+        start_connection(ping, fd);
+        fprintf(ping->out, "connected again to %s\n", ping->target.name);
+        return;
+    }
+    ping->errors[outcome_of_errno(-fd)]++;
+    ping->sent++;
+    fprintf(ping->out, "seq=%" PRIu64 " lost: %s: %s\n", ping->sent, ping->target.name,
+            strerror(-fd));
+}
+
+static void run(struct ping *ping)
+{
+    const struct options *options = ping->options;
+    uint64_t due_ns = clock_now_ns();
+    while (!ping->is_interrupted && (options->count == 0 || ping->sent < options->count)) {
+        if (ping->fd < 0)
+            reconnect(ping);
+        if (ping->fd >= 0)
+            ping_once(ping);
+        fflush(ping->out);
+        due_ns += options->interval_ms * NS_PER_MS;
+        if (due_ns < clock_now_ns())
+            due_ns = clock_now_ns(); /* a late answer does not make a burst of the next ones */
+        if (options->count == 0 || ping->sent < options->count)
+            (void)wait_for(ping, 0, due_ns);
+    }
+}
+
+static int write_json(const struct ping *ping, struct error *err)
+{
+    const struct histogram *times = &ping->times;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        {"sent", ping->sent},
+        {"received", ping->received},
+        {"lost", ping->sent - ping->received},
+        {"completed", ping->received},
+        {"sent_bytes", ping->sent_bytes},
+        {"received_bytes", ping->received_bytes},
+        {"min_ns", times->count ? times->min : 0},
+        {"mean_ns", (uint64_t)histogram_mean(times)},
+        {"max_ns", times->count ? times->max : 0},
+        {"stddev_ns", (uint64_t)histogram_stddev(times)},
+        {"p50_ns", histogram_percentile(times, 50)},
+        {"p90_ns", histogram_percentile(times, 90)},
+        {"p99_ns", histogram_percentile(times, 99)},
+        {"p999_ns", histogram_percentile(times, 99.9)},
+    };
+    json_t *root = report_json_head("ping", ping->options, ping->target.name);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        (void)json_object_set_new(root, numbers[i].name,
+                                  json_integer((json_int_t)numbers[i].value));
+    (void)json_object_set_new(root, "errors", report_json_errors(ping->errors));
+    return report_json_write(root, ping->options->json, err);
+}
+
+static int conclude(struct ping *ping)
+{
+    struct error err;
+    print_summary(ping, ping->out);
+    if (ping->options->json && write_json(ping, &err) < 0) {
+        fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
+        return (int)err.exit_code;
+    }
+    return ping->received == ping->sent ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+}
+
+int ping_run(const struct options *options)
+{
+    struct error err;
+    enum outcome outcome;
+    struct ping *ping = calloc(1, sizeof(*ping));
+    if (!ping)
+        return EXIT_CODE_START;
+    ping->options = options;
+    ping->random = options->seed;
+    ping->out = options->json && strcmp(options->json, "-") == 0 ? stderr : stdout;
+    int fd = target_connect(options, &ping->target, &outcome, &err);
+    if (fd < 0) {
+        fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
+        free(ping);
+        return (int)err.exit_code;
+    }
+    ping->interrupt_fd = interrupt_open();
+    start_connection(ping, fd);
+    fprintf(ping->out, "PING %s: messages of %s bytes\n", ping->target.name, options->size);
+    run(ping);
+    if (ping->fd >= 0)
+        close(ping->fd);
+    int code = conclude(ping);
+    free(ping);
+    return code;
+}
