@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* evecho check: runs the properties, and tells each in one line of TAP. */
+#include "client/check.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/pattern.h"
+#include "client/commands.h"
+#include "client/interrupt.h"
+#include "client/report.h"
+#include "client/target.h"
+
+/* All properties together, where every one of them hangs (INTERFACE: within 40 s). */
+#define BUDGET_MS 38000
+#define NS_PER_MS UINT64_C(1000000)
+
+/* ---- for the properties ---- */
+
+struct probe check_probe(struct check *check)
+{
+    uint64_t connection = ++check->connections;
+    return (struct probe){.target = &check->target,
+                          .fd = -1,
+                          .connection = connection,
+                          .seed = pattern_seed(check->options->seed, connection),
+                          .until_ns = check->until_ns,
+                          .timeout_ms = check->options->timeout_ms,
+                          .scratch = check->scratch};
+}
+
+enum verdict check_verdict(struct check *check, enum verdict verdict, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(check->diagnosis, sizeof(check->diagnosis), format, args);
+    va_end(args);
+    return verdict;
+}
+
+enum verdict check_fault(struct check *check, struct probe *probe)
+{
+    probe_close(probe);
+    if (probe->failure.outcome == OUTCOME_OK)
+        return VERDICT_OK;
+    FILE *text = fmemopen(check->diagnosis, sizeof(check->diagnosis), "w");
+    if (text) {
+        report_failure(&probe->failure, check->target.name, text);
+        fclose(text);
+    }
+    check->diagnosis[strcspn(check->diagnosis, "\n")] = '\0';
+    return VERDICT_FAULT;
+}
+
+/* ---- which ones ---- */
+
+/* True where a list "a,b,c" has the name. */
+static bool has_name(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        if (strcspn(at, ",") == length && strncmp(at, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_chosen(const struct options *options, const struct property *property)
+{
+    if (options->only && !has_name(options->only, property->name))
+        return false;
+    if (options->skip && has_name(options->skip, property->name))
+        return false;
+    return !property->needs_idle || options->idle_ms > 0;
+}
+
+static int check_names(const char *option, const char *list, struct error *err)
+{
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        char name[64];
+        bool is_known = false;
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(at, ","), at);
+        for (const struct property *property = CHECK_PROPERTIES; property->name; property++)
+            is_known = is_known || strcmp(property->name, name) == 0;
+        if (!is_known)
+            return error_usage(err, "--%s: '%s' is not a property; --list names them all", option,
+                               name);
+    }
+    return 0;
+}
+
+static int count_chosen(const struct options *options)
+{
+    int count = 0;
+    for (const struct property *property = CHECK_PROPERTIES; property->name; property++)
+        count += is_chosen(options, property);
+    return count;
+}
+
+/* ---- telling ---- */
+
+static void print_verdict(const struct check *check, const struct property *property, int number,
+                          enum verdict verdict, FILE *out)
+{
+    bool has_more = check->diagnosis[0] != '\0';
+    if (verdict == VERDICT_CHOICE)
+        fprintf(out, "ok %d %s # SKIP %s\n", number, property->name, check->diagnosis);
+    else
+        fprintf(out, "%s %d %s\n", verdict == VERDICT_OK ? "ok" : "not ok", number, property->name);
+    if (verdict != VERDICT_CHOICE && has_more)
+        fprintf(out, "# %s\n", check->diagnosis);
+    fflush(out);
+}
+
+static json_t *json_of(const struct check *check, const struct property *property,
+                       enum verdict verdict, uint64_t elapsed_ns)
+{
+    static const char *const WORDS[] = {"ok", "not ok", "choice"};
+    json_t *object = json_object();
+    (void)json_object_set_new(object, "name", json_string(property->name));
+    (void)json_object_set_new(object, "verdict", json_string(WORDS[verdict]));
+    (void)json_object_set_new(object, "diagnosis", json_string(check->diagnosis));
+    (void)json_object_set_new(object, "elapsed_ns", json_integer((json_int_t)elapsed_ns));
+    return object;
+}
+
+static void show_progress(const struct options *options, const char *name)
+{
+    if (!options->quiet && isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[K%s%s", name, *name ? "..." : "");
+}
+
+/* ---- the run ---- */
+
+struct tally {
+    int done;
+    int verdicts[3];
+    json_t *properties;
+};
+
+/* Each property may take its share of what is left, so that one that hangs leaves the others
+ * theirs, and what the quick ones do not use goes to the heavy ones at the end. */
+static void run_one(struct check *check, const struct property *property, uint64_t budget_end_ns,
+                    int left, struct tally *tally, FILE *out)
+{
+    uint64_t start_ns = clock_now_ns();
+    uint64_t budget_ns = budget_end_ns > start_ns ? budget_end_ns - start_ns : 0;
+    check->until_ns = start_ns + budget_ns / (uint64_t)left;
+    check->diagnosis[0] = '\0';
+    show_progress(check->options, property->name);
+    enum verdict verdict = property->run(check);
+    show_progress(check->options, "");
+    print_verdict(check, property, ++tally->done, verdict, out);
+    tally->verdicts[verdict]++;
+    (void)json_array_append_new(tally->properties,
+                                json_of(check, property, verdict, clock_now_ns() - start_ns));
+}
+
+/* A property is short: an interrupt is seen between two, a second one ends the program at once. */
+static void run_all(struct check *check, int interrupt_fd, struct tally *tally, FILE *out)
+{
+    int chosen = count_chosen(check->options);
+    uint64_t budget_end_ns = clock_now_ns() + BUDGET_MS * NS_PER_MS;
+    fprintf(out, "1..%d\n", chosen);
+    for (const struct property *property = CHECK_PROPERTIES; property->name; property++) {
+        if (!is_chosen(check->options, property))
+            continue;
+        run_one(check, property, budget_end_ns, chosen - tally->done, tally, out);
+        if (interrupt_read(interrupt_fd) == SIGINT) {
+            fprintf(out, "Bail out! interrupted after %d of %d properties\n", tally->done, chosen);
+            return;
+        }
+    }
+}
+
+static int write_json(const struct check *check, const struct tally *tally, struct error *err)
+{
+    static const char *const NAMES[] = {"passed", "failed", "choices"};
+    json_t *root = report_json_head("check", check->options, check->target.name);
+    for (int i = 0; i < 3; i++)
+        (void)json_object_set_new(root, NAMES[i], json_integer(tally->verdicts[i]));
+    (void)json_object_set(root, "properties", tally->properties);
+    return report_json_write(root, check->options->json, err);
+}
+
+static int complain(const struct error *err)
+{
+    fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err->text);
+    return (int)err->exit_code;
+}
+
+static int run(struct check *check, struct error *err)
+{
+    const struct options *options = check->options;
+    bool json_is_output = options->json && strcmp(options->json, "-") == 0;
+    struct tally tally = {.properties = json_array()};
+    enum outcome outcome;
+    int fd = target_connect(options, &check->target, &outcome, err);
+    if (fd < 0) {
+        json_decref(tally.properties);
+        return complain(err);
+    }
+    close(fd);
+    check->is_unix = check->target.address.ss_family == AF_UNIX;
+    int interrupt_fd = interrupt_open();
+    run_all(check, interrupt_fd, &tally, json_is_output ? stderr : stdout);
+    if (interrupt_fd >= 0)
+        close(interrupt_fd);
+    int code = tally.verdicts[VERDICT_FAULT] > 0 ? EXIT_CODE_FAILED : EXIT_CODE_OK;
+    if (options->json && write_json(check, &tally, err) < 0)
+        code = complain(err);
+    json_decref(tally.properties);
+    return code;
+}
+
+int check_run(const struct options *options)
+{
+    struct error err;
+    struct check check = {.options = options};
+    if (check_names("only", options->only, &err) < 0 ||
+        check_names("skip", options->skip, &err) < 0)
+        return complain(&err);
+    if (options->list) {
+        for (const struct property *property = CHECK_PROPERTIES; property->name; property++)
+            printf("%-24s%s\n", property->name, property->summary);
+        return EXIT_CODE_OK;
+    }
+    check.scratch = malloc(PROBE_SCRATCH_BYTES);
+    if (!check.scratch)
+        return EXIT_CODE_START;
+    int code = run(&check, &err);
+    free(check.scratch);
+    return code;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Between check.c, which runs the properties, and check_properties.c, which are they. */
+#ifndef CLIENT_CHECK_H
+#define CLIENT_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/options.h"
+#include "client/probe.h"
+
+enum verdict {
+    VERDICT_OK,
+    VERDICT_FAULT,  /* bytes are lost or wrong, or the endpoint does not go on */
+    VERDICT_CHOICE, /* it is not as ours, and no byte is lost by it */
+};
+
+/* One run of all properties. */
+struct check {
+    const struct options *options;
+    struct dial_target target;
+    bool is_unix;
+    uint64_t until_ns;    /* of the property that runs now */
+    uint64_t connections; /* opened so far */
+    unsigned char *scratch;
+    char diagnosis[512]; /* why the verdict is what it is; empty: nothing to add */
+};
+
+struct property {
+    const char *name;
+    const char *summary;
+    bool needs_idle; /* run only with --idle */
+    enum verdict (*run)(struct check *check);
+};
+
+/* Ended by a row without a name. The heavy ones come last: they get the time that is left. */
+extern const struct property CHECK_PROPERTIES[];
+
+/* A probe for the property that runs now, not connected. */
+struct probe check_probe(struct check *check);
+
+/* Puts the probe's failure into the diagnosis, closes it, and returns VERDICT_FAULT. */
+enum verdict check_fault(struct check *check, struct probe *probe);
+
+/* Formats the diagnosis and returns the verdict. */
+enum verdict check_verdict(struct check *check, enum verdict verdict, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+#endif

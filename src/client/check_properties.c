@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a faithful echo does, one function a property. */
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "client/check.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define UNREAD_BYTES (64 * MIB)
+#define STILL_MS 300 /* no progress for so long means that the sender is held */
+#define STEP_MS 35   /* Nagle's algorithm against delayed acknowledgements costs 40 ms */
+#define CROWD 100
+#define ROUNDS 20
+
+/* ---- bytes ---- */
+
+static enum verdict single_bytes(struct check *check)
+{
+    struct probe probe = check_probe(check);
+    bool is_right = probe_connect(&probe);
+    for (int i = 0; is_right && i < 200; i++)
+        is_right = probe_exchange(&probe, 1);
+    return check_fault(check, &probe);
+}
+
+static enum verdict all_values(struct check *check)
+{
+    struct probe probe = check_probe(check);
+    unsigned char bytes[1024];
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (unsigned char)(i * 255 / 4 + i / 256); /* every value, in more than one order */
+    for (size_t i = 0; i < 256; i++)
+        bytes[i] = (unsigned char)i;
+    (void)(probe_connect(&probe) && probe_raw(&probe, bytes, sizeof(bytes), 0) &&
+           probe_expect_raw(&probe, bytes, sizeof(bytes)));
+    return check_fault(check, &probe);
+}
+
+static enum verdict empty_sends(struct check *check)
+{
+    struct probe probe = check_probe(check);
+    bool is_right = probe_connect(&probe);
+    for (int i = 0; is_right && i < 20; i++) {
+        (void)send(probe.fd, "", 0, MSG_NOSIGNAL); /* no byte, and so no meaning */
+        is_right = probe_exchange(&probe, 3);
+    }
+    return check_fault(check, &probe);
+}
+
+static enum verdict one_byte_drip(struct check *check)
+{
+    struct probe probe = check_probe(check);
+    (void)(probe_connect(&probe) && probe_send(&probe, 2000, 1) && probe_drain(&probe));
+    return check_fault(check, &probe);
+}
+
+static enum verdict pipelined_order(struct check *check)
+{
+    struct probe probe = check_probe(check);
+    bool is_right = probe_connect(&probe);
+    for (uint64_t i = 0; is_right && i < 1000; i++)
+        is_right = probe_send(&probe, 1 + i * 37 % 2000, PROBE_SCRATCH_BYTES);
+    (void)(is_right && probe_drain(&probe));
+    return check_fault(check, &probe);
+}
+
+static enum verdict large_bursts(struct check *check)
+{
+    struct probe probe = check_probe(check);
+    bool is_right = probe_connect(&probe);
+    for (int i = 0; is_right && i < 4; i++)
+        is_right = probe_exchange(&probe, MIB);
+    return check_fault(check, &probe);
+}
+
+static enum verdict full_duplex(struct check *check)
+{
+    struct probe probe = check_probe(check);
+    (void)(probe_connect(&probe) && probe_exchange(&probe, 16 * MIB));
+    return check_fault(check, &probe);
+}
+
+/* Urgent data stay in their place (RFC 6093, section 6). */
+static enum verdict urgent_byte(struct check *check)
+{
+    static const unsigned char BYTES[] = "abcUdef";
+    if (check->is_unix)
+        return check_verdict(check, VERDICT_CHOICE, "Unix sockets have no urgent data");
+    struct probe probe = check_probe(check);
+    (void)(probe_connect(&probe) && probe_raw(&probe, BYTES, 3, 0) &&
+           probe_raw(&probe, BYTES + 3, 1, MSG_OOB) && probe_raw(&probe, BYTES + 4, 3, 0) &&
+           probe_expect_raw(&probe, BYTES, 7));
+    return check_fault(check, &probe);
+}
+
+/* ---- ends ---- */
+
+/* After our half-close: true where the end came right. A stream that only stays open, with every
+ * byte back, is a choice. */
+static enum verdict conclude_end(struct check *check, struct probe *probe)
+{
+    if (probe->failure.outcome == OUTCOME_TIMEOUT && probe->sent > 0 &&
+        probe->checked == probe->sent) {
+        probe_close(probe);
+        return check_verdict(check, VERDICT_CHOICE,
+                             "every byte came back, but its side stays open after our half-close");
+    }
+    return check_fault(check, probe);
+}
+
+static enum verdict clean_end(struct check *check)
+{
+    struct probe probe = check_probe(check);
+    (void)(probe_connect(&probe) && probe_exchange(&probe, 1000) && probe_half_close(&probe) &&
+           probe_await_end(&probe));
+    return conclude_end(check, &probe);
+}
+
+static enum verdict half_close_at_once(struct check *check)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        struct probe probe = check_probe(check);
+        bool is_right = probe_connect(&probe) &&
+                        probe_send(&probe, 10 + (uint64_t)i, PROBE_SCRATCH_BYTES) &&
+                        probe_half_close(&probe) && probe_await_end(&probe);
+        enum verdict verdict = conclude_end(check, &probe);
+        if (!is_right)
+            return verdict;
+    }
+    return VERDICT_OK;
+}
+
+static enum verdict half_close_in_flight(struct check *check)
+{
+    struct probe probe = check_probe(check);
+    (void)(probe_connect(&probe) && probe_send(&probe, MIB, PROBE_SCRATCH_BYTES) &&
+           probe_half_close(&probe) && probe_await_end(&probe));
+    return conclude_end(check, &probe);
+}
+
+static enum verdict reset_and_reconnect(struct check *check)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        struct probe probe = check_probe(check);
+        if (!probe_connect(&probe) || !probe_send(&probe, 5000, PROBE_SCRATCH_BYTES))
+            return check_fault(check, &probe);
+        probe_reset(&probe);
+        probe = check_probe(check);
+        if (!probe_connect(&probe) || !probe_exchange(&probe, 1000))
+            return check_fault(check, &probe);
+        probe_close(&probe);
+    }
+    return VERDICT_OK;
+}
+
+/* ---- crowds and times ---- */
+
+/* Every connection has a pattern of its own: bytes of another's are wrong here. */
+static enum verdict many_connections(struct check *check)
+{
+    struct probe *probes = calloc(CROWD, sizeof(*probes));
+    struct probe *wrong = NULL;
+    if (!probes)
+        return check_verdict(check, VERDICT_FAULT, "no memory");
+    for (int i = 0; i < CROWD; i++)
+        probes[i] = check_probe(check);
+    for (int i = 0; !wrong && i < CROWD; i++)
+        wrong = probe_connect(&probes[i]) ? NULL : &probes[i];
+    for (int round = 0; !wrong && round < 4; round++) {
+        for (int i = 0; !wrong && i < CROWD; i++)
+            wrong = probe_send(&probes[i], 1000 + (uint64_t)i, 700) ? NULL : &probes[i];
+    }
+    for (int i = 0; !wrong && i < CROWD; i++)
+        wrong = probe_drain(&probes[i]) ? NULL : &probes[i];
+    enum verdict verdict = wrong ? check_fault(check, wrong) : VERDICT_OK;
+    for (int i = 0; i < CROWD; i++)
+        probe_close(&probes[i]);
+    free(probes);
+    return verdict;
+}
+
+static int compare_times(const void *one, const void *other)
+{
+    uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
+    return a < b ? -1 : a > b;
+}
+
+/* The median of some round trips, in ns; false where one failed. */
+static bool median_time(struct probe *probe, uint64_t bytes, uint64_t *median_ns)
+{
+    uint64_t times[ROUNDS / 2];
+    for (size_t i = 0; i < ROUNDS / 2; i++) {
+        uint64_t start_ns = clock_now_ns();
+        if (!probe_exchange(probe, bytes))
+            return false;
+        times[i] = clock_now_ns() - start_ns;
+    }
+    qsort(times, ROUNDS / 2, sizeof(times[0]), compare_times);
+    *median_ns = times[ROUNDS / 4];
+    return true;
+}
+
+static enum verdict delayed_ack(struct check *check)
+{
+    static const uint64_t SIZES[] = {1000, 17000, 70000};
+    struct probe probe = check_probe(check);
+    uint64_t small_ns, large_ns = 0;
+    if (!probe_connect(&probe) || !median_time(&probe, 1, &small_ns))
+        return check_fault(check, &probe);
+    for (size_t i = 0; i < sizeof(SIZES) / sizeof(SIZES[0]); i++) {
+        if (!median_time(&probe, SIZES[i], &large_ns))
+            return check_fault(check, &probe);
+        if (large_ns > small_ns + STEP_MS * UINT64_C(1000000)) {
+            probe_close(&probe);
+            return check_verdict(check, VERDICT_FAULT,
+                                 "%" PRIu64 " bytes take %.1f ms where 1 byte takes %.1f ms: "
+                                 "somebody waits for a delayed acknowledgement; TCP_NODELAY is "
+                                 "missing",
+                                 SIZES[i], (double)large_ns / 1e6, (double)small_ns / 1e6);
+        }
+    }
+    return check_fault(check, &probe);
+}
+
+static enum verdict idle(struct check *check)
+{
+    uint64_t idle_ms = check->options->idle_ms;
+    check->until_ns += idle_ms * UINT64_C(1000000);
+    struct probe probe = check_probe(check);
+    if (!probe_connect(&probe) || !probe_exchange(&probe, 100))
+        return check_fault(check, &probe);
+    struct pollfd silent = {.fd = probe.fd, .events = POLLIN};
+    int said = poll(&silent, 1, idle_ms < INT_MAX ? (int)idle_ms : INT_MAX);
+    bool is_alive = said == 0 && probe_exchange(&probe, 100);
+    probe_close(&probe);
+    if (is_alive)
+        return VERDICT_OK;
+    return check_verdict(check, VERDICT_FAULT,
+                         "the connection did not live through %.3f s of "
+                         "silence: %s",
+                         (double)idle_ms / 1000,
+                         said ? "it was ended meanwhile" : "nothing came back afterwards");
+}
+
+/* ---- a reader that does not read ---- */
+
+static enum verdict holds_the_sender(struct check *check)
+{
+    struct probe probe = check_probe(check);
+    bool is_held = false;
+    if (!probe_connect(&probe) || !probe_fill(&probe, UNREAD_BYTES, STILL_MS, &is_held))
+        return check_fault(check, &probe);
+    uint64_t taken = probe.sent;
+    if (!probe_drain(&probe))
+        return check_fault(check, &probe);
+    probe_close(&probe);
+    if (is_held)
+        return check_verdict(check, VERDICT_OK, "held after %" PRIu64 " bytes", taken);
+    return check_verdict(check, VERDICT_CHOICE,
+                         "it took %" PRIu64 " bytes from a sender that read nothing: its memory "
+                         "has no bound that was reached",
+                         taken);
+}
+
+static enum verdict unread_then_half_close(struct check *check)
+{
+    struct probe probe = check_probe(check);
+    bool is_held;
+    (void)(probe_connect(&probe) && probe_fill(&probe, UNREAD_BYTES, STILL_MS, &is_held) &&
+           probe_half_close(&probe) && probe_await_end(&probe));
+    return conclude_end(check, &probe);
+}
+
+const struct property CHECK_PROPERTIES[] = {
+    {"single-bytes", "200 single bytes, each awaited", false, single_bytes},
+    {"all-256-values", "every value that a byte can have", false, all_values},
+    {"empty-sends", "sends of no byte between others", false, empty_sends},
+    {"one-byte-drip", "2000 bytes, one a send, not awaited", false, one_byte_drip},
+    {"pipelined-order", "1000 messages of 1 to 2000 bytes back to back", false, pipelined_order},
+    {"urgent-byte", "an urgent byte stays in its place (TCP)", false, urgent_byte},
+    {"clean-end", "after our half-close its own end, and not a byte more", false, clean_end},
+    {"half-close-at-once", "20 short messages, each with a half-close right behind", false,
+     half_close_at_once},
+    {"reset-and-reconnect", "20 resets with bytes under way, and service after each", false,
+     reset_and_reconnect},
+    {"delayed-ack", "no step of 40 ms in the latency of larger messages", false, delayed_ack},
+    {"many-connections", "100 at once, no byte of one on another", false, many_connections},
+    {"half-close-in-flight", "1 MiB, half-closed while it comes back", false, half_close_in_flight},
+    {"large-bursts", "1 MiB at a time, four times", false, large_bursts},
+    {"full-duplex", "16 MiB out and in at once", false, full_duplex},
+    {"holds-the-sender", "64 MiB to a reader that does not read: held, and all returned", false,
+     holds_the_sender},
+    {"unread-then-half-close", "64 MiB or until held, unread, then a half-close, then all is read",
+     false, unread_then_half_close},
+    {"idle", "an echo after --idle of silence", true, idle},
+    {NULL, NULL, false, NULL},
+};

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One connection of a check, driven step by step, each step with a time by which it must be done.
+ *
+ * A step returns true where all went well. Where it did not, probe->failure says what happened, and
+ * further steps on that probe do nothing.
+ */
+#ifndef CLIENT_PROBE_H
+#define CLIENT_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "client/flow.h"
+#include "net/dial.h"
+
+struct probe {
+    const struct dial_target *target;
+    int fd; /* -1: not connected */
+    uint64_t connection, seed;
+    uint64_t sent, checked; /* stream offsets */
+    uint64_t until_ns;      /* every step must have ended by then */
+    uint64_t timeout_ms;    /* and must not be without progress for longer than this */
+    struct flow_failure failure;
+    unsigned char *scratch; /* PROBE_SCRATCH_BYTES, shared */
+};
+
+#define PROBE_SCRATCH_BYTES 262144
+
+/* Connects. The probe's target, connection, seed, times and scratch are set. */
+bool probe_connect(struct probe *probe) MUST_CHECK;
+
+/* Sends `bytes` of the pattern, reading and checking meanwhile, until all of it is back. */
+bool probe_exchange(struct probe *probe, uint64_t bytes) MUST_CHECK;
+
+/* Sends, as above, but at most `chunk` bytes in one call; what is back at the end is not awaited.
+ */
+bool probe_send(struct probe *probe, uint64_t bytes, size_t chunk) MUST_CHECK;
+
+/* Sends without reading until nothing more is taken for `still_ms`, or `most` bytes are sent. True
+ * also where the sender was held; *is_held says which. */
+bool probe_fill(struct probe *probe, uint64_t most, uint64_t still_ms, bool *is_held) MUST_CHECK;
+
+/* Reads and checks until everything sent is back. */
+bool probe_drain(struct probe *probe) MUST_CHECK;
+
+/* Half-closes. */
+bool probe_half_close(struct probe *probe) MUST_CHECK;
+
+/* Awaits the peer's end, with everything sent back before it and nothing more. */
+bool probe_await_end(struct probe *probe) MUST_CHECK;
+
+/* Sends bytes of the caller's, and expects others back. The pattern's offsets do not move. */
+bool probe_raw(struct probe *probe, const unsigned char *bytes, size_t length,
+               int flags) MUST_CHECK;
+bool probe_expect_raw(struct probe *probe, const unsigned char *bytes, size_t length) MUST_CHECK;
+
+void probe_close(struct probe *probe);
+void probe_reset(struct probe *probe);
+
+#endif
