@@ -122,8 +122,7 @@ static bool limit_allows(enum log_level level, const char *message, uint64_t now
     if (!limit)
         return true;
     if (limit->message && now_ms < limit->window_end_ms) {
-        limit->suppressed++;
-        if (the.is_idle)
+        if (limit->suppressed++ == 0 && the.is_idle)
             pthread_cond_signal(&the.wake); /* it must tell the count when the window ends */
         return false;
     }

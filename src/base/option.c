@@ -111,15 +111,20 @@ static int set_number(const struct option_row *row, void *target, const char *te
 
 static int list_append(struct option_list *list, const char *text, struct error *err)
 {
-    char **items = realloc(list->items, (list->count + 1) * sizeof(*items));
+    size_t count = list->count + 1;
+    char **items = realloc(list->items, count * sizeof(*items));
     if (items)
         list->items = items;
+    unsigned *lines = realloc(list->lines, count * sizeof(*lines));
+    if (lines)
+        list->lines = lines;
     char *copy = strdup(text);
-    if (!items || !copy) {
+    if (!items || !lines || !copy) {
         free(copy);
         return error_start(err, "no memory");
     }
-    list->items[list->count++] = copy;
+    lines[list->count] = 0;
+    items[list->count++] = copy;
     return 0;
 }
 
@@ -162,6 +167,7 @@ void option_value_clear(const struct option_row *row, void *target)
         for (size_t i = 0; i < list->count; i++)
             free(list->items[i]);
         free(list->items);
+        free(list->lines);
         *list = (struct option_list){0};
     }
 }

@@ -58,6 +58,7 @@ struct option_row {
 
 struct option_list {
     char **items;
+    unsigned *lines; /* of the configuration file; 0: from elsewhere */
     size_t count;
 };
 
@@ -69,6 +70,7 @@ struct option_set {
     void *target; /* zeroed by its owner before option_set_defaults() */
     enum option_origin origins[OPTION_ROWS_MAX];
     unsigned lines[OPTION_ROWS_MAX]; /* where the file set it, to refuse a second time */
+    unsigned line;                   /* of the file, while it is read; else 0 */
     const char *argument_name;       /* what one word besides the options is; NULL: none may be */
     const char *argument;            /* that word, in argv; NULL where it was not given */
 };

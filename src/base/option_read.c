@@ -38,6 +38,11 @@ static int set_row(struct option_set *set, size_t index, const char *text,
         option_value_clear(row, set->target);
     if (option_value_set(row, set->target, text, err) < 0)
         return -1;
+    if (row->kind == OPTION_LIST) {
+        struct option_list *list =
+            (struct option_list *)(void *)((char *)set->target + row->offset);
+        list->lines[list->count - 1] = set->line;
+    }
     set->origins[index] = origin;
     return 0;
 }
@@ -185,9 +190,10 @@ static int set_line(struct option_set *set, char *line, unsigned number, struct 
     const struct option_row *row = &set->rows[index];
     if (set->lines[index] && row->kind != OPTION_LIST)
         return error_usage(err, "%s: already set on line %u", name, set->lines[index]);
-    set->lines[index] = number;
+    set->lines[index] = set->line = number;
     int result = row->kind == OPTION_FLAG ? set_flag(set, (size_t)index, value, err)
                                           : set_row(set, (size_t)index, value, OPTION_FILE, err);
+    set->line = 0;
     return result < 0 ? error_prefix(err, "%s: ", name) : 0;
 }
 

@@ -117,13 +117,25 @@ static void pause_all(struct acceptor *acceptor)
     counter_add(&acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
 }
 
+static void pause_after_failure(struct acceptor *acceptor)
+{
+    const struct timeval pause = {.tv_usec = FAILURE_PAUSE_MS * 1000};
+    acceptor->failed_until_ms = loop_now_ms() + FAILURE_PAUSE_MS;
+    acceptor->credits = 0;
+    pause_all(acceptor);
+    (void)event_add(acceptor->pause_timer, &pause);
+}
+
 static void resume_all(struct acceptor *acceptor)
 {
+    bool is_resumed = true;
     if (!acceptor->is_paused || limit_is_full(acceptor->limit))
         return;
     acceptor->is_paused = false;
     for (size_t i = 0; i < acceptor->count; i++)
-        listener_resume(&acceptor->listeners[i]);
+        is_resumed = listener_resume(&acceptor->listeners[i]) == 0 && is_resumed;
+    if (!is_resumed)
+        pause_after_failure(acceptor); /* no memory for it now */
 }
 
 static void on_pause_over(evutil_socket_t fd, short what, void *arg)
@@ -146,17 +158,13 @@ void acceptor_on_released(struct acceptor *acceptor, uint64_t count)
 static void on_error(void *owner, struct listener *listener, int error)
 {
     struct acceptor *acceptor = owner;
-    const struct timeval pause = {.tv_usec = FAILURE_PAUSE_MS * 1000};
     counter_add(&acceptor->counters, COUNTER_ACCEPT_ERRORS, 1);
     log_limited(
         LOG_LEVEL_WARN, "cannot accept: new connections wait",
         LOG_TEXT("listener", listener->sock.name), LOG_TEXT("error", strerror(error)),
         LOG_NUMBER("open", limit_open(acceptor->limit)),
         LOG_TEXT("hint", error == EMFILE ? "raise ulimit -n or lower max-connections" : ""));
-    acceptor->failed_until_ms = loop_now_ms() + FAILURE_PAUSE_MS;
-    acceptor->credits = 0;
-    pause_all(acceptor);
-    (void)event_add(acceptor->pause_timer, &pause);
+    pause_after_failure(acceptor);
 }
 
 /* ---- letting in ---- */

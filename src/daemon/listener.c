@@ -46,8 +46,8 @@ static void on_next_turn(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     listener->accepted_this_turn = 0;
-    if (!listener->is_paused && listener->accepting)
-        (void)evconnlistener_enable(listener->accepting);
+    if (!listener->is_paused && listener_resume(listener) < 0)
+        listener->callbacks->on_error(listener->owner, listener, ENOMEM);
 }
 
 int listener_open(struct listener *listener, struct loop *loop,
@@ -59,7 +59,8 @@ int listener_open(struct listener *listener, struct loop *loop,
     /* Backlog 0: sock has called listen(2) already. The socket is closed by sock_close(). */
     listener->accepting = evconnlistener_new(loop->base, on_connection, listener,
                                              LEV_OPT_CLOSE_ON_EXEC, 0, listener->sock.fd);
-    if (!listener->next_turn || !listener->accepting)
+    /* evconnlistener_new() does not look whether its event could be added. */
+    if (!listener->next_turn || !listener->accepting || listener_resume(listener) < 0)
         return error_start(err, "cannot accept on %s: %s", listener->sock.name, strerror(errno));
     evconnlistener_set_error_cb(listener->accepting, on_failure);
     return 0;
@@ -71,10 +72,10 @@ void listener_pause(struct listener *listener)
     (void)evconnlistener_disable(listener->accepting);
 }
 
-void listener_resume(struct listener *listener)
+int listener_resume(struct listener *listener)
 {
     listener->is_paused = false;
-    (void)evconnlistener_enable(listener->accepting);
+    return evconnlistener_enable(listener->accepting);
 }
 
 void listener_accept_queued(struct listener *listener)

@@ -40,9 +40,10 @@ int listener_open(struct listener *listener, struct loop *loop,
                   const struct listener_callbacks *callbacks, void *owner,
                   struct error *err) MUST_CHECK;
 
-/* Peers wait in the backlog until it is resumed. Both may be called in a callback, and twice. */
+/* Peers wait in the backlog until it is resumed. Both may be called in a callback, and twice.
+ * Resuming can fail for want of memory: 0 or -1. */
 void listener_pause(struct listener *listener);
-void listener_resume(struct listener *listener);
+int listener_resume(struct listener *listener) MUST_CHECK;
 
 /* Accepts all that is in the backlog now. */
 void listener_accept_queued(struct listener *listener);

@@ -103,33 +103,35 @@ static int apply_attributes(const struct options *options, const char *attribute
     return 0;
 }
 
-static int understand_listener(struct options *options, const char *text, struct error *err)
+static int understand_listener(struct options *options, const char *text, unsigned line,
+                               struct error *err)
 {
     struct options_listener *listener = &options->listeners[options->listener_count];
     const char *attributes;
     *listener = (struct options_listener){.text = text, .policy = options->policy};
     if (endpoint_parse(text, &listener->endpoint, &attributes, err) < 0 ||
         (attributes && apply_attributes(options, attributes, &listener->policy, err) < 0))
-        return error_prefix(err, "--listen '%.200s': ", text);
+        return line
+                   ? error_prefix(err, "%.200s:%u: listen: '%.200s': ", options->config, line, text)
+                   : error_prefix(err, "--listen '%.200s': ", text);
     options->listener_count++;
     return 0;
 }
 
 static int understand_listeners(struct options *options, struct error *err)
 {
-    static char default_text[] = DEFAULT_LISTENER;
-    static char *default_items[] = {default_text};
-    struct option_list texts = options->listen;
-    if (texts.count == 0)
-        texts = (struct option_list){default_items, 1};
-    if (texts.count > LISTENERS_MAX)
-        return error_usage(err, "--listen: %zu endpoints; at most %d are expected", texts.count,
+    const struct option_list *texts = &options->listen;
+    size_t count = texts->count ? texts->count : 1;
+    if (count > LISTENERS_MAX)
+        return error_usage(err, "--listen: %zu endpoints; at most %d are expected", count,
                            LISTENERS_MAX);
-    options->listeners = calloc(texts.count, sizeof(*options->listeners));
+    options->listeners = calloc(count, sizeof(*options->listeners));
     if (!options->listeners)
         return error_start(err, "no memory for the listeners");
-    for (size_t i = 0; i < texts.count; i++) {
-        if (understand_listener(options, texts.items[i], err) < 0)
+    if (texts->count == 0)
+        return understand_listener(options, DEFAULT_LISTENER, 0, err);
+    for (size_t i = 0; i < count; i++) {
+        if (understand_listener(options, texts->items[i], texts->lines[i], err) < 0)
             return -1;
     }
     return 0;

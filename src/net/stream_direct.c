@@ -55,7 +55,7 @@ static int consume(struct stream *stream, size_t bytes)
         ssize_t taken = recv(bufferevent_getfd(stream->bev), stream->env->scratch, bytes, 0);
         if (taken == 0)
             return -EIO; /* bytes that were there are gone: no kernel does that */
-        if (taken < 0 && errno != EINTR)
+        if (taken < 0 && !stream_is_transient(errno))
             return -errno;
         bytes -= taken > 0 ? (size_t)taken : 0;
     }

@@ -103,6 +103,16 @@ static uint64_t seed_of(const struct member *m)
     return (uint64_t)(m - crowd.members) + 1;
 }
 
+static void on_end(struct member *m, bool is_reset)
+{
+    if (m->state == HELD)
+        leave(m, is_reset ? &crowd.reset_held : &crowd.ended_held);
+    else if (is_reset)
+        leave(m, &crowd.reset);
+    else
+        leave(m, m->state == FINISHING ? &crowd.finished : &crowd.eof);
+}
+
 static void give(struct member *m)
 {
     uint8_t bytes[MESSAGE_MAX];
@@ -112,6 +122,10 @@ static void give(struct member *m)
         return;
     wire_fill(seed_of(m), m->sent, bytes, m->due - m->sent);
     n = send(m->fd, bytes, m->due - m->sent, MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        on_end(m, true); /* the error is told once: a read would see a clean end */
+        return;
+    }
     if (n > 0)
         m->sent += (uint32_t)n;
     watch(m, m->sent < m->due ? EPOLLIN | EPOLLOUT : EPOLLIN);
@@ -156,16 +170,6 @@ static void on_echo(struct member *m)
     }
 }
 
-static void on_end(struct member *m, bool is_reset)
-{
-    if (m->state == HELD)
-        leave(m, is_reset ? &crowd.reset_held : &crowd.ended_held);
-    else if (is_reset)
-        leave(m, &crowd.reset);
-    else
-        leave(m, m->state == FINISHING ? &crowd.finished : &crowd.eof);
-}
-
 static void take(struct member *m)
 {
     uint8_t bytes[MESSAGE_MAX], want[MESSAGE_MAX];
@@ -194,7 +198,7 @@ static void on_connected(struct member *m)
 
     getsockopt(m->fd, SOL_SOCKET, SO_ERROR, &error, &len);
     if (error != 0) {
-        leave(m, &crowd.refused);
+        leave(m, error == ECONNRESET ? &crowd.reset : &crowd.refused);
         return;
     }
     m->state = ECHOING;

@@ -4,8 +4,9 @@
  *
  *     leash SECONDS COMMAND ARGUMENT...
  *
- * The command keeps our process id (so a test signals it and looks at /proc without a wrapper in
- * between): an alarm and a parent-death signal survive execve(2). SIGALRM ends it at the latest.
+ * Of our descriptors it gets 0, 1 and 2 alone. It keeps our process id (so a test signals it and
+ * looks at /proc without a wrapper in between): an alarm and a parent-death signal survive
+ * execve(2). SIGALRM ends it at the latest.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@ int main(int argc, char **argv)
         fputs("usage: leash SECONDS COMMAND ARGUMENT...\n", stderr);
         return 2;
     }
+    close_range(3, ~0U, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm((unsigned)atoi(argv[1]));
     execvp(argv[2], argv + 2);

@@ -56,7 +56,6 @@ static struct peer {
 static void __attribute__((format(printf, 1, 2))) broken(const char *format, ...)
 {
     va_list args;
-
     if (peer.why[0] != '\0')
         return;
     va_start(args, format);
@@ -137,7 +136,9 @@ static void connect_now(void)
             usage("bind", strerror(errno));
     }
     error = wire_connect(peer.fd, &peer.addr, peer.idle_ms);
-    if (error != 0) {
+    if (error == ECONNRESET) {
+        set_end(END_RESET); /* before we looked */
+    } else if (error != 0) {
         printf("connect=%s\n", strerror(error));
         exit(TOOL_NO_CONNECTION);
     }

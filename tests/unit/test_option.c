@@ -66,7 +66,7 @@ static int teardown(void **state)
 /* Reads a command line of words with blanks between. */
 static int command(struct fixture *fixture, const char *line)
 {
-    char text[256], *argv[32] = {"program"}, *rest = text;
+    char text[256], program[] = "program", *argv[32] = {program}, *rest = text;
     int argc = 1;
     snprintf(text, sizeof(text), "%s", line);
     for (char *word; (word = strsep(&rest, " "));)

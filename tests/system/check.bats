@@ -1,0 +1,102 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+# The checker, checked: every lie is found and named, and no truth is called a lie.
+
+load lib
+load client
+
+teardown() {
+    stop_liar
+    common_teardown
+}
+
+@test "no truth is called a lie: TCP and Unix, both ways of reading" {
+    for path in direct buffered; do
+        start_server -l tcp://127.0.0.1:0 -l "unix:$T/s" -l "unix:@$BATS_ROOT_PID" --read-path $path
+        for endpoint in "${ENDPOINTS[@]}"; do
+            ends 0 evecho check "$endpoint"
+            ! grep -q '^not ok' stdout || fail "$(<stdout)"
+        done
+        stop_server
+    done
+    start_liar honest 0
+    ends 0 evecho check "$LIAR_ENDPOINT" --skip holds-the-sender,unread-then-half-close
+}
+
+@test "plan, list, only, skip, JSON" {
+    start_server
+    ends 0 evecho check --list
+    local all
+    all=$(wc -l <stdout)
+    ends 0 evecho check --only single-bytes,urgent-byte "$ENDPOINT"
+    [[ $(<stdout) == $'1..2\nok 1 single-bytes\nok 2 urgent-byte' ]]
+    ends 0 evecho check --skip unread-then-half-close,holds-the-sender "$ENDPOINT" --json -
+    jq -e ".schema == 1 and .failed == 0 and (.properties | length) == $all - 3" stdout
+    ends 0 evecho check --only idle --idle 300ms "$ENDPOINT"
+    [[ $(<stdout) == $'1..1\nok 1 idle' ]]
+}
+
+# lie MODE N PATTERN: at every offset tried, the checker names the offset and the lie.
+lie() {
+    local mode=$1 n=$2 offset
+    for offset in 0 1 7 8 63 4095 4096 65535 300001; do
+        start_liar "$mode" "$offset" "$n"
+        ends 1 evecho check --only large-bursts "$LIAR_ENDPOINT"
+        grep -qE "offset $offset: .*$3" stdout || fail "$mode at $offset: $(<stdout)"
+        stop_liar
+    done
+}
+
+@test "every lie at every offset: dropped bytes" { lie drop 40 "40 bytes are missing"; }
+@test "every lie at every offset: doubled bytes" {
+    local offset
+    # What was doubled shows where its copy ends, as bytes that came a second time.
+    for offset in 0 1 7 8 63 4095 4096 65535 300001; do
+        start_liar double "$offset" 40
+        ends 1 evecho check --only large-bursts "$LIAR_ENDPOINT"
+        grep -qE "offset $((offset + 40)): .*belongs at offset $offset: it came a second time" stdout ||
+            fail "double at $offset: $(<stdout)"
+        stop_liar
+    done
+}
+@test "every lie at every offset: swapped bytes" { lie swap 1 "expected 0x.., came 0x"; }
+@test "every lie at every offset: a flipped bit" { lie flip 1 "expected 0x.., came 0x"; }
+@test "every lie at every offset: a truncation" { lie truncate 1 "ended too early, .*by FIN"; }
+@test "every lie at every offset: a reset" {
+    local offset
+    # A reset overtakes what was sent before it, so it may show earlier, and never later.
+    for offset in 0 1 8 4096 300001; do
+        start_liar reset "$offset"
+        ends 1 evecho check --only large-bursts "$LIAR_ENDPOINT"
+        [[ $(<stdout) =~ offset\ ([0-9]+):.*by\ RST ]] || fail "reset at $offset: $(<stdout)"
+        ((BASH_REMATCH[1] <= offset)) || fail "$(<stdout)"
+        stop_liar
+    done
+}
+@test "every lie at every offset: bytes that nobody sent" { lie extra 3 "came 0x21"; }
+
+@test "a late echo is no lie, and one that is too late is" {
+    start_liar delay 100 300
+    ends 0 evecho check --only large-bursts "$LIAR_ENDPOINT"
+    stop_liar
+    start_liar delay 100 3000
+    ends 1 evecho check --only large-bursts --timeout 200ms "$LIAR_ENDPOINT"
+    grep -q 'no answer in time' stdout
+}
+
+@test "the textbook server: what it fails is named" {
+    EVECHOD=$HELPERS/naive start_server
+    ends 1 evecho check "$ENDPOINT"
+    grep -qE '^not ok [0-9]+ urgent-byte' stdout
+    grep -qE '^not ok [0-9]+ unread-then-half-close' stdout
+    grep -qE 'ended too early, [0-9]+ bytes still awaited, the stream ended by FIN' stdout
+    grep -qE '^ok [0-9]+ holds-the-sender # SKIP it took 67108864 bytes' stdout
+}
+
+@test "an endpoint that never answers: every property fails, within 40 s" {
+    start_liar mute 0
+    local start=$SECONDS
+    LIFE=60 ends 1 evecho check "$LIAR_ENDPOINT"
+    ((SECONDS - start <= 40)) || fail "$((SECONDS - start)) s"
+    (($(grep -c '^not ok' stdout) == 16))
+}

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash disable=SC2034,SC2154 # tests read what is set here
+#
+# client.bash: what tests of evecho need besides lib.bash.
+
+EVECHO=${EVECHO:-${top_builddir:-.}/src/evecho}
+[[ $EVECHO == /* ]] || EVECHO=$PWD/$EVECHO
+
+# evecho ARGUMENT...: under the leash, so that nothing outlives its test.
+evecho() { "$HELPERS/leash" "$LIFE" "$EVECHO" "$@" 3>&-; }
+
+# liar MODE OFFSET [N]: starts it; sets LIAR_ENDPOINT and LIAR_PID.
+start_liar() {
+    "$HELPERS/leash" "$LIFE" "$HELPERS/liar" "$@" >"$T/liar.out" 2>/dev/null 3>&- &
+    LIAR_PID=$!
+    wait_for 5 grep -qx ready "$T/liar.out"
+    LIAR_ENDPOINT=$(sed -n 's/^listening //p' "$T/liar.out")
+}
+
+# shellcheck disable=SC2120
+stop_liar() {
+    [[ -n ${LIAR_PID:-} ]] || return 0
+    kill "$LIAR_PID" 2>/dev/null || true
+    wait "$LIAR_PID" 2>/dev/null || true
+    LIAR_PID=
+}
+
+# A port that refused a moment ago.
+refusing_port() {
+    start_server
+    local port=$PORT
+    stop_server
+    echo "$port"
+}
+
+# ends CODE COMMAND...: runs it, with its output in stdout and stderr, and compares the exit code.
+ends() {
+    local expected=$1 code=0
+    shift
+    "$@" >stdout 2>stderr || code=$?
+    ((code == expected)) || {
+        cat stdout stderr
+        fail "exit $code, expected $expected: $*"
+    }
+}
+
+# lib.bash's teardown, for a file that has more to do.
+eval "$(declare -f teardown | sed '1s/^teardown/common_teardown/')"

@@ -1,0 +1,250 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+# evecho cat, ping and bench, against the service and against endpoints that are none.
+
+load lib
+load client
+
+teardown() {
+    stop_liar
+    common_teardown
+}
+
+@test "cat: a file there and back, over TCP and a Unix socket" {
+    head -c 5000000 /dev/urandom >file
+    start_server -l tcp://127.0.0.1:0 -l "unix:$T/s"
+    for endpoint in "${ENDPOINTS[@]}"; do
+        evecho cat "$endpoint" <file >back 2>said
+        cmp file back
+        grep -qx "evecho: $endpoint: sent 5000000 bytes, received 5000000 bytes, ended by FIN" said
+    done
+}
+
+@test "cat: nothing at all is an echo as well" {
+    start_server
+    ends 0 evecho cat "$ENDPOINT" </dev/null
+    grep -q 'sent 0 bytes, received 0 bytes, ended by FIN' stderr
+}
+
+@test "cat: memory stays bounded behind a reader that is slow" {
+    start_server
+    mkfifo pipe
+    head -c 30000000 /dev/zero | evecho cat "$ENDPOINT" >pipe 2>said &
+    local cat=$!
+    exec 7<pipe
+    is_held() { [[ -n $(ss -Htn state established "dport = :$PORT" | awk '$2 > 0') ]]; }
+    wait_for 10 is_held
+    local pid
+    pid=$(pgrep -n -x evecho)
+    (($(awk '/VmHWM/ { print $2 }' "/proc/$pid/status") < 30000)) || fail "memory grew"
+    (($(wc -c <&7) == 30000000))
+    exec 7<&-
+    wait "$cat"
+    grep -q 'sent 30000000 bytes, received 30000000 bytes, ended by FIN' said
+}
+
+@test "cat: what ends too early or never answers is told, and ends with 1" {
+    start_liar truncate 1000
+    head -c 5000 /dev/zero >file
+    ends 1 evecho cat "$LIAR_ENDPOINT" <file
+    (($(wc -l <stderr) == 1))
+    grep -q 'received 1000 bytes, ended by FIN; 4000 bytes did not come back' stderr
+    stop_liar
+    start_liar reset 1000
+    ends 1 evecho cat "$LIAR_ENDPOINT" <file
+    grep -q 'ended by RST' stderr
+    stop_liar
+    start_liar mute 0
+    ends 1 evecho cat --timeout 200ms "$LIAR_ENDPOINT" <file
+    grep -q 'ended by a timeout' stderr
+}
+
+@test "nothing to connect to: one line with every address and reason, and 3" {
+    local port
+    port=$(refusing_port)
+    for command in cat ping "bench -t 1" check; do
+        # shellcheck disable=SC2086
+        ends 3 evecho $command "127.0.0.1:$port" </dev/null
+        (($(wc -l <stderr) == 1))
+        grep -q "cannot connect to 127.0.0.1:$port: .*Connection refused" stderr
+    done
+    ends 3 evecho ping -c 1 nobody.invalid:7
+    grep -q "cannot resolve 'nobody.invalid'" stderr
+    ends 3 evecho ping -c 1 "unix:$T/none"
+    grep -q 'No such file' stderr
+}
+
+@test "wrong words: one line that names the option, and 2" {
+    refused() {
+        ends 2 evecho "$@"
+        (($(wc -l <stderr) == 1)) || fail "more than a line: $(<stderr)"
+    }
+    refused
+    grep -q 'no command' stderr
+    refused nonsense
+    refused cat
+    refused cat --nonsense x:1
+    refused bench --size 0 x:1
+    refused bench --size 9-3 x:1
+    refused bench --size 2G x:1
+    refused bench --rate fast x:1
+    refused bench -t 0 x:1
+    refused bench --require p99 x:1
+    refused bench --require p98=1s x:1
+    refused bench --require errors=1ms x:1
+    refused ping fd:3
+    refused ping tcp://x:1,idle-timeout=3s
+    refused check --only none x:1
+    refused ping x:1 y:1
+    ends 0 evecho --help
+    ends 0 evecho --version
+    [[ $(<stdout) =~ ^evecho\ [0-9]+\.[0-9]+ ]]
+    for command in cat ping bench check; do
+        ends 0 evecho "$command" --help
+        grep -q -- --timeout stdout
+    done
+}
+
+@test "ping: as ping prints, with a summary" {
+    start_server
+    ends 0 evecho ping -c 3 -i 1ms -s 1-5000 "$ENDPOINT"
+    (($(grep -cE "^[0-9]+ bytes from $ENDPOINT: seq=[0-9]+ time=[0-9.]+ ms$" stdout) == 3))
+    grep -q '^3 messages sent, 3 received, 0% lost' stdout
+    grep -qE '^rtt min/avg/max/stddev = ([0-9.]+/){3}[0-9.]+ ms$' stdout
+    ends 0 evecho ping -c 2 -i 1ms -q "$ENDPOINT" --json -
+    jq -e '.schema == 1 and .completed == 2 and .lost == 0 and .p99_ns > 0 and .config.count == 2
+        and .errors.mismatch == 0' stdout
+}
+
+@test "ping: SIGQUIT tells midway, SIGINT ends with the summary" {
+    start_server
+    "$HELPERS/leash" "$LIFE" "$EVECHO" ping -i 5ms "$ENDPOINT" >stdout 2>stderr 3>&- &
+    local ping=$!
+    wait_for 5 grep -q seq=3 stdout
+    kill -QUIT "$(pgrep -n -x evecho)"
+    wait_for 5 grep -qE '^[0-9]+/[0-9]+ messages, 0% lost' stderr
+    kill -INT "$(pgrep -n -x evecho)"
+    wait "$ping"
+    grep -q 'ping statistics' stdout
+}
+
+@test "ping: a wrong byte is told with its offset, and the next message has a new connection" {
+    start_liar flip 70
+    ends 1 evecho ping -c 4 -i 1ms "$LIAR_ENDPOINT"
+    grep -qE 'seq=2 lost: .*connection 1, offset 70: expected 0x[0-9a-f]{2}, came 0x' stdout
+    grep -q 'connected again' stdout
+    grep -q '4 messages sent, 2 received, 50% lost; .*MISMATCH 2' stdout
+    stop_liar
+    start_liar mute 64
+    ends 1 evecho ping -c 2 -i 1ms --timeout 100ms "$LIAR_ENDPOINT"
+    grep -q 'TIMEOUT 1' stdout
+    stop_liar
+    start_liar extra 64 5
+    ends 1 evecho ping -c 2 -i 1ms "$LIAR_ENDPOINT"
+    grep -q 'offset 64: .*came 0x21' stdout
+}
+
+@test "bench: every byte verified, numbers that agree, JSON and percentiles" {
+    start_server -l tcp://127.0.0.1:0 -l "unix:$T/s"
+    for endpoint in "${ENDPOINTS[@]}"; do
+        ends 0 evecho bench -c 8 -T 2 -n 4000 -s 1-20k -p 3 "$endpoint" --json result \
+            --hdr-out result.hgrm --require errors=0,connections=8,rate=1
+        grep -qE '^  echoes +4000 verified, 0 unanswered, 0 never sent$' stdout
+        grep -q '8 requested, 8 established, 8 opened in all' stdout
+        grep -q 'REFUSED 0, TIMEOUT 0, RESET 0, DNS 0, TLS 0, MISMATCH 0, OTHER 0' stdout
+        jq -e '.schema == 1 and .completed == 4000 and .sent_bytes == .received_bytes and
+            .errors_total == 0 and .connections_established == 8 and .config.pipeline == 3 and
+            .p50_ns <= .p99_ns and .p99_ns <= .max_ns and .uncorrected_p50_ns <= .p50_ns' result
+        grep -q '#\[Mean ' result.hgrm
+        grep -q 'Total count    =         4000' result.hgrm
+    done
+    ask_counters
+    (($(counter bytes_in) == $(counter bytes_out)))
+}
+
+@test "bench: an open loop keeps its rate, warm-up and ramp-up are not counted" {
+    start_server
+    ends 0 evecho bench -c 4 -r 1k -t 1s --warm-up 300ms --ramp-up 100ms "$ENDPOINT" --json - 
+    jq -e '.completed > 800 and .completed < 1100 and .rate_requested_per_s == 1000 and
+        .config.warm_up_ms == 300' stdout
+}
+
+@test "bench: a stalled endpoint shows in the corrected latency alone" {
+    start_liar delay 6400 600
+    ends 0 evecho bench -r 1k -t 1s "$LIAR_ENDPOINT" --json -
+    # Some hundred messages were due during the stall; one was under way.
+    jq -e '.p90_ns > 100000000 and .uncorrected_p90_ns < 50000000 and .late_p90_ns > 50000000' stdout
+}
+
+@test "bench: a connection for so many messages" {
+    start_server
+    ends 0 evecho bench -c 2 -n 100 --requests-per-connection 10 "$ENDPOINT" --json -
+    jq -e '.completed == 100 and .connections_opened >= 10 and .errors_total == 0' stdout
+    wait_for 5 closed_at_least 10
+}
+
+@test "bench: lies, resets and silence are counted in their classes, and end with 1" {
+    start_liar flip 100
+    ends 1 evecho bench -n 50 "$LIAR_ENDPOINT"
+    grep -qE 'offset 100: expected 0x.., came 0x' stdout
+    grep -qE 'MISMATCH [1-9]' stdout
+    stop_liar
+    start_liar reset 100
+    ends 1 evecho bench -n 20 "$LIAR_ENDPOINT"
+    grep -qE 'RESET [1-9]' stdout
+    grep -q 'the stream ended by RST' stdout
+    stop_liar
+    start_liar truncate 100
+    ends 1 evecho bench -n 20 "$LIAR_ENDPOINT"
+    grep -q 'ended too early, .* the stream ended by FIN' stdout
+    stop_liar
+    start_liar mute 100
+    ends 1 evecho bench -n 4 --timeout 100ms "$LIAR_ENDPOINT"
+    grep -qE 'TIMEOUT [1-9]' stdout
+    stop_liar
+    start_liar drop 1000 64
+    ends 1 evecho bench -s 2000 -n 4 "$LIAR_ENDPOINT"
+    grep -q 'offset 1000: .*which belongs at offset 1064: 64 bytes are missing' stdout
+}
+
+@test "bench: a missed threshold is told, and ends with 1" {
+    start_server
+    ends 1 evecho bench -n 100 --require p99=1ms,rate=900M "$ENDPOINT"
+    grep -q '^missed: rate is .* at least 900000000 was required' stdout
+}
+
+@test "bench: a rate that cannot be reached is told" {
+    start_liar delay 64 3000
+    ends 0 evecho bench -r 1k -t 500ms --timeout 10s "$LIAR_ENDPOINT" --json -
+    jq -e '.unsent > 300 and .rate_per_s < 500' stdout
+}
+
+@test "bench: SIGINT prints what there is, and twice ends with 4" {
+    start_server
+    "$HELPERS/leash" "$LIFE" "$EVECHO" bench -t 50s "$ENDPOINT" >stdout 2>stderr 3>&- &
+    local bench=$!
+    wait_for 5 eval '[[ -n $(ss -Htn state established "dport = :$PORT") ]]'
+    kill -INT "$(pgrep -n -x evecho)"
+    wait "$bench"
+    grep -qE 'echoes +[0-9]+ verified' stdout
+    stop_server
+    start_liar mute 0
+    "$HELPERS/leash" "$LIFE" "$EVECHO" bench -t 50s --timeout 50s "$LIAR_ENDPOINT" >stdout 2>stderr 3>&- &
+    bench=$!
+    wait_for 5 eval '[[ -n $(ss -Htn state established "dport = :${LIAR_ENDPOINT##*:}") ]]'
+    local pid code=0
+    pid=$(pgrep -n -x evecho)
+    # The second must not be merged with the first: it is sent until it is heard.
+    until is_gone "$bench"; do
+        kill -INT "$pid" 2>/dev/null || break
+        watch_for 0.1
+    done
+    wait "$bench" || code=$?
+    ((code == 4)) || fail "exit $code"
+}
+
+@test "bench: more connections than descriptors are refused before they fail" {
+    start_server
+    ends 3 prlimit --nofile=50:50 "$EVECHO" bench -c 100 -t 1 "$ENDPOINT"
+    grep -q -- '--connections: 100 need .* descriptors, and ulimit -n allows 50' stderr
+}

@@ -1,0 +1,241 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# SIGTERM: accepting stops, open connections are served to their end, and what is owed then is told.
+
+load lib
+
+# drained OWED EXIT: the notice and the exit code that belong together.
+drained() {
+    EXPECTED_EXIT=$2 await_exit
+    EXPECTED_EXIT=$2
+    (($(log_count ' notice drained ') == 1)) || fail "not one notice of the drain"
+    local owed
+    owed=$(field owed "$(grep -a ' notice drained ' "$LOG")")
+    echo "owed=$owed"
+    [[ $1 == "$owed" || ($1 == some && $owed -gt 0) ]]
+}
+
+term() { kill -TERM "$PID"; }
+is_refused() { peer "$ENDPOINT" stall:0 close | grep -q refused; }
+
+@test "with nobody there it ends at once" {
+    local from=${EPOCHREALTIME/./}
+    start_server
+    term
+    drained 0 0
+    (((${EPOCHREALTIME/./} - from) < 3000000))
+}
+
+@test "F32 60 MB in mid-stream, both ways, complete under SIGTERM" {
+    start_server
+    bg transfer "$HELPERS/peer" "$ENDPOINT" send:20M say:half send:40M half-close read-all
+    wait_for 20 said transfer half
+    term
+    finish transfer
+    drained 0 0
+    [[ $(field reason) == eof && $(field in) == $((60 << 20)) && $(field out) == $((60 << 20)) ]]
+}
+
+@test "F32 the same with many at once, over a Unix socket as well" {
+    local i
+    start_server -l tcp://127.0.0.1:0 -l "unix:$T/s"
+    for i in {1..6}; do
+        bg "p$i" "$HELPERS/peer" -s "$i" "${ENDPOINTS[i % 2]}" send:5M say:half send:10M half-close read-all
+    done
+    for i in {1..6}; do
+        wait_for 20 said "p$i" half
+    done
+    term
+    for i in {1..6}; do
+        finish "p$i"
+    done
+    drained 0 0
+}
+
+@test "F32 what an unread, half-closed connection is owed is paid" {
+    start_server
+    bg reader "$HELPERS/peer" "$ENDPOINT" fill:64M say:standing wait-line half-close read-all
+    wait_for 20 said reader standing
+    term
+    wait_for 5 in_log 'drain'
+    go reader
+    finish reader
+    drained 0 0
+}
+
+@test "F32 signals at every moment of a transfer" {
+    local i
+    for i in {1..12}; do
+        start_server --drain-quiet 200ms
+        bg "p$i" "$HELPERS/peer" -s "$i" "$ENDPOINT" send:$((i * 97))k say:now send:3M half-close read-all
+        wait_for 10 said "p$i" now
+        term
+        finish "p$i"
+        drained 0 0
+        : >"$LOG"
+    done
+}
+
+@test "new connections are refused while open ones go on" {
+    start_server --drain-quiet 5s
+    bg open "$HELPERS/peer" "$ENDPOINT" echo:1000 say:there wait-line echo:100000 half-close read-all
+    wait_for 5 said open there
+    term
+    wait_for 5 is_refused
+    not is_gone "$PID"
+    go open
+    finish open
+    drained 0 0
+}
+
+@test "a quiet connection is ended by our half-close, and its time is --drain-quiet" {
+    local from
+    start_server --drain-quiet 400ms
+    bg quiet "$HELPERS/peer" "$ENDPOINT" echo:1000 say:there read-all
+    wait_for 5 said quiet there
+    from=${EPOCHREALTIME/./}
+    term
+    finish quiet
+    echo "after $(((${EPOCHREALTIME/./} - from) / 1000)) ms"
+    (((${EPOCHREALTIME/./} - from) > 300000 && (${EPOCHREALTIME/./} - from) < 3000000))
+    drained 0 0
+    [[ $(field reason) == drain && $(field end) == fin ]]
+}
+
+@test "who ignores our half-close is let go after the linger time" {
+    start_server --drain-quiet 100ms --linger-timeout 300ms
+    bg deaf "$HELPERS/peer" "$ENDPOINT" echo:1000 say:there wait-line
+    wait_for 5 said deaf there
+    term
+    drained 0 0
+    [[ $(field reason) == drain ]]
+    go deaf
+    finish deaf
+}
+
+@test "500 connections, some quiet, some busy, all whole" {
+    start_server --drain-quiet 300ms
+    bg held "$HELPERS/crowd" -a -n 500 "$ENDPOINT"
+    wait_for 10 said held holding=500
+    bg busy "$HELPERS/peer" "$ENDPOINT" send:30M say:half send:30M half-close read-all
+    wait_for 10 said busy half
+    term
+    finish busy
+    finish held
+    [[ $(fact held ended_held) == 500 && $(fact held reset_held) == 0 ]]
+    drained 0 0
+}
+
+@test "who is never quiet is echoed to the drain timeout, then reset" {
+    start_server --drain-timeout 800ms
+    start_canary
+    term
+    run finish canary
+    [[ $(fact canary verdict) == reset || $(fact canary verdict) == 'cannot send' || $(fact canary verdict) == eof ]]
+    (($(fact canary got) >= 40))
+    EXPECTED_EXIT='0'
+    drained 0 0
+    [[ $(field reason) == deadline && $(field end) == reset ]]
+}
+
+@test "bytes owed at the drain timeout: a reset, owed=N, exit 4" {
+    start_server --drain-timeout 500ms
+    bg deaf "$HELPERS/peer" -i 20000 "$ENDPOINT" rcvbuf:4k fill:64M say:standing await-reset
+    wait_for 20 said deaf standing
+    term
+    finish deaf
+    drained some 4
+    [[ $(field reason) == deadline && $(field end) == reset ]]
+    (($(field lost) > 0 && $(field in) == $(field out) + $(field lost)))
+}
+
+@test "a second signal ends at once: 0 with nothing owed" {
+    local from
+    start_server --drain-quiet 30s --drain-timeout 30s
+    bg held "$HELPERS/crowd" -a -n 10 "$ENDPOINT"
+    wait_for 5 said held holding=10
+    from=${EPOCHREALTIME/./}
+    term
+    wait_for 5 is_refused
+    term
+    drained 0 0
+    (((${EPOCHREALTIME/./} - from) < 5000000))
+    finish held
+    (($(closed_lines | grep -c 'reason=forced') == 10))
+}
+
+@test "a second signal ends at once: 4 with bytes owed" {
+    start_server --drain-timeout 30s
+    bg deaf "$HELPERS/peer" -i 20000 "$ENDPOINT" rcvbuf:4k fill:64M say:standing await-reset
+    wait_for 20 said deaf standing
+    term
+    wait_for 5 is_refused
+    kill -INT "$PID"
+    finish deaf
+    drained some 4
+    [[ $(field reason) == forced && $(field end) == reset ]]
+}
+
+@test "SIGINT is as good as SIGTERM" {
+    start_server
+    peer "$ENDPOINT" echo:1000 half-close read-all
+    kill -INT "$PID"
+    drained 0 0
+}
+
+@test "what waits in the backlog is accepted first" {
+    need ss
+    start_server --drain-quiet 500ms
+    kill -STOP "$PID"
+    bg waiting "$HELPERS/crowd" -k -n 50 "$ENDPOINT"
+    wait_for 5 backlog_is 50
+    term
+    kill -CONT "$PID"
+    finish waiting
+    drained 0 0
+}
+
+@test "what waits behind --max-connections is served or reset, never ended cleanly" {
+    need ss
+    start_server --max-connections 1 --drain-quiet 500ms
+    bg one "$HELPERS/peer" "$ENDPOINT" echo:100 say:there wait-line half-close read-all
+    wait_for 5 said one there
+    bg waiting "$HELPERS/crowd" -a -k -n 20 "$ENDPOINT"
+    wait_for 5 backlog_is 20
+    term
+    go one
+    finish one
+    finish waiting
+    (($(fact waiting finished) + $(fact waiting reset) == 20))
+    drained 0 0
+}
+
+backlog_is() { (($(ss -Hltn "sport = :$PORT" | awk '{ print $2 }') >= $1)); }
+
+@test "a storm of connects during SIGTERM: each is echoed or refused, none reset" {
+    local i
+    for i in {1..5}; do
+        start_server --drain-quiet 300ms
+        bg "storm$i" "$HELPERS/crowd" -a -k -n 4000 -j 100 "$ENDPOINT"
+        wait_for 5 said "storm$i" 'first echo'
+        term
+        finish "storm$i"
+        [[ $(fact "storm$i" reset) == 0 && $(fact "storm$i" eof) == 0 && $(fact "storm$i" bad) == 0 ]] ||
+            fail "$(cat "$T/storm$i.out")"
+        drained 0 0
+        : >"$LOG"
+    done
+}
+
+@test "the counters at the end balance" {
+    start_server
+    peer "$ENDPOINT" echo:12345 half-close read-all
+    peer "$ENDPOINT" echo:100 reset
+    wait_for 5 closed_at_least 2
+    term
+    drained 0 0
+    COUNTERS=$(grep -a ' counters ' "$LOG" | tail -n 1)
+    counters_balance
+    [[ $(counter accepted) == 2 && $(counter closed) == 2 && $(counter bytes_in) == 12445 ]]
+}

@@ -1,0 +1,444 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What must go wrong, and what happens then: every byte taken in comes back in order, or the
+# connection ends in a reset, with a logged reason and a counter; and everybody else is served on.
+#
+#     SEEDS=1000 bats faults.bats   runs so many seeds where a sample runs otherwise
+
+load lib
+
+need_shim() {
+    [[ -r $HELPERS/$1.so ]] || skip "$1.so is not built (a sanitizer's build has none)"
+}
+
+# ---- F01 F02 F03: accepting ----
+
+# The server's threads are all traced by now.
+is_traced() { ! grep -L 'TracerPid:.[1-9]' "/proc/$PID/task/"*/status | grep -q .; }
+
+# trace NAME EXPRESSION...: strace beside the running server, into NAME.trace.
+trace() {
+    local name=$1
+    shift
+    bg "$name" strace -f -ttt -o "$T/$name.trace" "${@/#/-e}" -p "$PID"
+    wait_for 10 is_traced
+}
+
+# failed_accepts FROM TO: how many between two moments of the clock. strace writes in its own time,
+# so this is asked when it has ended.
+failed_accepts() {
+    awk -v from="$1" -v to="$2" '$2 > from && $2 < to && /(EMFILE|ENFILE)/ { n++ } END { print n + 0 }' \
+        "$T/accepts.trace"
+}
+
+backlog_is() { (($(ss -Hltn "sport = :$PORT" | awk '{ print $2 }') >= $1)); }
+
+@test "F01 out of descriptors: accepting pauses, nobody else notices, it resumes at once" {
+    local cpu from to errors took
+    need prlimit
+    need ss
+    need_strace
+    start_server
+    start_canary
+    wait_for 5 has_fds $((FDS_AT_START + 1))
+    prlimit --pid "$PID" --nofile=$(($(fd_count) + 5))
+    bg few "$HELPERS/crowd" -n 5 "$ENDPOINT"
+    wait_for 5 said few holding=5
+    bg many "$HELPERS/crowd" -k -n 50 "$ENDPOINT"
+    wait_for 5 backlog_is 45
+    cpu=$(cpu_ticks)
+    watch_for 1
+    cpu=$(($(cpu_ticks) - cpu))
+    trace accepts trace=accept,accept4
+    from=$EPOCHREALTIME
+    watch_for 2
+    to=$EPOCHREALTIME
+    not said many 'first echo'
+    end_bg accepts
+    errors=$(failed_accepts "$from" "$to")
+    echo "failed accepts in 2 s: $errors; CPU in 1 s: $cpu ticks"
+    ((errors <= 21)) || fail "more than one failed accept in 100 ms"
+    is_instrumented || ((cpu <= 5)) || fail "CPU is burnt"
+    from=${EPOCHREALTIME/./}
+    go few
+    wait_for 5 said many 'first echo'
+    took=$(((${EPOCHREALTIME/./} - from) / 1000))
+    echo "resumed after $took ms"
+    ((took < 1000))
+    finish few
+    finish many
+    stop_canary
+    in_log 'Too many open files|descriptors'
+    (($(log_count 'Too many open files|descriptors') <= 3)) || fail "not rate-limited"
+}
+
+has_fds() { (($(fd_count) >= $1)); }
+
+accept_errors=(EMFILE ENFILE ENOBUFS ENOMEM EPERM EPROTO ENETDOWN ENOPROTOOPT EHOSTDOWN ENONET
+    EHOSTUNREACH EOPNOTSUPP ENETUNREACH ECONNABORTED EINTR)
+
+@test "F02 F03 no error of accept ends the service" {
+    local error list=("${accept_errors[@]}")
+    need_strace
+    [[ -n ${SEEDS:-} ]] || list=(ENFILE ENOBUFS EPERM EPROTO EOPNOTSUPP ECONNABORTED EINTR)
+    for error in "${list[@]}"; do
+        SERVER_WRAP=(strace -D -f -o "$T/trace" -e "trace=accept,accept4"
+            -e "inject=accept,accept4:error=$error:when=1..3")
+        start_server
+        peer "$ENDPOINT" echo:1000 half-close read-all >facts || fail "$error: $(<facts)"
+        crowd -k -n 20 "$ENDPOINT" >facts || fail "$error: $(<facts)"
+        stop_server
+        grep -q "$error.*INJECTED" "$T/trace"
+    done
+    ANNOUNCED=(.)
+}
+
+# ---- F04 F05 F06: short calls ----
+
+disturbed() { sed -E "s/.*$1=([0-9]+).*/\1/" "$T/report"; }
+
+@test "F06 F04 F05 short reads and writes, EAGAIN and EINTR: nothing is lost, seed by seed" {
+    local seed size shorts=0 seeds=${SEEDS:-24}
+    need_shim shim_io
+    for ((seed = 1; seed <= seeds; seed++)); do
+        SERVER_ENV=("LD_PRELOAD=$HELPERS/shim_io.so" "SHIM_SEED=$seed"
+            "SHIM_RATE=$((30 + seed * 7 % 65))" "SHIM_REPORT=$T/report")
+        start_server -w $((1 + seed % 2))
+        for size in 0 1 2 4095 4097 16384 16385 200k; do
+            peer -s "$seed" "$ENDPOINT" "send:$size" half-close read-all >facts ||
+                fail "seed $seed, $size bytes (SEEDS=$seed bats faults.bats): $(<facts)"
+        done
+        peer -s "$seed" "$ENDPOINT" rcvbuf:4k fill:300k stall:5 half-close read-all >facts ||
+            fail "seed $seed, unread (SEEDS=$seed bats faults.bats): $(<facts)"
+        stop_server
+        shorts=$((shorts + $(disturbed short) + $(disturbed eagain) + $(disturbed eintr)))
+    done
+    echo "$seeds seeds, $shorts disturbed calls"
+    ((shorts > seeds * 20)) || fail "the shim did not bite"
+}
+
+@test "F06 short calls on Unix sockets, 1 MiB, byte by byte at times" {
+    need_shim shim_io
+    SERVER_ENV=("LD_PRELOAD=$HELPERS/shim_io.so" SHIM_SEED=7 SHIM_RATE=80 "SHIM_REPORT=$T/report")
+    start_server -l "unix:$T/s" -l tcp://127.0.0.1:0
+    peer "unix:$T/s" send:1M half-close read-all
+    peer "${ENDPOINTS[1]}" fill:1M half-close read-all
+    stop_server
+    (($(disturbed short) > 100 && $(disturbed eagain) > 100 && $(disturbed eintr) > 100))
+}
+
+# ---- F07 F08 F09: writing ----
+
+@test "F07 a write that the system fails is a reset with its reason, and only there" {
+    local error
+    need_strace
+    for error in ENOBUFS ENOMEM EIO; do
+        SERVER_WRAP=(strace -D -f -o "$T/trace" -e "trace=writev,sendto,sendmsg"
+            -e "inject=writev,sendto,sendmsg:error=$error:when=7")
+        start_server -w 1
+        peer "$ENDPOINT" echo:1000 echo:1000 echo:1000 >facts || fail "$(<facts)"
+        peer "$ENDPOINT" echo:100 echo:100 echo:100 echo:100 echo:100 expect-reset >facts ||
+            fail "$error: $(<facts)"
+        grep -q "$error.*INJECTED" "$T/trace"
+        peer "$ENDPOINT" echo:1000 half-close read-all >facts || fail "$(<facts)"
+        wait_for 5 closed_at_least 3
+        closed_lines | grep -E 'reason=(error|memory)' | tail -n 1 | tee line
+        [[ $(field lost "$(<line)") == 100 && $(field end "$(<line)") == reset ]]
+        ask_counters
+        counters_balance
+        [[ $(counter lost) == 100 ]]
+        stop_server
+        : >"$LOG"
+    done
+}
+
+lies_told() { grep -c INJECTED "$T/trace" || true; }
+
+@test "F09 the checker: every lie is found, and where nobody lies nothing is" {
+    local lie i size before code lies=0 truths=0
+    need_strace
+    for lie in 1 2 7 49 99; do
+        SERVER_WRAP=(strace -D -f -o "$T/trace" -e "trace=writev,sendto,sendmsg"
+            -e "inject=writev,sendto,sendmsg:retval=$lie:when=2+4")
+        start_server -w 1 --log-level error
+        for i in {1..10}; do
+            size=$((100 + i * 13)) before=$(lies_told) code=0
+            peer -s "$i" -i 2000 "$ENDPOINT" "echo:$size" "echo:$size" half-close read-all >facts ||
+                code=$?
+            if (($(lies_told) > before)); then
+                ((code == 1)) || fail "a lie of $lie bytes, size $size, passed: $(<facts)"
+                lies=$((lies + 1))
+            else
+                ((code == 0)) || fail "no lie, size $size: $(<facts)"
+                truths=$((truths + 1))
+            fi
+        done
+        stop_server
+    done
+    echo "$lies lies found, $truths truths let pass"
+    ((lies >= 10 && truths >= 10))
+}
+
+@test "F09 the checker: a whole message that was never sent is missed too" {
+    need_strace
+    SERVER_WRAP=(strace -D -f -o "$T/trace" -e "trace=writev,sendto,sendmsg"
+        -e "inject=writev,sendto,sendmsg:retval=100:when=1")
+    start_server -w 1 --log-level error
+    run ! peer "$ENDPOINT" send:100 half-close read-all
+    [[ $output == *'a clean end after 0 of 100 bytes'* ]]
+}
+
+# ---- F10: other calls ----
+
+starts_or_says_why() {
+    local code=0 pid
+    launch_server
+    wait_for 15 is_ready || fail "$1: it hangs"
+    if is_gone "$PID"; then
+        pid=$PID PID=
+        wait "$pid" || code=$?
+        ((code == 3)) || fail "$1: exit $code: $(tail -n 2 "$LOG")"
+        [[ -s $LOG ]] || fail "$1: no word"
+        return
+    fi
+    await_ready
+    peer -i 3000 "$ENDPOINT" echo:100 half-close read-end >facts || [[ $(<facts) == *connect=* ]] ||
+        fail "$1: $(<facts)"
+    kill -TERM "$PID"
+    await_exit
+}
+
+@test "F10 calls that fail at the start: a clear end or a service that works" {
+    local call k
+    need_strace
+    ANNOUNCED=(.)
+    for call in epoll_create1 epoll_ctl eventfd2 socket bind listen setsockopt pipe2 clone3; do
+        for k in 1 2 3; do
+            : >"$LOG"
+            SERVER_WRAP=(strace -D -f -o "$T/trace" -e "trace=$call"
+                -e "inject=$call:error=ENOMEM:when=$k")
+            starts_or_says_why "$call $k"
+        done
+    done
+}
+
+# ---- F12: memory ----
+
+CONTROL_ORDER=0
+
+# arm MODE N: the n-th allocation from now fails, once or ever.
+arm() {
+    CONTROL_ORDER=$((CONTROL_ORDER + 1))
+    printf '%-15s\n%-15s\n%-15s\n%-15s\n%-15s\n' "$CONTROL_ORDER" "$1" "$2" 0 0 |
+        dd of="$T/control" conv=notrunc status=none
+}
+
+allocations() { echo $(($(sed -n 4p "$T/control"))); }
+
+start_with_shim() {
+    need_shim shim_alloc
+    need_plain_build "it has an allocator of its own"
+    : >"$T/control"
+    arm off 0
+    SERVER_ENV=("LD_PRELOAD=$HELPERS/shim_alloc.so" "ALLOC_CONTROL=$T/control")
+}
+
+each_allocation_fails() {
+    local mode=$1 n
+    shift
+    for ((n = 1; n < 200; n++)); do
+        arm "$mode" "$n"
+        peer -i 4000 "$ENDPOINT" "$@" read-end >facts || fail "allocation $n, $mode: $(<facts)"
+        (($(allocations) >= n)) || break
+        arm off 0
+        peer -i 4000 "$ENDPOINT" echo:40000 half-close read-all >facts ||
+            fail "the next client after allocation $n, $mode: $(<facts)"
+    done
+    arm off 0
+    echo "$((n - 1)) allocations"
+    ((n > 3)) || fail "the shim did not bite"
+}
+
+@test "F12 each allocation of an exchange fails once: whole or reset, and the next is served" {
+    start_with_shim
+    start_server -w 1 --stall-timeout 1s
+    each_allocation_fails once send:40000 half-close
+}
+
+@test "F12 each allocation of an exchange and all after it fail" {
+    start_with_shim
+    start_server -w 1 --stall-timeout 1s
+    each_allocation_fails ever send:40000 half-close
+}
+
+@test "F12 allocations that fail while a slow reader is owed much" {
+    start_with_shim
+    start_server -w 1 --stall-timeout 1s
+    each_allocation_fails once rcvbuf:4k fill:600k half-close
+    ask_counters
+    counters_balance
+}
+
+@test "F12 each allocation of the start fails: a clear end or a service that works" {
+    local n mode last
+    start_with_shim
+    start_server
+    stop_server
+    arm once 1000000
+    start_server
+    last=$(allocations)
+    arm off 0
+    stop_server
+    echo "$last allocations"
+    for mode in once ever; do
+        for ((n = 1; n <= last; n += last / 40 + 1)); do
+            : >"$LOG"
+            arm "$mode" "$n"
+            starts_or_says_why_and_disarm "allocation $n $mode"
+        done
+    done
+    ANNOUNCED=(.)
+}
+
+starts_or_says_why_and_disarm() {
+    local code=0 pid
+    launch_server
+    wait_for 15 is_ready || fail "$1: it hangs"
+    arm off 0
+    if is_gone "$PID"; then
+        pid=$PID PID=
+        wait "$pid" || code=$?
+        ((code == 3)) || fail "$1: exit $code: $(tail -n 2 "$LOG")"
+        return
+    fi
+    await_ready
+    peer -i 3000 "$ENDPOINT" echo:100 half-close read-all >facts || fail "$1: $(<facts)"
+    kill -TERM "$PID"
+    await_exit
+}
+
+# ---- F38 F39 F40: where the log goes ----
+
+@test "F38 a log that nobody reads blocks nobody" {
+    mkfifo "$T/fifo"
+    exec {blocked}<>"$T/fifo"
+    LOG=$T/fifo start_server
+    start_canary
+    crowd -k -n 4000 -t 20 "$ENDPOINT"
+    stop_canary
+    is_instrumented || (($(fact canary max_us) < 500000))
+    wait_for 5 fds_are_back
+    kill -TERM "$PID"
+    await_exit
+    exec {blocked}>&-
+}
+
+@test "F38 dropped lines are counted, and told when the log is read again" {
+    local reader
+    mkfifo "$T/fifo"
+    exec {blocked}<>"$T/fifo"
+    LOG=$T/fifo start_server
+    crowd -k -r -n 16000 "$ENDPOINT" >facts || fail "$(<facts)"
+    cat <"$T/fifo" >"$LOG" 3>&- &
+    reader=$!
+    wait_for 5 in_log 'connection closed'
+    peer "$ENDPOINT" echo:100 half-close read-all
+    wait_for 5 in_log 'dropped'
+    ask_counters
+    (($(counter log_dropped) > 0))
+    (($(counter log_dropped) + $(closed_count) >= 16001)) || fail "lines are missing without a count"
+    stop_server
+    kill "$reader"
+    exec {blocked}>&-
+}
+
+@test "F38 a full disk under the log" {
+    start_server -l "unix:$T/s" --log-target /dev/full
+    start_canary "unix:$T/s"
+    crowd -k -n 500 "unix:$T/s"
+    stop_canary
+    LOG=/dev/full start_second
+}
+
+# The same with standard error itself.
+start_second() {
+    stop_server
+    start_server
+    crowd -k -n 500 "$ENDPOINT"
+    stop_server
+}
+
+@test "F38 a log pipe whose reader is gone" {
+    mkfifo "$T/fifo"
+    exec {reader}<>"$T/fifo"
+    SERVER_WRAP=(sh -c 'exec "$@" 2>fifo' -)
+    start_server
+    exec {reader}>&-
+    crowd -k -n 500 "$ENDPOINT"
+    stop_server
+}
+
+# The server says nothing here, so its socket is asked instead.
+echoes_on() { peer "$1" echo:20000 half-close read-all >facts; }
+
+@test "F39 started with descriptors 0, 1 and 2 closed: no socket takes their place" {
+    local how fd
+    for how in '<&- >&- 2>&-' '2>&-' '>&- 2>&-' '<&-'; do
+        SERVER_WRAP=(bash -c "exec \"\$@\" $how" -)
+        launch_server -l "unix:$T/s"
+        wait_for 10 echoes_on "unix:$T/s"
+        crowd -k -n 50 "unix:$T/s"
+        for fd in 0 1 2; do
+            echo "$how: $fd -> $(readlink "/proc/$PID/fd/$fd")"
+            [[ $(readlink "/proc/$PID/fd/$fd") == /* ]] || fail "$fd is no file"
+        done
+        kill -TERM "$PID"
+        await_exit
+        rm -f "$T/s"
+    done
+}
+
+@test "F42 too few descriptors to start at all: our message, our exit code" {
+    local limit code
+    need prlimit
+    for limit in 4 6 8 10 12; do
+        code=0
+        "$HELPERS/leash" 10 prlimit --nofile="$limit:$limit" "$EVECHOD" -l tcp://127.0.0.1:0 \
+            </dev/null >stdout 2>stderr 3>&- &
+        PID=$!
+        wait_for 5 ready_or_gone
+        if is_gone "$PID"; then
+            wait "$PID" || code=$?
+            echo "limit $limit: $code $(<stderr)"
+            ((code == 3)) && grep -qE 'descriptor|Too many open files' stderr
+        else
+            kill -TERM "$PID"
+            await_exit
+        fi
+        PID=
+    done
+}
+
+ready_or_gone() { is_gone "$PID" || grep -qx ready stdout; }
+
+# ---- F31: two at a time ----
+
+@test "F31 F01 F15 out of descriptors while much is owed and half-closed" {
+    local i
+    need prlimit
+    start_server
+    for i in 1 2 3; do
+        bg "p$i" "$HELPERS/peer" -s "$i" -i 20000 "$ENDPOINT" fill:64M half-close say:standing wait-line read-all
+        wait_for 20 said "p$i" standing
+    done
+    prlimit --pid "$PID" --nofile="$(fd_count)"
+    bg many "$HELPERS/crowd" -k -n 30 "$ENDPOINT"
+    for i in 1 2 3; do
+        go "p$i"
+    done
+    for i in 1 2 3; do
+        finish "p$i"
+    done
+    finish many
+}

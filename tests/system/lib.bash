@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# lib.bash: how every shell test starts the server, talks to it, and looks at it afterwards.
+#
+# A test says start_server, uses peer, crowd and canary on "$ENDPOINT", and may end without stopping
+# anything: teardown stops the server and makes the checks that follow every test. Tests wait for
+# facts, through wait_for alone; nothing here sleeps to let something happen.
+#
+#     EVECHOD          the server under test; tests/helper/naive shows what the tests catch
+#     HELPERS          where the tools of tests/helper were built
+#     EVECHO_SANITIZED not empty where the server has a sanitizer in it
+#     READ_PATH        when set, every server gets --read-path of it
+#     top_builddir     where both are found when they are not named
+
+bats_require_minimum_version 1.5.0
+
+top_builddir=$(cd "${top_builddir:-.}" && pwd)
+EVECHOD=${EVECHOD:-$top_builddir/src/evechod}
+HELPERS=${HELPERS:-$top_builddir/tests/helper}
+[[ $EVECHOD == /* ]] || EVECHOD=$PWD/$EVECHOD
+[[ $HELPERS == /* ]] || HELPERS=$PWD/$HELPERS
+export LC_ALL=C
+
+LIFE=${LIFE:-60} # seconds that no process of a test outlives
+
+setup() {
+    T=$BATS_TEST_TMPDIR
+    cd "$T" || return 1
+    OUT=$T/server.out
+    LOG=$T/server.log
+    PID=
+    SERVER_ENV=()   # NAME=VALUE for the server alone
+    SERVER_WRAP=()  # a command that ends by executing its arguments
+    EXPECTED_EXIT=0 # what the server is to end with
+    ANNOUNCED=()    # patterns of error lines that the test brings about
+    IGNORE_FDS=     # set where descriptors cannot be as many as at the start
+    declare -gA BG_PID=() BG_FD=()
+}
+
+fail() {
+    echo "FAILED: $*"
+    return 1
+}
+
+# ---- waiting ----
+
+# wait_for SECONDS COMMAND...: until the command succeeds; the one place that polls.
+wait_for() {
+    local seconds=$1 until=$((${EPOCHREALTIME/./} + $1 * 1000000))
+    shift
+    until "$@"; do
+        if ((${EPOCHREALTIME/./} > until)); then
+            echo "not true within $seconds s: $*"
+            return 1
+        fi
+        sleep 0.01
+    done
+}
+
+not() { ! "$@"; }
+
+# A window in which something is measured, or must not happen: never a way to wait for a fact.
+watch_for() { sleep "$1"; }
+
+# A zombie is gone too: it only waits for us.
+is_gone() {
+    local stat
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+    stat=${stat##*) }
+    [[ ${stat:0:1} == Z ]]
+}
+
+# ---- the server ----
+
+is_ready() { is_gone "$PID" || grep -qx ready "$OUT"; }
+
+has_listener() {
+    local arg
+    for arg; do
+        case $arg in -l* | --listen* | --config* | --check-config) return 0 ;; esac
+    done
+    return 1
+}
+
+# Starts the server and returns at once. Without an endpoint among the arguments it gets one.
+launch_server() {
+    local args=("$@")
+    has_listener "$@" || args=(-l tcp://127.0.0.1:0 "$@")
+    [[ -z ${READ_PATH:-} ]] || args+=(--read-path "$READ_PATH")
+    : >"$OUT"
+    "$HELPERS/leash" "$LIFE" env "${SERVER_ENV[@]}" "${SERVER_WRAP[@]}" "$EVECHOD" "${args[@]}" \
+        </dev/null >"$OUT" 2>>"$LOG" 3>&- &
+    PID=$!
+}
+
+# Starts the server and waits for its ready line; sets ENDPOINTS, ENDPOINT, PORT.
+start_server() {
+    launch_server "$@"
+    await_ready
+}
+
+await_ready() {
+    wait_for 15 is_ready
+    if is_gone "$PID"; then
+        wait "$PID" || echo "exit $?"
+        PID=
+        fail "the server did not start"
+    fi
+    mapfile -t ENDPOINTS < <(sed -n 's/^listening //p' "$OUT")
+    ENDPOINT=${ENDPOINTS[0]:-}
+    PORT=${ENDPOINT##*:}
+    FDS_AT_START=$(fd_count)
+}
+
+fd_count() {
+    local fds=("/proc/$PID/fd/"*)
+    echo ${#fds[@]}
+}
+
+fds_are_back() { (($(fd_count) <= FDS_AT_START)); }
+
+# stop_server [SIGNAL]: sends it, waits for the end and checks the exit code.
+stop_server() {
+    if ! is_gone "$PID"; then
+        [[ -n $IGNORE_FDS ]] || wait_for 5 fds_are_back || ls -l "/proc/$PID/fd"
+        [[ -n $IGNORE_FDS ]] || fds_are_back || fail "descriptors: $(fd_count), $FDS_AT_START at the start"
+        kill "-${1:-TERM}" "$PID"
+    fi
+    await_exit
+}
+
+# Waits for a server that is ending by itself and checks its exit code.
+await_exit() {
+    local code=0 pid=$PID
+    wait_for 20 is_gone "$PID"
+    PID=
+    wait "$pid" || code=$?
+    [[ $code == "$EXPECTED_EXIT" ]] || fail "the server ended with $code, expected $EXPECTED_EXIT"
+}
+
+# ---- after every test ----
+
+unannounced_errors() {
+    local pattern lines
+    lines=$(grep -aE '^[^ ]+ error |"level":"error"' "$LOG" 2>/dev/null) || return 1
+    for pattern in "${ANNOUNCED[@]}"; do
+        lines=$(grep -avE "$pattern" <<<"$lines") || return 1
+    done
+    echo "$lines"
+}
+
+check_traces() {
+    if grep -aE 'Sanitizer|runtime error:|^==[0-9]+== ' "$LOG" 2>/dev/null; then
+        fail "a checker spoke up"
+    fi
+    if unannounced_errors; then
+        fail "error lines that the test did not announce"
+    fi
+    if compgen -G "$T/core*" >/dev/null; then
+        fail "a core file"
+    fi
+}
+
+teardown() {
+    local name
+    if [[ ${BATS_TEST_COMPLETED:-} == 1 || -n ${BATS_TEST_SKIPPED+set} ]]; then
+        for name in "${!BG_PID[@]}"; do
+            end_bg "$name"
+        done
+        if [[ -n $PID ]]; then
+            stop_server
+        fi
+        check_traces
+        return
+    fi
+    for name in "${!BG_PID[@]}"; do
+        kill -KILL "${BG_PID[$name]}" 2>/dev/null || true
+        echo "--- $name"
+        tail -n 20 "$T/$name.out"
+    done
+    [[ -z $PID ]] || kill -KILL "$PID" 2>/dev/null || true
+    echo "--- the server's last lines"
+    tail -n 20 "$LOG" 2>/dev/null || true
+}
+
+# ---- processes beside the test ----
+
+# bg NAME COMMAND...: in the background, output in NAME.out, standard input a pipe for `go NAME`.
+bg() {
+    local name=$1 fd
+    shift
+    mkfifo "$T/$name.in"
+    exec {fd}<>"$T/$name.in"
+    BG_FD[$name]=$fd
+    "$HELPERS/leash" "$LIFE" "$@" <&"$fd" >"$T/$name.out" 2>&1 3>&- &
+    BG_PID[$name]=$!
+}
+
+go() { echo go >&"${BG_FD[$1]}"; }
+
+# finish NAME: waits for its end; its exit code is ours, its output stays in NAME.out.
+finish() {
+    local pid=${BG_PID[$1]} fd=${BG_FD[$1]}
+    wait_for "$LIFE" is_gone "$pid"
+    unset "BG_PID[$1]"
+    exec {fd}>&-
+    wait "$pid" || {
+        local code=$?
+        cat "$T/$1.out"
+        return "$code"
+    }
+}
+
+end_bg() {
+    kill -TERM "${BG_PID[$1]}" 2>/dev/null || true
+    wait "${BG_PID[$1]}" 2>/dev/null || true
+    unset "BG_PID[$1]"
+}
+
+said() { grep -aqE "$2" "$T/$1.out"; }
+
+# fact NAME KEY: the last value that NAME printed for it.
+fact() { sed -n "s/^$2=//p" "$T/$1.out" | tail -n 1; }
+
+# ---- clients ----
+
+peer() { "$HELPERS/peer" "$@"; }
+crowd() { "$HELPERS/crowd" "$@" </dev/null; }
+
+start_canary() {
+    bg canary "$HELPERS/canary" "${1:-$ENDPOINT}"
+    wait_for 5 said canary 'canary sings'
+}
+
+# Every answer came. Prints the figures.
+stop_canary() {
+    go canary
+    finish canary
+    echo "canary: p99 $(fact canary p99_us) us, worst $(fact canary max_us) us"
+}
+
+# ---- what the server shows ----
+
+in_log() { grep -aqE "$1" "$LOG"; }
+log_count() { grep -acE "$1" "$LOG" || true; }
+closed_lines() { grep -aE ' connection closed |"message":"connection closed"' "$LOG" || true; }
+closed_count() { closed_lines | wc -l; }
+closed_at_least() { (($(closed_count) >= $1)); }
+log_count_is() { (($(log_count "$1") == $2)); }
+log_count_at_least() { (($(log_count "$1") >= $2)); }
+
+# field KEY [LINE]: the value in a text line of the log (of the last close line).
+field() {
+    local line=${2:-$(closed_lines | tail -n 1)}
+    line=" $line "
+    [[ $line == *" $1="* ]] || return 1
+    line=${line#*" $1="}
+    echo "${line%% *}"
+}
+
+rss_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$PID/status"; }
+peak_kb() { awk '/^VmHWM/ { print $2 }' "/proc/$PID/status"; }
+
+# Clock ticks of CPU, a hundredth of a second each.
+cpu_ticks() {
+    local stat
+    read -r stat <"/proc/$PID/stat"
+    stat=${stat##*) }
+    # shellcheck disable=SC2086
+    set -- $stat
+    echo $((${12} + ${13}))
+}
+
+# Asks for the counters and waits for the line; `counter NAME` then reads them.
+ask_counters() {
+    local before
+    before=$(log_count ' counters ')
+    kill -USR1 "$PID"
+    wait_for 5 log_count_at_least ' counters ' $((before + 1))
+    COUNTERS=$(grep -aE ' counters ' "$LOG" | tail -n 1)
+}
+
+counter() { field "$1" "$COUNTERS"; }
+
+counters_balance() {
+    local in out owed lost
+    in=$(counter bytes_in) out=$(counter bytes_out) owed=$(counter owed) lost=$(counter lost)
+    ((in == out + owed + lost)) || fail "in=$in is not out=$out + owed=$owed + lost=$lost"
+}
+
+# ---- where a test cannot be had ----
+
+is_instrumented() {
+    [[ -n ${EVECHO_SANITIZED:-} || ${EVECHOD##*/} == valgrind* ]]
+}
+
+need_plain_build() { ! is_instrumented || skip "not with a sanitizer or valgrind: $1"; }
+need() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
+need_root() { ((EUID == 0)) || skip "needs root"; }
+need_strace() {
+    need strace
+    strace -f -e trace=none true 2>/dev/null || skip "strace may not trace here"
+}
+
+need_netns() {
+    need_root
+    unshare -n true 2>/dev/null || skip "no network namespaces here"
+    SERVER_WRAP=(unshare -n sh -c 'ip link set lo up && exec "$@"' -)
+}
+
+has_ipv6() { [[ -r /proc/net/if_inet6 && -n $(</proc/net/if_inet6) ]]; }
+
+# Names with both families for the server, whatever the machine's hosts file says.
+need_two_families() {
+    need_netns
+    unshare -m true 2>/dev/null || skip "no mount namespaces here"
+    printf '127.0.0.1 localhost\n::1 localhost\n' >"$T/hosts"
+    SERVER_WRAP=(unshare -nm sh -c "mount --bind '$T/hosts' /etc/hosts && ${1:-true} &&
+        ip link set lo up && exec \"\$@\"" -)
+}
+
+# A command in the server's own network.
+inside() { nsenter -t "$PID" -n "$@"; }

@@ -1,0 +1,128 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Limits of connections: in all (peers wait in the backlog), and of one source (reset).
+
+load lib
+
+@test "--max-connections: who is over it waits, and is served on the first close" {
+    local cpu
+    start_server --max-connections 5
+    bg few "$HELPERS/crowd" -n 5 "$ENDPOINT"
+    wait_for 5 said few holding=5
+    bg many "$HELPERS/crowd" -k -n 40 "$ENDPOINT"
+    wait_for 5 in_log 'limit|max-connections'
+    cpu=$(cpu_ticks)
+    watch_for 1
+    is_instrumented || (($(cpu_ticks) - cpu < 10))
+    not said many 'first echo'
+    (($(open_sockets) <= 5))
+    go few
+    finish few
+    finish many
+    (($(log_count 'limit|max-connections') <= 3)) || fail "not rate-limited"
+    wait_for 5 closed_at_least 45
+    ask_counters
+    [[ $(counter accepted) == 45 ]]
+    (($(counter accept_pauses) >= 1))
+}
+
+# Sockets beyond those at the start.
+open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
+
+@test "--max-connections holds over all listeners and workers" {
+    start_server -w 3 --max-connections 4 -l tcp://127.0.0.1:0 -l "unix:$T/s"
+    bg a "$HELPERS/crowd" -n 2 "${ENDPOINTS[0]}"
+    bg b "$HELPERS/crowd" -n 2 "${ENDPOINTS[1]}"
+    wait_for 5 said a holding=2
+    wait_for 5 said b holding=2
+    bg c "$HELPERS/crowd" -k -n 10 "${ENDPOINTS[0]}"
+    bg d "$HELPERS/crowd" -k -n 10 "${ENDPOINTS[1]}"
+    watch_for 0.3
+    not said c 'first echo'
+    not said d 'first echo'
+    go a
+    finish a
+    go b
+    finish b
+    finish c
+    finish d
+}
+
+@test "--max-connections-per-source: who is over it is reset, others are served" {
+    start_server --max-connections-per-source 3
+    bg held "$HELPERS/crowd" -n 3 "$ENDPOINT"
+    wait_for 5 said held holding=3
+    crowd -a -k -n 7 "$ENDPOINT" | tee facts
+    grep -qx reset=7 facts
+    crowd -k -n 3 -j 1 -b 127.0.0.9 "$ENDPOINT"
+    go held
+    finish held
+    wait_for 5 closed_at_least 6
+    crowd -k -n 3 "$ENDPOINT"
+    ask_counters
+    [[ $(counter refused_source) == 7 ]]
+    (($(log_count 'source') <= 3)) || fail "not rate-limited"
+}
+
+@test "a source is an address, whichever way it is written" {
+    has_ipv6 || skip "no IPv6 here"
+    start_server --max-connections-per-source 2 -l 'tcp://*:0'
+    bg held "$HELPERS/crowd" -n 2 "tcp://127.0.0.1:$PORT"
+    wait_for 5 said held holding=2
+    crowd -a -k -n 2 "tcp://[::ffff:127.0.0.1]:$PORT" | tee facts
+    grep -qx reset=2 facts
+    go held
+    finish held
+}
+
+@test "F42 too few descriptors for what is asked: clamped, with a warning" {
+    need prlimit
+    SERVER_WRAP=(prlimit --nofile=64:64)
+    start_server --max-connections 10000
+    in_log ' warn .*10000'
+    crowd -k -n 300 "$ENDPOINT"
+    bg crowd "$HELPERS/crowd" -n 30 "$ENDPOINT"
+    wait_for 5 said crowd holding=30
+    go crowd
+    finish crowd
+    ask_counters
+    [[ $(counter accept_errors) == 0 ]]
+}
+
+@test "F42 without a word the limit comes from the descriptors, less a reserve" {
+    need prlimit
+    SERVER_WRAP=(prlimit --nofile=100:100)
+    start_server
+    bg all "$HELPERS/crowd" -k -t 20 -n 500 -j 400 "$ENDPOINT"
+    finish all
+    ask_counters
+    [[ $(counter accept_errors) == 0 ]]
+}
+
+@test "F17 all places taken by clients that say nothing: the idle timeout frees them" {
+    start_server --max-connections 20 --idle-timeout 300ms --linger-timeout 100ms
+    bg silent "$HELPERS/crowd" -a -e -n 20 "$ENDPOINT"
+    wait_for 5 said silent holding=20
+    peer -i 5000 "$ENDPOINT" echo:1000 half-close read-all
+    finish silent
+    [[ $(fact silent ended_held) == 20 ]]
+}
+
+@test "F23 a burst of 2000 connections finds room in the backlog" {
+    start_server
+    crowd -n 2000 -j 2000 "$ENDPOINT" | tee facts
+    awk -F= '/^seconds/ { s = $2 } END { exit !(s < 20) }' facts
+}
+
+@test "the backlog is what was asked for, and a clamped one is told" {
+    local most
+    need ss
+    most=$(</proc/sys/net/core/somaxconn)
+    start_server --backlog 77
+    [[ $(ss -Hltn "sport = :$PORT" | awk '{ print $3 }') == 77 ]]
+    stop_server
+    start_server --backlog $((most + 1000))
+    in_log "(warn|notice) .*backlog"
+    [[ $(ss -Hltn "sport = :$PORT" | awk '{ print $3 }') == "$most" ]]
+}

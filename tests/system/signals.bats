@@ -1,0 +1,138 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# SIGHUP, SIGUSR1, and signals that nobody asked for.
+
+load lib
+
+config() { printf '%s\n' "$@" >"$T/conf"; }
+reloaded() { log_count_at_least 'reload' "$1"; }
+
+@test "SIGUSR1: the counters, and in = out + owed + lost" {
+    start_server
+    peer "$ENDPOINT" echo:100000 half-close read-all
+    bg held "$HELPERS/crowd" -n 7 "$ENDPOINT"
+    wait_for 5 said held holding=7
+    ask_counters
+    [[ $(counter accepted) == 8 && $(counter open) == 7 && $(counter closed) == 1 ]]
+    [[ $(counter bytes_in) == $((100000 + 7 * 64)) && $(counter bytes_out) == $((100000 + 7 * 64)) ]]
+    counters_balance
+    go held
+    finish held
+}
+
+@test "F36 a storm of SIGUSR1 is answered once a second at most, and disturbs nobody" {
+    local i
+    start_server
+    start_canary
+    for i in {1..300}; do kill -USR1 "$PID"; done
+    wait_for 5 in_log ' counters '
+    stop_canary
+    (($(log_count ' counters ') <= 3))
+}
+
+@test "F36 SIGPIPE and SIGUSR2's like do not end it" {
+    start_server
+    kill -PIPE "$PID"
+    kill -WINCH "$PID"
+    kill -URG "$PID"
+    peer "$ENDPOINT" echo:1000 half-close read-all
+}
+
+@test "F36 SIGSTOP and SIGCONT: data that came meanwhile is no idleness" {
+    start_server --idle-timeout 500ms
+    bg canary "$HELPERS/canary" -w 5000 "$ENDPOINT"
+    wait_for 5 said canary 'canary sings'
+    kill -STOP "$PID"
+    watch_for 1.5
+    kill -CONT "$PID"
+    stop_canary
+}
+
+@test "SIGHUP: the new configuration holds for new connections" {
+    config "listen = tcp://127.0.0.1:0" "idle-timeout = 60s"
+    start_server --config "$T/conf"
+    bg old "$HELPERS/peer" "$ENDPOINT" echo:100 say:there wait-line echo:100 half-close read-all
+    wait_for 5 said old there
+    config "listen = tcp://127.0.0.1:0" "idle-timeout = 200ms"
+    kill -HUP "$PID"
+    wait_for 5 reloaded 1
+    peer -i 5000 "$ENDPOINT" echo:100 read-all
+    [[ $(field reason) == idle ]] || wait_for 5 in_log 'reason=idle'
+    go old
+    finish old || true
+}
+
+@test "SIGHUP: the command line still wins" {
+    config "listen = tcp://127.0.0.1:0" "idle-timeout = 60s"
+    start_server --config "$T/conf" --idle-timeout 300ms
+    config "listen = tcp://127.0.0.1:0" "idle-timeout = 50s"
+    kill -HUP "$PID"
+    wait_for 5 reloaded 1
+    peer -i 5000 "$ENDPOINT" echo:100 read-all
+}
+
+@test "F35 SIGHUP: a bad configuration is refused with its reason, and the old one stays" {
+    config "listen = tcp://127.0.0.1:0" "idle-timeout = 300ms"
+    start_server --config "$T/conf"
+    config "listen = tcp://127.0.0.1:0" "idle-timeout = soon"
+    kill -HUP "$PID"
+    wait_for 5 in_log "conf:2.*soon"
+    ANNOUNCED=('conf:2')
+    peer -i 5000 "$ENDPOINT" echo:100 read-all
+    rm "$T/conf"
+    kill -HUP "$PID"
+    wait_for 5 in_log 'No such file'
+    ANNOUNCED+=('No such file')
+    peer -i 5000 "$ENDPOINT" echo:100 read-all
+}
+
+@test "F35 30 reloads under load drop nobody" {
+    local i
+    config "listen = tcp://127.0.0.1:0" "stall-timeout = 60s"
+    start_server --config "$T/conf"
+    start_canary
+    bg transfer "$HELPERS/peer" "$ENDPOINT" send:300M half-close read-all
+    bg held "$HELPERS/crowd" -n 100 "$ENDPOINT"
+    for i in {1..30}; do
+        config "listen = tcp://127.0.0.1:0" "stall-timeout = $((30 + i))s"
+        kill -HUP "$PID"
+        peer "$ENDPOINT" echo:1000 half-close read-all >facts || fail "$(<facts)"
+    done
+    wait_for 5 said held holding=100
+    go held
+    finish held
+    finish transfer
+    stop_canary
+}
+
+@test "SIGHUP without a configuration file is harmless" {
+    start_server
+    start_canary
+    kill -HUP "$PID"
+    kill -HUP "$PID"
+    peer "$ENDPOINT" echo:1000 half-close read-all
+    stop_canary
+}
+
+@test "stopped as soon as it is ready, again and again" {
+    local i
+    for i in {1..25}; do
+        start_server -w $((1 + i % 4)) -l "unix:$T/s"
+        kill -TERM "$PID"
+        await_exit
+        [[ ! -e $T/s ]]
+    done
+}
+
+@test "HUP, USR1 and TERM at once" {
+    local i
+    for i in {1..5}; do
+        start_server
+        kill -HUP "$PID"
+        kill -USR1 "$PID"
+        kill -TERM "$PID"
+        await_exit
+        in_log ' notice drained '
+    done
+}

@@ -1,0 +1,135 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Deadlines: each ends what it should, when it should, and nothing that is alive.
+
+load lib
+
+# seconds_between LOW HIGH: what the peer's script took (facts file).
+seconds_between() {
+    awk -F= -v low="$1" -v high="$2" '/^seconds/ { exit !($2 >= low && $2 < high) }' facts ||
+        fail "not between $1 and $2 s: $(grep seconds facts)"
+}
+
+@test "idle: our half-close after the time, every byte there" {
+    start_server --idle-timeout 500ms --linger-timeout 200ms
+    peer "$ENDPOINT" echo:10000 read-all | tee facts
+    seconds_between 0.45 3
+    wait_for 5 closed_at_least 1
+    [[ $(field reason) == idle && $(field end) == fin && $(field lost) == 0 ]]
+}
+
+@test "idle: who never says a word as well" {
+    start_server --idle-timeout 300ms
+    peer "$ENDPOINT" stall:0 read-all | tee facts
+    seconds_between 0.25 3
+}
+
+@test "idle: who speaks now and then is not idle" {
+    start_server --idle-timeout 600ms
+    peer "$ENDPOINT" echo:10 stall:200 echo:10 stall:200 echo:10 stall:200 echo:10 stall:200 \
+        echo:10 stall:200 echo:1000 half-close read-all
+}
+
+@test "idle: who is owed something is not idle" {
+    start_server --idle-timeout 300ms
+    peer "$ENDPOINT" rcvbuf:4k fill:4M stall:1200 half-close read-all
+    wait_for 5 closed_at_least 1
+    [[ $(field reason) == eof ]]
+}
+
+@test "idle: without the option nobody is" {
+    start_server
+    peer "$ENDPOINT" echo:10 stall:1500 echo:10 half-close read-all
+}
+
+@test "idle: an attribute of one listener wins" {
+    start_server --idle-timeout 60s -l tcp://127.0.0.1:0,idle-timeout=300ms -l tcp://127.0.0.1:0
+    bg other "$HELPERS/peer" "${ENDPOINTS[1]}" echo:10 wait-line echo:10 half-close read-all
+    peer "${ENDPOINTS[0]}" echo:10 read-all | tee facts
+    seconds_between 0.25 3
+    go other
+    finish other
+}
+
+@test "linger: who ignores our FIN is let go in time" {
+    start_server --idle-timeout 200ms --linger-timeout 300ms
+    bg deaf "$HELPERS/peer" "$ENDPOINT" echo:10 say:there wait-line
+    wait_for 5 said deaf there
+    wait_for 5 closed_at_least 1
+    [[ $(field reason) == idle && $(field discarded) == 0 ]]
+    awk -v s="$(field seconds)" 'BEGIN { exit !(s >= 0.45 && s < 3) }'
+    wait_for 5 fds_are_back
+    go deaf
+    finish deaf
+}
+
+@test "linger: bytes after our FIN are counted as discarded, and the end is a reset" {
+    start_server --idle-timeout 200ms --linger-timeout 500ms
+    peer "$ENDPOINT" echo:1000 expect-eof late:3000 expect-reset
+    wait_for 5 closed_at_least 1
+    closed_lines
+    [[ $(field reason) == idle && $(field end) == reset ]]
+    [[ $(field discarded) == 3000 && $(field in) == 1000 && $(field out) == 1000 ]]
+    ask_counters
+    [[ $(counter discarded) == 3000 ]]
+    counters_balance
+}
+
+@test "linger: a flood after our FIN is bounded by the same time" {
+    start_server --idle-timeout 200ms --linger-timeout 500ms
+    peer "$ENDPOINT" echo:1000 expect-eof late:200M expect-reset | tee facts
+    seconds_between 0.2 10
+    wait_for 5 closed_at_least 1
+}
+
+@test "F16 stall: who takes nothing is reset after the time, and what was lost is counted" {
+    start_server --stall-timeout 600ms
+    peer -w 200 "$ENDPOINT" rcvbuf:4k fill:64M await-reset | tee facts
+    wait_for 5 closed_at_least 1
+    closed_lines
+    [[ $(field reason) == stall && $(field end) == reset ]]
+    (($(field lost) > 0 && $(field in) == $(field out) + $(field lost)))
+    ask_counters
+    [[ $(counter closed_stall) == 1 ]]
+    counters_balance
+}
+
+@test "F16 stall: the default leaves a window closed for some seconds alone" {
+    start_server
+    peer "$ENDPOINT" rcvbuf:4k fill:4M stall:3000 half-close read-all
+}
+
+@test "F16 stall: it holds after the peer's FIN as well" {
+    start_server --stall-timeout 500ms
+    peer -w 100 "$ENDPOINT" rcvbuf:4k fill:6M half-close await-reset
+    wait_for 5 closed_at_least 1
+    [[ $(field reason) == stall && $(field end) == reset ]]
+}
+
+@test "F16 stall: a slow but steady reader is not stalled" {
+    local steps=()
+    while ((${#steps[@]} < 24)); do steps+=(read:300k stall:150); done
+    start_server --stall-timeout 1s
+    peer -w 100 "$ENDPOINT" rcvbuf:64k fill:12M "${steps[@]}" half-close read-all
+}
+
+@test "flush: what is owed after the peer's FIN has so long, however steady the reader" {
+    local READ_PATH=buffered # the direct one reads the FIN when nothing is owed any more
+    start_server --flush-timeout 700ms --buffer 64M
+    peer -w 100 "$ENDPOINT" rcvbuf:2k fill:16M half-close sip:2000:2000 expect-reset | tee facts
+    wait_for 5 closed_at_least 1
+    closed_lines
+    [[ $(field reason) == flush && $(field end) == reset ]]
+    (($(field lost) > 0))
+}
+
+@test "times may be said in every unit" {
+    start_server --idle-timeout 1h --stall-timeout 5m --flush-timeout 90 --linger-timeout 250ms
+    peer "$ENDPOINT" echo:10 half-close read-all
+}
+
+@test "a zero means none" {
+    start_server --idle-timeout 0 --stall-timeout 0 --flush-timeout 0s
+    peer "$ENDPOINT" rcvbuf:4k fill:4M stall:1500 half-close read-all
+}

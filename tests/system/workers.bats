@@ -1,0 +1,119 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Many loops: connections go to the worker with the fewest, and nothing else is different.
+
+load lib
+
+threads() {
+    local tasks=("/proc/$PID/task/"*)
+    echo ${#tasks[@]}
+}
+
+# How many sockets each event loop watches, smallest first (the main loop's listener among them).
+sockets_per_loop() {
+    local fd link sockets=" " info
+    for fd in "/proc/$PID/fd/"*; do
+        link=$(readlink "$fd") || continue
+        [[ $link != socket:* ]] || sockets+="${fd##*/} "
+    done
+    for fd in "/proc/$PID/fd/"*; do
+        [[ $(readlink "$fd") == *eventpoll* ]] || continue
+        info=$(awk '$1 == "tfd:" { print $2 }' "/proc/$PID/fdinfo/${fd##*/}")
+        awk -v sockets="$sockets" '{ n += index(sockets, " " $1 " ") > 0 } END { print n + 0 }' <<<"$info"
+    done | sort -n
+}
+
+spread_is_even() {
+    local loops least most
+    mapfile -t loops < <(sockets_per_loop | tail -n 4)
+    least=${loops[0]} most=${loops[-1]}
+    echo "sockets per loop: ${loops[*]}"
+    ((least + $1 >= most && most > 0))
+}
+
+@test "a number of workers is a number of threads more" {
+    local one
+    start_server -w 1
+    one=$(threads)
+    stop_server
+    start_server -w 5
+    echo "$one threads with one worker, $(threads) with five"
+    (($(threads) >= one + 4 && $(threads) <= one + 5))
+    stop_server
+    start_server -w auto
+    (($(threads) >= one))
+}
+
+@test "connections spread evenly, and fill up the loops that have fewest" {
+    start_server -w 4
+    bg first "$HELPERS/crowd" -n 40 "$ENDPOINT"
+    wait_for 5 said first holding=40
+    spread_is_even 1
+    bg second "$HELPERS/crowd" -n 13 "$ENDPOINT"
+    wait_for 5 said second holding=13
+    go first
+    finish first
+    wait_for 5 closed_at_least 40
+    bg third "$HELPERS/crowd" -n 27 "$ENDPOINT"
+    wait_for 5 said third holding=27
+    spread_is_even 1
+    go second
+    go third
+    finish second
+    finish third
+}
+
+@test "every worker echoes, each connection its own bytes" {
+    start_server -w 4
+    crowd -n 400 -m 32k "$ENDPOINT"
+    ask_counters
+    [[ $(counter accepted) == 400 && $(counter bytes_in) == $((400 * 2 * 32768)) ]]
+    counters_balance
+}
+
+@test "signals with many workers: no word of libevent's in the log" {
+    start_server -w 8
+    crowd -n 50 "$ENDPOINT"
+    kill -HUP "$PID"
+    kill -USR1 "$PID"
+    wait_for 5 in_log ' counters '
+    stop_server
+    not in_log '\[warn\]|\[err\]|libevent'
+    not in_log 'event_(warn|err)|evsignal'
+}
+
+@test "ids are never reused, over all workers" {
+    start_server -w 4
+    crowd -k -n 500 "$ENDPOINT"
+    crowd -n 100 "$ENDPOINT"
+    wait_for 5 closed_at_least 600
+    (($(closed_lines | sed -E 's/.* id=([^ ]+) .*/\1/' | sort -u | wc -l) == 600))
+}
+
+@test "one elephant a worker, and everybody else is served" {
+    local i
+    start_server -w 2
+    for i in 1 2; do
+        bg "e$i" "$HELPERS/peer" -s "$i" "$ENDPOINT" send:400M half-close read-all
+    done
+    start_canary
+    crowd -n 60 "$ENDPOINT"
+    for i in 1 2; do
+        finish "e$i"
+    done
+    stop_canary
+}
+
+@test "1000 connections open at once, at a bounded cost each" {
+    local rss
+    start_server -w 2
+    crowd -k -n 50 "$ENDPOINT" >/dev/null
+    rss=$(rss_kb)
+    bg crowd "$HELPERS/crowd" -n 1000 "$ENDPOINT"
+    wait_for 10 said crowd holding=1000
+    echo "$((($(rss_kb) - rss) * 1024 / 1000)) bytes a connection"
+    is_instrumented || ((($(rss_kb) - rss) * 1024 / 1000 <= 2000)) || fail "memory"
+    go crowd
+    finish crowd
+}
