@@ -67,7 +67,8 @@ static int open_base(struct loop *loop, struct error *err)
     if (config &&
         event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV | EVENT_BASE_FLAG_NOLOCK) == 0)
         loop->base = event_base_new_with_config(config);
-    event_config_free(config);
+    if (config)
+        event_config_free(config);
     if (!loop->base)
         return error_start(err, "cannot open an event loop: %s", strerror(errno));
     if (strcmp(event_base_get_method(loop->base), "epoll") != 0)

@@ -11,6 +11,7 @@ evecho() { "$HELPERS/leash" "$LIFE" "$EVECHO" "$@" 3>&-; }
 
 # liar MODE OFFSET [N]: starts it; sets LIAR_ENDPOINT and LIAR_PID.
 start_liar() {
+    : >"$T/liar.out"
     "$HELPERS/leash" "$LIFE" "$HELPERS/liar" "$@" >"$T/liar.out" 2>/dev/null 3>&- &
     LIAR_PID=$!
     wait_for 5 grep -qx ready "$T/liar.out"

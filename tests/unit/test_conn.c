@@ -1,123 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The state machine on a fake stream and a fake clock: the functions of net/stream.h and the clock
- * are defined here, so the real ones are not linked. */
+/* The state machine on a fake stream and a fake clock (fake_stream.h). */
 #include "unit.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/conn.h"
-
-/* ---- the fakes ---- */
-
-static uint64_t now_ms;
-
-uint64_t clock_coarse_ms(void)
-{
-    return now_ms;
-}
-
-uint64_t clock_now_ns(void)
-{
-    return now_ms * 1000000;
-}
-
-static struct {
-    size_t input;  /* bytes that have come and were not taken */
-    size_t owed;   /* taken, and not yet taken by the kernel */
-    size_t room;   /* what the kernel takes of the next echo */
-    size_t unread; /* what FIONREAD would say */
-    int echo_error, half_close_error;
-    bool fails_to_open, fails_to_resume;
-    bool is_reading, is_half_closed, is_closed, is_reset;
-} fake;
-
-int stream_open(struct stream *stream, const struct stream_env *env, int fd, bool is_unix,
-                uint64_t read_max)
-{
-    (void)is_unix;
-    (void)read_max;
-    stream->env = env;
-    if (fake.fails_to_open)
-        close(fd);
-    return fake.fails_to_open ? -1 : 0;
-}
-
-void stream_hold(struct stream *stream)
-{
-    (void)stream;
-    fake.is_reading = false;
-}
-
-int stream_resume(struct stream *stream)
-{
-    (void)stream;
-    fake.is_reading = !fake.fails_to_resume;
-    return fake.fails_to_resume ? -1 : 0;
-}
-
-int stream_echo(struct stream *stream, struct stream_moved *moved)
-{
-    (void)stream;
-    *moved = (struct stream_moved){.in = fake.input};
-    fake.input = 0;
-    if (fake.echo_error)
-        return -fake.echo_error;
-    moved->out = fake.owed ? 0 : moved->in < fake.room ? moved->in : fake.room;
-    fake.owed += moved->in - moved->out;
-    return 0;
-}
-
-size_t stream_discard(struct stream *stream)
-{
-    size_t bytes = fake.input;
-    (void)stream;
-    fake.input = 0;
-    return bytes;
-}
-
-size_t stream_owed(const struct stream *stream)
-{
-    (void)stream;
-    return fake.owed;
-}
-
-size_t stream_unread(const struct stream *stream)
-{
-    (void)stream;
-    return fake.unread;
-}
-
-int stream_half_close(struct stream *stream)
-{
-    (void)stream;
-    fake.is_half_closed = true;
-    return -fake.half_close_error;
-}
-
-void stream_close(struct stream *stream)
-{
-    (void)stream;
-    fake.is_closed = true;
-}
-
-void stream_reset(struct stream *stream)
-{
-    (void)stream;
-    fake.is_closed = fake.is_reset = true;
-}
-
-size_t stream_unix_peer(const struct stream *stream, char *out, size_t size)
-{
-    (void)stream;
-    return (size_t)snprintf(out, size, "unix:a\nb");
-}
+#include "fake_stream.h"
 
 /* ---- the fixture: one connection ---- */
 
@@ -260,8 +151,6 @@ static void assert_closed(const struct fixture *fixture, enum reason reason, boo
     assert_int_equal(counted(fixture, COUNTER_OWED), 0);
     assert_int_equal(fixture->conn->deadline.place, 0);
 }
-
-/* ---- the tests ---- */
 
 static void test_edges(void **state)
 {
