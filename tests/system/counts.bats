@@ -1,0 +1,62 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034 # lib.bash reads what is set here
+# What an echo costs in counts, which do not depend on what else the machine does. Times are ./dev bench's.
+
+load lib
+load client
+
+ECHOES=5000
+
+# counted PATH CONNECTIONS SIZE: sets CALLS, the system calls a hundred echoes take, connections and all.
+counted() {
+    need strace
+    need_plain_build "a sanitizer makes calls of its own"
+    SERVER_WRAP=(strace -D -f -c -o "$T/calls") # -D: the process is still the server
+    start_server --workers 1 --read-path "$1" --log-level warn
+    evecho bench -q -c "$2" -s "$3" -n "$ECHOES" -t 0 "$ENDPOINT" --json result
+    jq -e ".completed == $ECHOES and .errors_total == 0" result
+    stop_server
+    wait_for 10 grep -q ' total$' "$T/calls"
+    CALLS=$(awk -v echoes=$ECHOES '
+        $NF ~ /^(recvfrom|sendto|read|readv|write|writev|epoll_wait|epoll_ctl|ioctl)$/ { sum += $4 }
+        END { printf "%d", sum * 100 / echoes }' "$T/calls")
+    echo "$1, $2 connections, $3 bytes: $CALLS calls for 100 echoes"
+}
+
+@test "system calls an echo: direct, 64 connections" {
+    counted direct 64 64
+    ((CALLS <= 220)) || fail "$CALLS for 100 echoes"
+}
+
+@test "system calls an echo: direct, one connection" {
+    counted direct 1 64
+    ((CALLS <= 320)) || fail "$CALLS for 100 echoes"
+}
+
+@test "system calls an echo: direct, 64 KiB" {
+    counted direct 4 64k
+    ((CALLS <= 800)) || fail "$CALLS for 100 echoes"
+}
+
+@test "system calls an echo: buffered, 64 connections" {
+    counted buffered 64 64
+    ((CALLS <= 330)) || fail "$CALLS for 100 echoes"
+}
+
+# Instructions of our own process for one echo, libraries and all, the start taken out.
+@test "instructions an echo: direct" {
+    need valgrind
+    need_plain_build "a sanitizer has instructions of its own"
+    local echoes
+    for echoes in 1000 3000; do
+        SERVER_WRAP=(valgrind --tool=callgrind "--callgrind-out-file=$T/callgrind.$echoes")
+        start_server --workers 1 --log-level warn
+        evecho bench -q -n "$echoes" -t 0 "$ENDPOINT"
+        stop_server
+    done
+    instructions() { awk '/^(summary|totals):/ { print $2; exit }' "$T/callgrind.$1"; }
+    local each=$((($(instructions 3000) - $(instructions 1000)) / 2000))
+    echo "$each instructions an echo"
+    ((each > 100 && each <= 2600)) || fail "$each instructions an echo"
+}
