@@ -7,6 +7,7 @@
 
 #include "base/escape.h"
 
+PRINTF_LIKE(3, 0)
 static void set_text(struct error *err, enum exit_code code, const char *format, va_list args)
 {
     char raw[sizeof(err->text)];

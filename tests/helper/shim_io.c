@@ -256,6 +256,10 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 }
 
 /* What a fortified build calls instead. */
+/* What read and recv become where _FORTIFY_SOURCE knows the buffer; no header declares them. */
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
+ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags);
+
 EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
 {
     (void)room;
