@@ -7,6 +7,7 @@ load lib
 load client
 
 ECHOES=5000
+unset READ_PATH # each test says which it counts
 
 # counted PATH CONNECTIONS SIZE: sets CALLS, the system calls a hundred echoes take, connections and all.
 counted() {
