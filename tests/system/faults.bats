@@ -83,8 +83,8 @@ accept_errors=(EMFILE ENFILE ENOBUFS ENOMEM EPERM EPROTO ENETDOWN ENOPROTOOPT EH
     need_strace
     [[ -n ${SEEDS:-} ]] || list=(ENFILE ENOBUFS EPERM EPROTO EOPNOTSUPP ECONNABORTED EINTR)
     for error in "${list[@]}"; do
-        SERVER_WRAP=(strace -D -f -o "$T/trace" -e "trace=accept,accept4"
-            -e "inject=accept,accept4:error=$error:when=1..3")
+        under_strace -e "trace=accept,accept4" \
+            -e "inject=accept,accept4:error=$error:when=1..3"
         start_server
         peer "$ENDPOINT" echo:1000 half-close read-all >facts || fail "$error: $(<facts)"
         crowd -k -n 20 "$ENDPOINT" >facts || fail "$error: $(<facts)"
@@ -99,7 +99,7 @@ accept_errors=(EMFILE ENFILE ENOBUFS ENOMEM EPERM EPROTO ENETDOWN ENOPROTOOPT EH
 disturbed() { sed -E "s/.*$1=([0-9]+).*/\1/" "$T/report"; }
 
 @test "F06 F04 F05 short reads and writes, EAGAIN and EINTR: nothing is lost, seed by seed" {
-    local seed size shorts=0 seeds=${SEEDS:-24}
+    local seed size shorts=0 seeds=${SEEDS:-16}
     need_shim shim_io
     for ((seed = 1; seed <= seeds; seed++)); do
         SERVER_ENV=("LD_PRELOAD=$HELPERS/shim_io.so" "SHIM_SEED=$seed"
@@ -134,8 +134,8 @@ disturbed() { sed -E "s/.*$1=([0-9]+).*/\1/" "$T/report"; }
     local error
     need_strace
     for error in ENOBUFS ENOMEM EIO; do
-        SERVER_WRAP=(strace -D -f -o "$T/trace" -e "trace=writev,sendto,sendmsg"
-            -e "inject=writev,sendto,sendmsg:error=$error:when=7")
+        under_strace -e "trace=writev,sendto,sendmsg" \
+            -e "inject=writev,sendto,sendmsg:error=$error:when=7"
         start_server -w 1
         peer "$ENDPOINT" echo:1000 echo:1000 echo:1000 >facts || fail "$(<facts)"
         peer "$ENDPOINT" echo:100 echo:100 echo:100 echo:100 echo:100 expect-reset >facts ||
@@ -159,8 +159,8 @@ lies_told() { grep -c INJECTED "$T/trace" || true; }
     local lie i size before code lies=0 truths=0
     need_strace
     for lie in 1 2 7 49 99; do
-        SERVER_WRAP=(strace -D -f -o "$T/trace" -e "trace=writev,sendto,sendmsg"
-            -e "inject=writev,sendto,sendmsg:retval=$lie:when=2+4")
+        under_strace -e "trace=writev,sendto,sendmsg" \
+            -e "inject=writev,sendto,sendmsg:retval=$lie:when=2+4"
         start_server -w 1 --log-level error
         for i in {1..10}; do
             size=$((100 + i * 13)) before=$(lies_told) code=0
@@ -182,8 +182,8 @@ lies_told() { grep -c INJECTED "$T/trace" || true; }
 
 @test "F09 the checker: a whole message that was never sent is missed too" {
     need_strace
-    SERVER_WRAP=(strace -D -f -o "$T/trace" -e "trace=writev,sendto,sendmsg"
-        -e "inject=writev,sendto,sendmsg:retval=100:when=1")
+    under_strace -e "trace=writev,sendto,sendmsg" \
+        -e "inject=writev,sendto,sendmsg:retval=100:when=1"
     start_server -w 1 --log-level error
     run ! peer "$ENDPOINT" send:100 half-close read-all
     [[ $output == *'a clean end after 0 of 100 bytes'* ]]
@@ -216,8 +216,8 @@ starts_or_says_why() {
     for call in epoll_create1 epoll_ctl eventfd2 socket bind listen setsockopt pipe2 clone3; do
         for k in 1 2 3; do
             : >"$LOG"
-            SERVER_WRAP=(strace -D -f -o "$T/trace" -e "trace=$call"
-                -e "inject=$call:error=ENOMEM:when=$k")
+            under_strace -e "trace=$call" \
+                -e "inject=$call:error=ENOMEM:when=$k"
             starts_or_says_why "$call $k"
         done
     done
@@ -292,7 +292,7 @@ each_allocation_fails() {
     stop_server
     echo "$last allocations"
     for mode in once ever; do
-        for ((n = 1; n <= last; n += last / 40 + 1)); do
+        for ((n = 1; n <= last; n += last / 25 + 1)); do
             : >"$LOG"
             arm "$mode" "$n"
             starts_or_says_why_and_disarm "allocation $n $mode"

@@ -94,6 +94,12 @@ launch_server() {
     PID=$!
 }
 
+# under_strace ARGUMENT...: the servers from now on run under strace, into the file trace. Its -D
+# leaves the server our child, but uses up the alarm; so there is another leash inside.
+under_strace() {
+    SERVER_WRAP=(strace -D -f -o "$T/trace" "$@" "$HELPERS/leash" "$LIFE")
+}
+
 # Starts the server and waits for its ready line; sets ENDPOINTS, ENDPOINT, PORT.
 start_server() {
     launch_server "$@"
@@ -133,7 +139,9 @@ stop_server() {
 # Waits for a server that is ending by itself and checks its exit code.
 await_exit() {
     local code=0 pid=$PID
-    wait_for 20 is_gone "$PID"
+    if ! wait_for 20 is_gone "$PID"; then
+        kill -KILL "$PID"
+    fi
     PID=
     wait "$pid" || code=$?
     [[ $code == "$EXPECTED_EXIT" ]] || fail "the server ended with $code, expected $EXPECTED_EXIT"

@@ -12,16 +12,12 @@ threads() {
 
 # How many sockets each event loop watches, smallest first (the main loop's listener among them).
 sockets_per_loop() {
-    local fd link sockets=" " info
-    for fd in "/proc/$PID/fd/"*; do
-        link=$(readlink "$fd") || continue
-        [[ $link != socket:* ]] || sockets+="${fd##*/} "
-    done
-    for fd in "/proc/$PID/fd/"*; do
-        [[ $(readlink "$fd") == *eventpoll* ]] || continue
-        info=$(awk '$1 == "tfd:" { print $2 }' "/proc/$PID/fdinfo/${fd##*/}")
-        awk -v sockets="$sockets" '{ n += index(sockets, " " $1 " ") > 0 } END { print n + 0 }' <<<"$info"
-    done | sort -n
+    local loop sockets
+    sockets=$(find "/proc/$PID/fd" -lname 'socket:*' -printf ' %f')
+    while read -r loop; do
+        awk -v sockets="$sockets " '$1 == "tfd:" { n += index(sockets, " " $2 " ") > 0 }
+            END { print n + 0 }' "/proc/$PID/fdinfo/$loop"
+    done < <(find "/proc/$PID/fd" -lname '*eventpoll*' -printf '%f\n') | sort -n
 }
 
 spread_is_even() {
