@@ -11,17 +11,17 @@ unset READ_PATH # each test says which it counts
 
 # counted PATH CONNECTIONS SIZE: sets CALLS, the system calls a hundred echoes take, connections and all.
 counted() {
-    need strace
+    need_strace
     need_plain_build "a sanitizer makes calls of its own"
-    SERVER_WRAP=(strace -D -f -c -o "$T/calls") # -D: the process is still the server
+    under_strace -c
     start_server --workers 1 --read-path "$1" --log-level warn
     evecho bench -q -c "$2" -s "$3" -n "$ECHOES" -t 0 "$ENDPOINT" --json result
     jq -e ".completed == $ECHOES and .errors_total == 0" result
     stop_server
-    wait_for 10 grep -q ' total$' "$T/calls"
+    wait_for 10 grep -q ' total$' "$T/trace"
     CALLS=$(awk -v echoes=$ECHOES '
         $NF ~ /^(recvfrom|sendto|read|readv|write|writev|epoll_wait|epoll_ctl|ioctl)$/ { sum += $4 }
-        END { printf "%d", sum * 100 / echoes }' "$T/calls")
+        END { printf "%d", sum * 100 / echoes }' "$T/trace")
     echo "$1, $2 connections, $3 bytes: $CALLS calls for 100 echoes"
 }
 
