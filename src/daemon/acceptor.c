@@ -208,7 +208,7 @@ static void on_accept(void *owner, struct listener *listener, int fd, const stru
         refuse(acceptor, fd, peer, COUNTER_REFUSED_SOURCE,
                "connection reset: max-connections-per-source is reached");
         return;
-    case LIMIT_ALL: /* only what was in the backlog when the service was told to stop */
+    case LIMIT_ALL: /* a reload lowered it */
         refuse(acceptor, fd, peer, COUNTER_REFUSED_ERROR,
                "connection reset: max-connections is reached");
         return;
@@ -272,12 +272,24 @@ int acceptor_reload(struct acceptor *acceptor, const struct options *options, st
     return 0;
 }
 
+/* To their peers those in the backlog are connected: they have sent, and closing would reset them. */
+static void accept_queued(struct acceptor *acceptor, struct listener *listener)
+{
+    int error = listener->accepting ? listener_accept_queued(listener) : 0;
+    if (error == 0)
+        return;
+    counter_add(&acceptor->counters, COUNTER_ACCEPT_ERRORS, 1);
+    log_event(LOG_LEVEL_WARN, "cannot accept what is queued: it is reset",
+              LOG_TEXT("listener", listener->sock.name), LOG_TEXT("error", strerror(error)),
+              LOG_NUMBER("open", limit_open(acceptor->limit)));
+}
+
 void acceptor_stop(struct acceptor *acceptor)
 {
-    for (size_t i = 0; i < acceptor->count; i++) {
-        if (acceptor->listeners[i].accepting)
-            listener_accept_queued(&acceptor->listeners[i]);
-    }
+    if (acceptor->limit)
+        limit_lift_connections(acceptor->limit);
+    for (size_t i = 0; i < acceptor->count; i++)
+        accept_queued(acceptor, &acceptor->listeners[i]);
     for (size_t i = 0; i < acceptor->count; i++)
         listener_close(&acceptor->listeners[i]);
     acceptor->count = 0;

@@ -131,6 +131,11 @@ void limit_change(struct limit *limit, const struct limit_values *values)
     atomic_store(&limit->owed_bytes, values->owed_bytes);
 }
 
+void limit_lift_connections(struct limit *limit)
+{
+    atomic_store(&limit->connections, 0);
+}
+
 int limit_watch(struct limit *limit, const struct counters *counters)
 {
     size_t size = (limit->watched_count + 1) * sizeof(*limit->watched);

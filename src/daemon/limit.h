@@ -40,6 +40,10 @@ void limit_free(struct limit *limit);
 /* A reload's new values; what is over them already stays. */
 void limit_change(struct limit *limit, const struct limit_values *values);
 
+/* For the end of the service: no limit on connections in all any more, so that those the kernel has
+ * taken on already can be served. */
+void limit_lift_connections(struct limit *limit);
+
 /* Another set of counters to watch for bytes owed. Before the threads start. 0 or -1. */
 int limit_watch(struct limit *limit, const struct counters *counters) MUST_CHECK;
 

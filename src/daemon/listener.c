@@ -78,7 +78,7 @@ int listener_resume(struct listener *listener)
     return evconnlistener_enable(listener->accepting);
 }
 
-void listener_accept_queued(struct listener *listener)
+int listener_accept_queued(struct listener *listener)
 {
     for (;;) {
         struct sockaddr_storage storage;
@@ -88,7 +88,7 @@ void listener_accept_queued(struct listener *listener)
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
         if (fd < 0)
-            return;
+            return errno == EAGAIN ? 0 : errno;
         accept_one(listener, fd, (struct sockaddr *)&storage, length);
     }
 }

@@ -29,14 +29,14 @@ teardown() {
 @test "cat: memory stays bounded behind a reader that is slow" {
     start_server
     mkfifo pipe
-    head -c 30000000 /dev/zero | evecho cat "$ENDPOINT" >pipe 2>said &
+    head -c 30000000 /dev/zero |
+        "$HELPERS/leash" "$LIFE" "$EVECHO" cat "$ENDPOINT" >pipe 2>said 3>&- &
     local cat=$!
     exec 7<pipe
     is_held() { [[ -n $(ss -Htn state established "dport = :$PORT" | awk '$2 > 0') ]]; }
     wait_for 10 is_held
-    local pid
-    pid=$(pgrep -n -x evecho)
-    (($(awk '/VmHWM/ { print $2 }' "/proc/$pid/status") < 30000)) || fail "memory grew"
+    is_instrumented ||
+        (($(awk '/VmHWM/ { print $2 }' "/proc/$cat/status") < 30000)) || fail "memory grew"
     (($(wc -c <&7) == 30000000))
     exec 7<&-
     wait "$cat"
@@ -121,9 +121,9 @@ teardown() {
     "$HELPERS/leash" "$LIFE" "$EVECHO" ping -i 5ms "$ENDPOINT" >stdout 2>stderr 3>&- &
     local ping=$!
     wait_for 5 grep -q seq=3 stdout
-    kill -QUIT "$(pgrep -n -x evecho)"
+    kill -QUIT "$ping"
     wait_for 5 grep -qE '^[0-9]+/[0-9]+ messages, 0% lost' stderr
-    kill -INT "$(pgrep -n -x evecho)"
+    kill -INT "$ping"
     wait "$ping"
     grep -q 'ping statistics' stdout
 }
@@ -224,7 +224,7 @@ teardown() {
     "$HELPERS/leash" "$LIFE" "$EVECHO" bench -t 50s "$ENDPOINT" >stdout 2>stderr 3>&- &
     local bench=$!
     wait_for 5 eval '[[ -n $(ss -Htn state established "dport = :$PORT") ]]'
-    kill -INT "$(pgrep -n -x evecho)"
+    kill -INT "$bench"
     wait "$bench"
     grep -qE 'echoes +[0-9]+ verified' stdout
     stop_server
@@ -232,11 +232,10 @@ teardown() {
     "$HELPERS/leash" "$LIFE" "$EVECHO" bench -t 50s --timeout 50s "$LIAR_ENDPOINT" >stdout 2>stderr 3>&- &
     bench=$!
     wait_for 5 eval '[[ -n $(ss -Htn state established "dport = :${LIAR_ENDPOINT##*:}") ]]'
-    local pid code=0
-    pid=$(pgrep -n -x evecho)
+    local code=0
     # The second must not be merged with the first: it is sent until it is heard.
     until is_gone "$bench"; do
-        kill -INT "$pid" 2>/dev/null || break
+        kill -INT "$bench" 2>/dev/null || break
         watch_for 0.1
     done
     wait "$bench" || code=$?
