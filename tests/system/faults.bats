@@ -347,7 +347,8 @@ starts_or_says_why_and_disarm() {
     wait_for 5 in_log 'dropped'
     ask_counters
     (($(counter log_dropped) > 0))
-    (($(counter log_dropped) + $(closed_count) >= 16001)) || fail "lines are missing without a count"
+    lines_are_told() { (($(counter log_dropped) + $(closed_count) >= 16001)); }
+    wait_for 5 lines_are_told || fail "lines are missing without a count"
     stop_server
     kill "$reader"
     exec {blocked}>&-

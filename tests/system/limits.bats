@@ -80,7 +80,7 @@ open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
     need prlimit
     SERVER_WRAP=(prlimit --nofile=64:64)
     start_server --max-connections 10000
-    in_log ' warn .*10000'
+    wait_for 5 in_log ' warn .*10000'
     crowd -k -n 300 "$ENDPOINT"
     bg crowd "$HELPERS/crowd" -n 30 "$ENDPOINT"
     wait_for 5 said crowd holding=30
@@ -123,6 +123,6 @@ open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
     [[ $(ss -Hltn "sport = :$PORT" | awk '{ print $3 }') == 77 ]]
     stop_server
     start_server --backlog $((most + 1000))
-    in_log "(warn|notice) .*backlog"
+    wait_for 5 in_log "(warn|notice) .*backlog"
     [[ $(ss -Hltn "sport = :$PORT" | awk '{ print $3 }') == "$most" ]]
 }

@@ -90,7 +90,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     need_two_families 'sysctl -qw net.ipv6.conf.all.disable_ipv6=1'
     start_server -l tcp://localhost:0
     [[ ${#ENDPOINTS[@]} == 1 && $ENDPOINT == tcp://127.0.0.1:* ]]
-    in_log ' notice .*::1'
+    wait_for 5 in_log ' notice .*::1'
     inside "$HELPERS/peer" "$ENDPOINT" echo:5000 half-close read-all
 }
 
