@@ -272,7 +272,8 @@ int acceptor_reload(struct acceptor *acceptor, const struct options *options, st
     return 0;
 }
 
-/* To their peers those in the backlog are connected: they have sent, and closing would reset them. */
+/* To their peers those in the backlog are connected: they have sent, and closing would reset them.
+ */
 static void accept_queued(struct acceptor *acceptor, struct listener *listener)
 {
     int error = listener->accepting ? listener_accept_queued(listener) : 0;

@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# evecho's tables of options, a command each, against its page.
+. "${top_srcdir:-.}/tests/lint/tap.sh"
+. "${top_srcdir:-.}/tests/lint/option_lists.sh"
+
+page=man/evecho.1
+evecho=${EVECHO:-build/gcc/src/evecho}
+scratch=$(mktemp -d) || exit 99
+trap 'rm -rf "$scratch"' EXIT
+
+commands=$("$evecho" --help 2>/dev/null </dev/null | awk '/^  [a-z]+ / { print $1 }')
+# shellcheck disable=SC2086 # a list of words
+set -- $commands
+tap_plan $(($# * 2 + 1))
+tap_clean "--help lists commands" "$([ $# -gt 0 ] || echo "no line like '  cat    ...'")"
+
+for command; do
+    "$evecho" "$command" --help >"$scratch/help" 2>&1 </dev/null
+    options_of_help "$scratch/help" | sorted >"$scratch/options"
+    awk -v title=".Ss evecho $command" '
+        /^\.S[sh]/ { inside = $0 == title }
+        inside' $page >"$scratch/section"
+    same_options "$scratch/options" "$scratch/section" "$page, $command"
+done
