@@ -33,6 +33,10 @@ int dial_resolve(const struct endpoint *endpoint, struct dial_target *out, struc
         snprintf(out[0].name, sizeof(out[0].name), "unix:%s%s", endpoint->is_abstract ? "@" : "",
                  endpoint->path);
         return 1;
+    case ENDPOINT_TLS:
+    case ENDPOINT_UDP:
+        return error_usage(err, "%s:// is not built into this version",
+                           endpoint_scheme(endpoint->kind));
     case ENDPOINT_FD:
         break;
     }

@@ -8,7 +8,16 @@
 #define PORT_MAX 65535
 #define TEXT_MAX 512
 
-#define EXPECTED "expected tcp://HOST:PORT, unix:PATH, unix:@NAME, fd:N, HOST:PORT, PORT or a path"
+#define EXPECTED                                                                                   \
+    "expected tcp://, tls:// or udp://HOST:PORT, unix:PATH, unix:@NAME, fd:N, HOST:PORT, PORT or " \
+    "a "                                                                                           \
+    "path"
+
+const char *endpoint_scheme(enum endpoint_kind kind)
+{
+    static const char *const SCHEMES[] = {"tcp", "tls", "udp", "unix", "fd"};
+    return SCHEMES[kind];
+}
 
 /* A whole decimal number up to max, or -1. */
 static long parse_number(const char *text, long max)
@@ -49,9 +58,10 @@ static int set_host(const char *text, size_t length, struct endpoint *endpoint, 
     return 0;
 }
 
-static int parse_tcp(const char *text, struct endpoint *endpoint, struct error *err)
+static int parse_host_port(const char *text, enum endpoint_kind kind, struct endpoint *endpoint,
+                           struct error *err)
 {
-    endpoint->kind = ENDPOINT_TCP;
+    endpoint->kind = kind;
     if (*text == '[') {
         const char *end = strchr(text, ']');
         if (!end || end[1] != ':')
@@ -109,14 +119,15 @@ static int parse_plain(const char *text, struct endpoint *endpoint, struct error
 {
     const char *rest;
     if ((rest = after(text, "tcp://")))
-        return parse_tcp(rest, endpoint, err);
+        return parse_host_port(rest, ENDPOINT_TCP, endpoint, err);
+    if ((rest = after(text, "tls://")))
+        return parse_host_port(rest, ENDPOINT_TLS, endpoint, err);
+    if ((rest = after(text, "udp://")))
+        return parse_host_port(rest, ENDPOINT_UDP, endpoint, err);
     if ((rest = after(text, "unix:")))
         return parse_unix(rest, endpoint, err);
     if ((rest = after(text, "fd:")))
         return parse_fd(rest, endpoint, err);
-    if (after(text, "tls://") || after(text, "udp://"))
-        return error_usage(err, "%.3s is not built into this version; tcp://, unix: and fd: are",
-                           text);
     if (strstr(text, "://"))
         return error_usage(err, "unknown scheme; " EXPECTED);
     if (strchr(text, '/'))
@@ -127,7 +138,7 @@ static int parse_plain(const char *text, struct endpoint *endpoint, struct error
     }
     if (!strchr(text, ':'))
         return error_usage(err, "%s", *text ? EXPECTED : "an empty endpoint; " EXPECTED);
-    return parse_tcp(text, endpoint, err);
+    return parse_host_port(text, ENDPOINT_TCP, endpoint, err);
 }
 
 int endpoint_parse(const char *text, struct endpoint *endpoint, const char **attributes,

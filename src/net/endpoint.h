@@ -2,6 +2,7 @@
 /* Endpoints as users write them (INTERFACE: Endpoints): parsed here, resolved and opened in sock.
  *
  *     tcp://HOST:PORT   HOST:PORT   PORT      unix:PATH   unix:@NAME   a string with '/'   fd:N
+ *     tls://HOST:PORT   udp://HOST:PORT
  *
  * Attributes follow after commas, name=value each; they are handed on as they are.
  */
@@ -16,19 +17,22 @@
 #include "base/attr.h"
 #include "base/error.h"
 
-enum endpoint_kind { ENDPOINT_TCP, ENDPOINT_UNIX, ENDPOINT_FD };
+enum endpoint_kind { ENDPOINT_TCP, ENDPOINT_TLS, ENDPOINT_UDP, ENDPOINT_UNIX, ENDPOINT_FD };
 
 #define ENDPOINT_HOST_MAX 256
 #define ENDPOINT_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
 struct endpoint {
     enum endpoint_kind kind;
-    char host[ENDPOINT_HOST_MAX];     /* TCP: without brackets; "*" for every address */
-    uint16_t port;                    /* TCP */
+    char host[ENDPOINT_HOST_MAX];     /* TCP, TLS, UDP: without brackets; "*": every address */
+    uint16_t port;                    /* TCP, TLS, UDP */
     char path[ENDPOINT_PATH_MAX + 1]; /* UNIX: without the '@' where is_abstract */
     bool is_abstract;
     int fd; /* FD */
 };
+
+/* "tcp", "tls", "udp", "unix" or "fd". */
+const char *endpoint_scheme(enum endpoint_kind kind);
 
 /* Parses the text up to the first comma. *attributes is what follows that comma, or NULL.
  * 0, or -1 with what was expected. */

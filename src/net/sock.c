@@ -278,6 +278,10 @@ int sock_listen(const struct endpoint *endpoint, const struct sock_options *opti
         return listen_tcp(endpoint, options->backlog, out, notice, err);
     case ENDPOINT_UNIX:
         return listen_unix(endpoint, options, out, err);
+    case ENDPOINT_TLS:
+    case ENDPOINT_UDP:
+        return error_usage(err, "%s:// is not built into this version",
+                           endpoint_scheme(endpoint->kind));
     case ENDPOINT_FD:
         return adopt_fd(endpoint->fd, out, err);
     }

@@ -42,6 +42,18 @@ static void test_tcp(void **state)
     }
 }
 
+static void test_schemes(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("tls://[::1]:7443").kind, ENDPOINT_TLS);
+    assert_string_equal(parse("tls://[::1]:7443").host, "::1");
+    assert_int_equal(parse("udp://*:7").kind, ENDPOINT_UDP);
+    assert_string_equal(endpoint_scheme(ENDPOINT_TCP), "tcp");
+    assert_string_equal(endpoint_scheme(ENDPOINT_TLS), "tls");
+    assert_string_equal(endpoint_scheme(ENDPOINT_UDP), "udp");
+    assert_string_equal(endpoint_scheme(ENDPOINT_FD), "fd");
+}
+
 static void test_unix_and_fd(void **state)
 {
     char text[300], path[120];
@@ -110,8 +122,8 @@ static void test_wrong(void **state)
         "fd:-1",
         "fd:99999999999",
         "http://a:1",
-        "tls://a:1",
-        "udp://a:1",
+        "tls://a",
+        "udp://a:70000",
         "word",
         "70 07",
     };
@@ -145,9 +157,9 @@ static void test_long_ones(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tcp),        cmocka_unit_test(test_unix_and_fd),
-        cmocka_unit_test(test_attributes), cmocka_unit_test(test_wrong),
-        cmocka_unit_test(test_long_ones),
+        cmocka_unit_test(test_tcp),         cmocka_unit_test(test_schemes),
+        cmocka_unit_test(test_unix_and_fd), cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_wrong),       cmocka_unit_test(test_long_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
