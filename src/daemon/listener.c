@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/listener.h>
+#include <poll.h>
 #include <string.h>
 
 /* A flood of new connections shares the loop with the open ones: so many accepts, then the others.
  */
 #define ACCEPTS_A_TURN 64
+/* A handshake that was under way when the backlog was closed to new ones ends within this. */
+#define HANDSHAKE_MS 5
 
 static void accept_one(struct listener *listener, int fd, const struct sockaddr *sockaddr,
                        socklen_t length)
@@ -80,7 +83,10 @@ int listener_resume(struct listener *listener)
 
 int listener_accept_queued(struct listener *listener)
 {
-    for (;;) {
+    struct pollfd arrivals = {.fd = listener->sock.fd, .events = POLLIN};
+    int wait_ms = listener->sock.is_inherited ? 0 : HANDSHAKE_MS;
+    sock_stop_new(&listener->sock);
+    while (poll(&arrivals, 1, wait_ms) > 0) {
         struct sockaddr_storage storage;
         socklen_t length = sizeof(storage);
         int fd = accept4(listener->sock.fd, (struct sockaddr *)&storage, &length,
@@ -88,9 +94,10 @@ int listener_accept_queued(struct listener *listener)
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
         if (fd < 0)
-            return errno == EAGAIN ? 0 : errno;
+            return errno == EAGAIN || errno == EINVAL ? 0 : errno; /* EINVAL: shut down and empty */
         accept_one(listener, fd, (struct sockaddr *)&storage, length);
     }
+    return 0;
 }
 
 void listener_close(struct listener *listener)

@@ -45,7 +45,8 @@ int listener_open(struct listener *listener, struct loop *loop,
 void listener_pause(struct listener *listener);
 int listener_resume(struct listener *listener) MUST_CHECK;
 
-/* Accepts all that is in the backlog now. 0, or the errno of an accept that failed. */
+/* Lets nobody new into the backlog and accepts all that is in it. 0, or the errno of an accept that
+ * failed. */
 int listener_accept_queued(struct listener *listener) MUST_CHECK;
 
 /* Stops accepting and closes the socket; what is in the backlog is reset by the kernel. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -247,7 +248,8 @@ static int adopt_fd(int fd, struct sock_listening *out, struct error *err)
     } bound = {0};
     length = sizeof(bound);
     (void)getsockname(fd, &bound.plain, &length);
-    *out = (struct sock_listening){.fd = fd, .is_unix = bound.plain.sa_family == AF_UNIX};
+    *out = (struct sock_listening){
+        .fd = fd, .is_unix = bound.plain.sa_family == AF_UNIX, .is_inherited = true};
     if (out->is_unix) {
         name_unix(out, &bound.local, length);
     } else {
@@ -286,6 +288,31 @@ int sock_listen(const struct endpoint *endpoint, const struct sock_options *opti
         return adopt_fd(endpoint->fd, out, err);
     }
     return -1;
+}
+
+/* A socket filter sees a segment from its TCP header on: drops those with SYN and without ACK. */
+static void drop_syns(int fd)
+{
+    enum { FLAGS_OFFSET = 13, FLAG_SYN = 0x02, FLAG_ACK = 0x10 };
+    struct sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_OFFSET),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, FLAG_SYN | FLAG_ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FLAG_SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog filter = {sizeof(program) / sizeof(program[0]), program};
+    (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+}
+
+void sock_stop_new(const struct sock_listening *listening)
+{
+    if (listening->is_inherited)
+        return;
+    if (listening->is_unix)
+        (void)shutdown(listening->fd, SHUT_RD); /* connect(2) is refused, accept(2) is not */
+    else
+        drop_syns(listening->fd);
 }
 
 static bool is_own_path(const struct sock_listening *listening)

@@ -225,6 +225,44 @@ static void test_unix_peers(void **state)
     assert_true(sock_backlog_max() > 0);
 }
 
+/* How many connections were in the backlog. */
+static int accept_all(int fd)
+{
+    int count = 0;
+    for (int accepted; (accepted = accept(fd, NULL, NULL)) >= 0; count++)
+        close(accepted);
+    return count;
+}
+
+/* One that was let into the backlog before, one that comes too late: how the late one fares. */
+static int late_comer(const char *text, struct sock_listening *listening)
+{
+    struct error err;
+    struct dial_target targets[DIAL_TARGETS_MAX];
+    struct endpoint endpoint;
+    assert_int_equal(listen_on(text, listening, &err), 1);
+    int early = dial(listening->name);
+    endpoint = endpoint_of(listening->name);
+    assert_int_equal(dial_resolve(&endpoint, targets, &err), 1);
+    sock_stop_new(listening);
+    int late = dial_wait(&targets[0], 50);
+    assert_int_equal(accept_all(listening->fd), 1);
+    close(early);
+    return late;
+}
+
+static void test_nobody_new(void **state)
+{
+    struct sock_listening listening;
+    (void)state;
+    assert_int_equal(late_comer("tcp://127.0.0.1:0", &listening), -ETIMEDOUT);
+    sock_close(&listening);
+    char text[80];
+    snprintf(text, sizeof(text), "unix:%s", path);
+    assert_int_equal(late_comer(text, &listening), -ECONNREFUSED);
+    sock_close(&listening);
+}
+
 static void test_dial_refused(void **state)
 {
     struct sock_listening sock;
@@ -253,6 +291,7 @@ int main(void)
         TEST(test_unix_other_files_stay),
         TEST(test_inherited),
         TEST(test_unix_peers),
+        TEST(test_nobody_new),
         TEST(test_dial_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
