@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "daemon/service.h"
+
+static const struct service_facts FACTS = {
+    .unix_s = 383765863, /* 1982-02-28 17:37:43 */
+    .id = 7,
+    .name = "a \"host\"",
+    .listener = "tcp://127.0.0.1:7",
+    .peer = "unix:a\n\xff",
+    .peer_length = 8,
+    .local = "127.0.0.1:7",
+};
+
+static const struct service *find(const char *word)
+{
+    for (uint64_t i = 0; SERVICE_WORDS[i]; i++) {
+        if (strcmp(SERVICE_WORDS[i], word) == 0)
+            return service_at(i);
+    }
+    fail_msg("no service %s", word);
+    return NULL;
+}
+
+static void assert_says(const char *word, const void *expected, size_t length)
+{
+    unsigned char out[SERVICE_SAYS_MAX];
+    assert_int_equal(find(word)->make(&FACTS, 0, out, sizeof(out)), length);
+    assert_memory_equal(out, expected, length);
+    for (size_t room = 0; room <= length; room++) {
+        memset(out, 0xa5, sizeof(out));
+        assert_int_equal(find(word)->make(&FACTS, 0, out, room), room);
+        assert_memory_equal(out, expected, room);
+        assert_int_equal(out[room], 0xa5);
+    }
+}
+
+static void test_table(void **state)
+{
+    size_t count = 0;
+    (void)state;
+    assert_string_equal(SERVICE_WORDS[0], "echo");
+    for (; SERVICE_WORDS[count]; count++)
+        assert_string_equal(service_at(count)->word, SERVICE_WORDS[count]);
+    assert_int_equal(count, 6);
+    assert_true(find("echo")->is_echo && !find("echo")->make);
+    assert_true(!find("discard")->is_echo && !find("discard")->make);
+    assert_true(find("chargen")->is_endless && !find("daytime")->is_endless);
+}
+
+/* RFC 864: 95 lines and the first comes again; every line turns by one character. */
+static void test_chargen(void **state)
+{
+    static unsigned char all[74 * 96], part[74 * 96];
+    const struct service *chargen = find("chargen");
+    (void)state;
+    assert_int_equal(chargen->make(&FACTS, 0, all, sizeof(all)), sizeof(all));
+    assert_memory_equal(
+        all, " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefg\r\n", 74);
+    assert_memory_equal(all + 74, "!\"#", 3);
+    assert_memory_equal(all + 94 * 74, "~ !", 3);
+    assert_memory_equal(all + 95 * 74, all, 74);
+    for (size_t i = 1; i < 95; i++) {
+        assert_memory_equal(all + i * 74 + 72, "\r\n", 2);
+        assert_memory_equal(all + i * 74, all + (i - 1) * 74 + 1, 71);
+    }
+    for (size_t offset = 0; offset < sizeof(all); offset += 61) {
+        size_t room = sizeof(all) - offset < 200 ? sizeof(all) - offset : 200;
+        assert_int_equal(chargen->make(&FACTS, offset, part, room), room);
+        assert_memory_equal(part, all + offset, room);
+    }
+}
+
+static void test_daytime(void **state)
+{
+    (void)state;
+    assert_says("daytime", "Sunday, February 28, 1982 17:37:43-UTC\r\n", 40);
+}
+
+/* The examples of RFC 868, and what comes when its 32 bits are used up. */
+static void test_time(void **state)
+{
+    static const struct {
+        uint64_t unix_s;
+        unsigned char bytes[4];
+    } ROWS[] = {
+        {0, {0x83, 0xaa, 0x7e, 0x80}},                         /* 2,208,988,800: 1970 */
+        {2398291200U - 2208988800U, {0x8e, 0xf3, 0x05, 0x00}}, /* 2,398,291,200: 1976 */
+        {2085978495U, {0xff, 0xff, 0xff, 0xff}},
+        {2085978496U, {0, 0, 0, 0}},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
+        unsigned char out[5] = {0};
+        const struct service_facts facts = {.unix_s = ROWS[i].unix_s};
+        assert_int_equal(find("time")->make(&facts, 0, out, sizeof(out)), 4);
+        assert_memory_equal(out, ROWS[i].bytes, 4);
+    }
+}
+
+static void test_whoami(void **state)
+{
+    static const char EXPECTED[] =
+        "{\"name\":\"a \\u0022host\\u0022\",\"id\":7,\"listener\":\"tcp://127.0.0.1:7\","
+        "\"peer\":\"unix:a\\u000a\\u00ff\",\"local\":\"127.0.0.1:7\",\"tls\":null}\n";
+    (void)state;
+    assert_says("whoami", EXPECTED, sizeof(EXPECTED) - 1);
+}
+
+/* However long the names are, it is one line that fits. */
+static void test_whoami_is_bounded(void **state)
+{
+    static char name[4000];
+    unsigned char out[SERVICE_SAYS_MAX + 1];
+    struct service_facts facts = FACTS;
+    (void)state;
+    memset(name, 1, sizeof(name) - 1);
+    facts.name = facts.listener = facts.peer = facts.local = name;
+    facts.peer_length = sizeof(name) - 1;
+    size_t length = find("whoami")->make(&facts, 0, out, sizeof(out));
+    assert_true(length < SERVICE_SAYS_MAX);
+    assert_ptr_equal(memchr(out, '\n', length), out + length - 1);
+    facts.tls = name; /* nothing of ours is so long; it is cut all the same */
+    memset(name, '1', sizeof(name) - 1);
+    assert_true(find("whoami")->make(&facts, 0, out, sizeof(out)) < SERVICE_SAYS_MAX);
+}
+
+/* A datagram's answer is never longer than the datagram. */
+static void test_answers(void **state)
+{
+    static const struct {
+        const char *word;
+        ssize_t asked, answered;
+        const char *begins;
+    } ROWS[] = {
+        {"echo", 5, 5, "hello"},     {"echo", 0, 0, ""},
+        {"discard", 5, -1, "hello"}, {"discard", 0, -1, ""},
+        {"chargen", 5, 5, " !\"#$"}, {"chargen", 0, 0, ""},
+        {"daytime", 5, 5, "Sunda"},  {"daytime", 100, 40, "Sunday, "},
+        {"time", 100, 4, ""},        {"time", 1, 1, ""},
+        {"whoami", 0, 0, ""},        {"whoami", 5, 5, "{\"nam"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
+        unsigned char bytes[101] = "hello";
+        memset(bytes + ROWS[i].asked, 0xa5, sizeof(bytes) - (size_t)ROWS[i].asked);
+        assert_int_equal(service_answer(find(ROWS[i].word), &FACTS, bytes, (size_t)ROWS[i].asked),
+                         ROWS[i].answered);
+        assert_memory_equal(bytes, ROWS[i].begins, strlen(ROWS[i].begins));
+        assert_int_equal(bytes[ROWS[i].asked], 0xa5);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table),   cmocka_unit_test(test_chargen),
+        cmocka_unit_test(test_daytime), cmocka_unit_test(test_time),
+        cmocka_unit_test(test_whoami),  cmocka_unit_test(test_whoami_is_bounded),
+        cmocka_unit_test(test_answers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
