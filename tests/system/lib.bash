@@ -10,6 +10,7 @@
 #     EVECHOD          the server under test; tests/helper/naive shows what the tests catch
 #     HELPERS          where the tools of tests/helper were built
 #     EVECHO_SANITIZED not empty where the server has a sanitizer in it
+#     EVECHO_THOROUGH  not empty: the heavy cases in full
 #     READ_PATH        when set, every server gets --read-path of it
 #     top_builddir     where both are found when they are not named
 
@@ -42,6 +43,12 @@ fail() {
     echo "FAILED: $*"
     return 1
 }
+
+# A number that docs/RELIABILITY.md wants: a comment in the test's log, passed or not.
+figure() { echo "# $BATS_TEST_DESCRIPTION: $*" >&3; }
+
+# sample LITTLE ALL: how much of a heavy case runs; all of it with EVECHO_THOROUGH=1.
+sample() { if [[ -n ${EVECHO_THOROUGH:-} ]]; then echo "$2"; else echo "$1"; fi; }
 
 # ---- waiting ----
 

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash disable=SC2034,SC2154 # tests read what is set here
+#
+# netns.bash: two networks of a test's own, with a line between them that can fail. The server stands
+# in one at NEAR, whoever the test calls `far` in the other at FAR (and at FAR2, FAR3). Nothing outside sees
+# the addresses.
+
+NEAR=10.77.0.1 FAR=10.77.0.2 FAR2=10.77.0.3
+
+# The other network: it lives as long as the process that holds it.
+start_far() {
+    need_netns
+    bg far unshare -n sh -c 'ip link set lo up && echo up && exec cat'
+    wait_for 5 said far up
+    FAR_PID=${BG_PID[far]}
+}
+
+far() { nsenter -t "$FAR_PID" -n "$@"; }
+bg_far() { bg "$1" nsenter -t "$FAR_PID" -n "${@:2}"; }
+bg_near() { bg "$1" nsenter -t "$PID" -n "${@:2}"; }
+
+# in_own_network COMMANDS: the servers from now on have a network of their own, made by these.
+in_own_network() {
+    SERVER_WRAP=(unshare -n sh -c "ip link set lo up && $1 && exec \"\$@\"" -)
+}
+
+# start_across ARGUMENT...: the server with a cable (a veth pair) to the far side.
+start_across() {
+    start_far
+    in_own_network "ip link add cable type veth peer name cable netns $FAR_PID &&
+        ip addr add $NEAR/24 dev cable && ip link set cable up"
+    unshare -n ip link add one type veth peer name two 2>/dev/null || skip "no veth devices here"
+    start_server -l "tcp://$NEAR:0" "$@"
+    far ip addr add "$FAR/24" dev cable
+    far ip addr add "$FAR2/24" dev cable
+    far ip link set cable up
+}
+
+# start_behind_a_bad_line ARGUMENT...: the server, and the ends of a line for `line`.
+start_behind_a_bad_line() {
+    [[ -c /dev/net/tun ]] || skip "no TUN devices here"
+    start_far
+    in_own_network "ip tuntap add dev line mode tun &&
+        ip addr add $NEAR peer $FAR dev line && ip link set line up"
+    far ip tuntap add dev line mode tun || skip "no TUN devices in a namespace here"
+    far ip addr add "$FAR" peer "$NEAR" dev line
+    far ip link set line up
+    start_server -l "tcp://$NEAR:0" "$@"
+}
+
+# line_up OPTION...: from now on packets cross it, as link_emulator's options say.
+line_up() {
+    bg line "$HELPERS/link_emulator" -t "$LIFE" "$@" "/proc/$PID/ns/net" "/proc/$FAR_PID/ns/net" line
+    wait_for 5 said line 'the line is up'
+}
+
+line_down() {
+    end_bg line
+    rm -f "$T/line.in"
+}
+
+# A canary in the server's own network, so that no line disturbs it.
+start_near_canary() {
+    bg_near canary "$HELPERS/canary" "$ENDPOINT"
+    wait_for 5 said canary 'canary sings'
+}
+
+# near_statistic NAME: a counter of the kernel's in the server's network.
+near_statistic() { inside nstat -asz "$1" | awk -v name="$1" '$1 == name { print $2 }'; }
