@@ -52,3 +52,118 @@ across_the_line() {
     wait_for 5 closed_at_least $((seeds * ${#profiles[@]} * 3))
     ! closed_lines | grep -v 'lost=0 .* reason=eof' || fail "not a clean end"
 }
+
+# ---- F22: half-open connections ----
+
+no_answer_to_far() {
+    inside nft add table ip flood
+    inside nft add chain ip flood out '{ type filter hook output priority 0; }'
+    inside nft add rule ip flood out ip daddr "$FAR" tcp flags '&(syn|ack)==(syn|ack)' drop
+}
+
+half_open_at_least() { (($(inside ss -Htn state syn-recv | wc -l) >= $1)); }
+cookies_at_least() { (($(near_statistic TcpExtSyncookiesSent) >= $1)); }
+
+@test "F22 a flood of half-open connections: cookies, and real clients come through" {
+    local i began took
+    need nft
+    start_across --backlog 512
+    start_near_canary
+    no_answer_to_far
+    bg_far flood "$HELPERS/crowd" -a -e -j 5000 -n "$(sample 2000 5000)" -b "$FAR" "$ENDPOINT"
+    wait_for 10 half_open_at_least 500
+    wait_for 10 cookies_at_least 100
+    began=${EPOCHREALTIME/./}
+    for i in {1..4}; do
+        far "$HELPERS/crowd" -k -n 50 -j 1 -b "$FAR2" "$ENDPOINT" </dev/null >facts || fail "$(<facts)"
+    done
+    took=$((${EPOCHREALTIME/./} - began))
+    end_bg flood
+    stop_canary
+    figure "$(near_statistic TcpExtSyncookiesSent) cookies, $(near_statistic TcpExtListenDrops) drops," \
+        "a real client's connection and echo took $((took / 200)) us"
+    [[ $(near_statistic TcpExtListenDrops) == 0 ]] || fail "connections were dropped"
+}
+
+# ---- F24 F25: silence ----
+
+reaped_for() { log_count_at_least "connection closed .*reason=$1" 1; }
+
+@test "F24 a peer that vanishes with bytes owed: the stall time reaps it" {
+    local began took
+    start_across --stall-timeout 1s
+    start_near_canary
+    bg_far pusher "$HELPERS/peer" "$ENDPOINT" rcvbuf:16k fill:64M say:standing wait-line read-all
+    wait_for 20 said pusher standing
+    far ip link set cable down
+    began=${EPOCHREALTIME/./}
+    wait_for 10 reaped_for stall
+    took=$(((${EPOCHREALTIME/./} - began) / 1000))
+    stop_canary
+    figure "reaped after $took ms, --stall-timeout 1 s"
+    [[ $(field end) == reset ]] && (($(field lost) > 0))
+    end_bg pusher
+}
+
+@test "F24 a peer that vanishes and is owed nothing: keepalive is armed, and reaps it" {
+    local timer began limit_s=130
+    LIFE=$(sample 60 300)
+    start_across
+    bg_far quiet "$HELPERS/peer" -i 200000 "$ENDPOINT" echo:100 say:standing wait-line read-all
+    wait_for 5 said quiet standing
+    far ip link set cable down
+    timer=$(inside ss -Htno state established "sport = :$PORT")
+    echo "$timer"
+    [[ $timer =~ timer:\(keepalive,(1min|[1-5][0-9]sec|60sec),0\) ]] || fail "no keepalive of a minute"
+    figure "the first probe is due in ${BASH_REMATCH[1]}, six more 10 s apart"
+    if [[ -n ${EVECHO_THOROUGH:-} ]]; then
+        began=$SECONDS
+        wait_for $limit_s reaped_for reset
+        figure "reaped after $((SECONDS - began)) s"
+    fi
+    end_bg quiet
+}
+
+# From now on the far side's bare acknowledgements are dropped on their way in.
+drop_acknowledgements() {
+    inside nft add table ip deaf
+    inside nft add chain ip deaf in '{ type filter hook input priority 0; }'
+    inside nft add rule ip deaf in ip saddr "$FAR" tcp flags '&(fin|syn|rst|ack)==ack' drop
+}
+
+sockets_in() { (($(inside ss -Htan state "$1" | wc -l) == $2)); }
+
+# closed_in_state STATE SECONDS: a socket is left in it and held by nobody, and goes by itself.
+closed_in_state() {
+    wait_for 5 sockets_in "$1" 1
+    wait_for 5 fds_are_back || fail "a descriptor is held"
+    echo "orphans: $(inside awk '/^TCP:/ { print $5 }' /proc/net/sockstat)"
+    local began=${EPOCHREALTIME/./}
+    wait_for "$2" sockets_in "$1" 0
+    figure "no descriptor is held; the kernel dropped the $1 after $(((${EPOCHREALTIME/./} - began) / 1000)) ms"
+}
+
+@test "F25 the last acknowledgement is lost: no descriptor stays, nor the socket" {
+    need nft
+    start_across
+    inside sysctl -qw net.ipv4.tcp_orphan_retries=2
+    bg_far last "$HELPERS/peer" "$ENDPOINT" echo:1000 say:standing wait-line half-close read-all
+    wait_for 5 said last standing
+    drop_acknowledgements
+    go last
+    finish last
+    closed_in_state last-ack 20
+}
+
+@test "F25 a peer that acknowledges nothing after our FIN: the linger time ends it" {
+    need nft
+    start_across --idle-timeout 500ms --linger-timeout 300ms
+    inside sysctl -qw net.ipv4.tcp_orphan_retries=2
+    bg_far deaf "$HELPERS/peer" "$ENDPOINT" echo:1000 say:standing wait-line read-all
+    wait_for 5 said deaf standing
+    drop_acknowledgements
+    inside nft add rule ip deaf in ip saddr "$FAR" tcp flags '&fin==fin' drop
+    wait_for 10 reaped_for idle
+    closed_in_state fin-wait-1 20
+    end_bg deaf
+}
