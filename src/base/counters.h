@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is counted: one list makes the enum, the names, the sum and the log line.
+/* What is counted: one list makes the enum, the names, the sum, the log line and the metrics.
  *
- * Every thread has a set of its own and is its only writer, so counting is a plain load and store;
- * whoever wants the total adds the sets up. A total taken while threads run is a sum of moments a
- * few microseconds apart; after they have ended it is exact, and then
+ * Every worker has a set for each listener, and the acceptor one; a set's own thread is its only
+ * writer, so counting is a plain load and store; whoever wants the total adds the sets up. A total
+ * taken while threads run is a sum of moments a few microseconds apart; after they have ended it is
+ * exact, and then
  *
  *     bytes_in = bytes_out + owed + lost
  */
@@ -15,36 +16,64 @@
 
 #include "base/reason.h"
 
+/* X(NAME, the log's word, type, the metric's name, what it is). The metric has the program's name
+ * before it, and none is told where the reasons add up to the same. */
 #define COUNTERS(X)                                                                              \
-    X(ACCEPTED, "accepted")             /* connections taken over by a worker */                 \
-    X(CLOSED, "closed")                 /* of these, ended */                                    \
-    X(BYTES_IN, "bytes_in")             /* read, less what came after our own FIN */             \
-    X(BYTES_OUT, "bytes_out")           /* of these, taken by the kernel to send back */         \
-    X(OWED, "owed")                     /* of these, waiting in our buffers now: a gauge */      \
-    X(LOST, "lost")                     /* of these, dropped by a connection that was reset */   \
-    X(ABANDONED, "abandoned")           /* of the lost, those that a drain gave up */            \
-    X(DISCARDED, "discarded")           /* read after our own FIN: never echoed */               \
-    X(HELD, "held")                     /* times a sender was held at the high-water mark */     \
-    X(REFUSED_SOURCE, "refused_source") /* reset at once: its source had too many */             \
-    X(REFUSED_ERROR, "refused_error")   /* reset at once: no memory, or a dead socket */         \
-    X(ACCEPT_ERRORS, "accept_errors")   /* accepts that the system failed */                     \
-    X(ACCEPT_PAUSES, "accept_pauses")   /* times a listener was paused by a limit or an error */ \
-    X(LOG_DROPPED, "log_dropped")       /* log lines that could not be queued or written */
+    X(ACCEPTED, "accepted", COUNTER, "connections_accepted_total",                               \
+      "connections taken over by a worker")                                                      \
+    X(CLOSED, "closed", COUNTER, NULL, "of these, ended")                                        \
+    X(BYTES_IN, "bytes_in", COUNTER, "received_bytes_total",                                     \
+      "bytes read, less what came after our own end")                                            \
+    X(BYTES_OUT, "bytes_out", COUNTER, "sent_bytes_total",                                       \
+      "of the bytes read, those that the system took to send back")                              \
+    X(OWED, "owed", GAUGE, "owed_bytes", "of the bytes read, those that wait in our buffers")    \
+    X(LOST, "lost", COUNTER, "lost_bytes_total",                                                 \
+      "of the bytes read, those that a connection dropped when it was reset")                    \
+    X(ABANDONED, "abandoned", COUNTER, "abandoned_bytes_total",                                  \
+      "of the lost, those that a drain gave up")                                                 \
+    X(DISCARDED, "discarded", COUNTER, "discarded_bytes_total",                                  \
+      "bytes that came after our own end and were never echoed")                                 \
+    X(HELD, "held", COUNTER, "held_total", "times a sender was held because its reader is slow") \
+    X(REFUSED_SOURCE, "refused_source", COUNTER, "refused_source_total",                         \
+      "peers reset at the limit of their source")                                                \
+    X(REFUSED_ERROR, "refused_error", COUNTER, "refused_error_total",                            \
+      "peers reset because there was no memory for them")                                        \
+    X(ACCEPT_ERRORS, "accept_errors", COUNTER, "accept_errors_total",                            \
+      "accepts that the system failed")                                                          \
+    X(ACCEPT_PAUSES, "accept_pauses", COUNTER, "accept_pauses_total",                            \
+      "times the listeners were paused by a limit or an error")                                  \
+    X(LOG_DROPPED, "log_dropped", COUNTER, "log_dropped_total",                                  \
+      "log lines that could not be queued or written")
 
 enum counter {
-#define COUNTER_ENUM(NAME, name) COUNTER_##NAME,
+#define COUNTER_ENUM(NAME, word, type, metric, text) COUNTER_##NAME,
     COUNTERS(COUNTER_ENUM)
 #undef COUNTER_ENUM
         COUNTER_END, /* the named ones; a counter for each reason follows */
     COUNTER_COUNT = COUNTER_END + REASON_COUNT
 };
 
+/* How long connections were open: bucket i counts those that lasted at most 4^i milliseconds and
+ * longer than bucket i - 1 says; the last one, all that lasted longer (over an hour). */
+#define LIFETIME_BOUNDS 12
+#define LIFETIME_BUCKETS (LIFETIME_BOUNDS + 1)
+
 struct counters {
     _Atomic uint64_t at[COUNTER_COUNT];
+    _Atomic uint64_t lifetimes[LIFETIME_BUCKETS];
+    _Atomic uint64_t lifetime_ms; /* all of them together */
 };
 
-/* The counter's name; a reason's is "closed_WORD" and is static as well. */
-const char *counter_name(enum counter counter);
+enum counter_type { COUNTER_TYPE_COUNTER, COUNTER_TYPE_GAUGE };
+
+struct counter_about {
+    const char *name;   /* in the log; a reason's is "closed_WORD" */
+    const char *metric; /* NULL for those that are told otherwise */
+    enum counter_type type;
+    const char *text;
+};
+
+const struct counter_about *counter_about(enum counter counter);
 
 static inline uint64_t counter_get(const struct counters *counters, enum counter counter)
 {
@@ -61,6 +90,15 @@ static inline void counter_add(struct counters *counters, enum counter counter, 
 static inline enum counter counter_of_reason(enum reason reason)
 {
     return (enum counter)((int)COUNTER_END + (int)reason);
+}
+
+/* A connection that was open for so long has ended. */
+void counter_add_lifetime(struct counters *counters, uint64_t ms);
+
+/* The longest time that a lifetime's bucket counts; not of the last. */
+static inline uint64_t lifetime_bound_ms(unsigned bucket)
+{
+    return (uint64_t)1 << (2 * bucket);
 }
 
 /* Adds one set to a sum that only the caller sees. */

@@ -28,6 +28,7 @@ struct acceptor {
     uint64_t credits;         /* until then: connections that ended, so that as many may come */
     uint64_t last_id;
     _Atomic bool is_paused; /* read by workers, written here */
+    bool is_stopped;
 };
 
 /* ---- opening ---- */
@@ -42,7 +43,7 @@ static int append(struct acceptor *acceptor, const struct sock_listening *sock, 
     size_t *specs = realloc(acceptor->specs, count * sizeof(*specs));
     if (specs)
         acceptor->specs = specs;
-    struct policy *policy = policy_new(values, sock->name);
+    struct policy *policy = policy_new(values, sock->name, acceptor->count);
     if (!listeners || !specs || !policy) {
         policy_unref(policy);
         return error_start(err, "no memory for a listener");
@@ -129,7 +130,7 @@ static void pause_after_failure(struct acceptor *acceptor)
 static void resume_all(struct acceptor *acceptor)
 {
     bool is_resumed = true;
-    if (!acceptor->is_paused || limit_is_full(acceptor->limit))
+    if (!acceptor->is_paused || acceptor->is_stopped || limit_is_full(acceptor->limit))
         return;
     acceptor->is_paused = false;
     for (size_t i = 0; i < acceptor->count; i++)
@@ -263,7 +264,7 @@ int acceptor_reload(struct acceptor *acceptor, const struct options *options, st
     for (size_t i = 0; i < acceptor->count; i++) {
         struct listener *listener = &acceptor->listeners[i];
         struct policy *policy =
-            policy_new(&options->listeners[acceptor->specs[i]].policy, listener->sock.name);
+            policy_new(&options->listeners[acceptor->specs[i]].policy, listener->sock.name, i);
         if (!policy)
             return error_start(err, "no memory for new settings");
         policy_unref(listener->policy);
@@ -293,7 +294,7 @@ void acceptor_stop(struct acceptor *acceptor)
         accept_queued(acceptor, &acceptor->listeners[i]);
     for (size_t i = 0; i < acceptor->count; i++)
         listener_close(&acceptor->listeners[i]);
-    acceptor->count = 0;
+    acceptor->is_stopped = true;
     if (acceptor->pause_timer)
         event_free(acceptor->pause_timer);
     acceptor->pause_timer = NULL;

@@ -51,7 +51,8 @@ bool acceptor_has_endpoints(const struct acceptor *acceptor, const struct option
 int acceptor_reload(struct acceptor *acceptor, const struct options *options,
                     struct error *err) MUST_CHECK;
 
-/* The listening sockets' names in the order given, as the `listening` lines tell them. */
+/* The listening sockets' names in the order given, as the `listening` lines tell them; they stay
+ * after the stop. */
 size_t acceptor_count(const struct acceptor *acceptor);
 const char *acceptor_name(const struct acceptor *acceptor, size_t index);
 

@@ -129,7 +129,7 @@ static void owe(struct conn *conn, uint64_t owed_bytes)
     struct conn_env *env = conn->env;
     if (owed_bytes == conn->owed_bytes)
         return;
-    counter_add(env->counters, COUNTER_OWED, owed_bytes - conn->owed_bytes);
+    counter_add(conn->counters, COUNTER_OWED, owed_bytes - conn->owed_bytes);
     conn->owed_bytes = owed_bytes;
     env->is_tight = limit_is_owed_out(env->limit);
     env->stream.read_max = env->is_tight ? TIGHT_READ_BYTES : SIZE_MAX;
@@ -145,9 +145,10 @@ static void end(struct conn *conn, bool is_reset)
     conn->lost_bytes = conn->in_bytes - conn->out_bytes;
     is_reset = is_reset || conn->lost_bytes > 0 || conn->discarded_bytes > 0;
     log_closed(conn, peer, name_peer(conn, peer, sizeof(peer)), is_reset);
-    counter_add(env->counters, COUNTER_LOST, conn->lost_bytes);
-    counter_add(env->counters, COUNTER_CLOSED, 1);
-    counter_add(env->counters, counter_of_reason((enum reason)conn->reason), 1);
+    counter_add(conn->counters, COUNTER_LOST, conn->lost_bytes);
+    counter_add(conn->counters, COUNTER_CLOSED, 1);
+    counter_add(conn->counters, counter_of_reason((enum reason)conn->reason), 1);
+    counter_add_lifetime(conn->counters, loop_now_ms() - conn->opened_ms);
     owe(conn, 0);
     deadline_unset(&env->loop->deadlines, &conn->deadline);
     if (is_reset)
@@ -171,7 +172,7 @@ void conn_abort(struct conn *conn, enum reason reason)
     if (conn->state != CONN_LINGER || reason != REASON_RESET)
         conn->reason = (uint8_t)reason;
     if (conn->env->drain_start_ms && is_our_choice(reason))
-        counter_add(conn->env->counters, COUNTER_ABANDONED, conn->in_bytes - conn->out_bytes);
+        counter_add(conn->counters, COUNTER_ABANDONED, conn->in_bytes - conn->out_bytes);
     end(conn, true);
 }
 
@@ -240,7 +241,7 @@ static void settle(struct conn *conn)
         set_deadline(conn);
     }
     if (is_over_mark(conn)) {
-        counter_add(conn->env->counters, COUNTER_HELD, 1);
+        counter_add(conn->counters, COUNTER_HELD, 1);
         stream_hold(&conn->stream);
         change_state(conn, CONN_PAUSED);
     }
@@ -253,7 +254,7 @@ static void on_input(struct stream *stream)
     if (conn->state == CONN_LINGER) {
         size_t bytes = stream_discard(stream);
         conn->discarded_bytes += bytes;
-        counter_add(conn->env->counters, COUNTER_DISCARDED, bytes);
+        counter_add(conn->counters, COUNTER_DISCARDED, bytes);
         return;
     }
     /* Misbehaving on purpose would have its say here, before the bytes go back. */
@@ -261,8 +262,8 @@ static void on_input(struct stream *stream)
     conn->heard_ms = loop_now_ms();
     conn->in_bytes += moved.in;
     conn->out_bytes += moved.out;
-    counter_add(conn->env->counters, COUNTER_BYTES_IN, moved.in);
-    counter_add(conn->env->counters, COUNTER_BYTES_OUT, moved.out);
+    counter_add(conn->counters, COUNTER_BYTES_IN, moved.in);
+    counter_add(conn->counters, COUNTER_BYTES_OUT, moved.out);
     if (failure) {
         conn->lost_bytes = conn->in_bytes - conn->out_bytes - stream_owed(stream);
         abort_error(conn, -failure);
@@ -276,7 +277,7 @@ static void on_drained(struct stream *stream, size_t bytes)
     struct conn *conn = conn_of(stream);
     conn->taken_ms = loop_now_ms();
     conn->out_bytes += bytes;
-    counter_add(conn->env->counters, COUNTER_BYTES_OUT, bytes);
+    counter_add(conn->counters, COUNTER_BYTES_OUT, bytes);
     owe(conn, stream_owed(stream));
     if (conn->owed_bytes == 0 && conn->state == CONN_FLUSH) {
         finish(conn);
@@ -312,7 +313,7 @@ const struct stream_callbacks CONN_STREAM_CALLBACKS = {on_input, on_drained, on_
 
 static void let_go(struct conn_env *env, const struct conn_arrival *arrival)
 {
-    counter_add(env->counters, COUNTER_REFUSED_ERROR, 1);
+    counter_add(&env->counters[arrival->policy->listener], COUNTER_REFUSED_ERROR, 1);
     limit_release(env->limit, &arrival->peer);
     policy_unref(arrival->policy);
     log_limited(LOG_LEVEL_WARN, "connection reset: no memory for it",
@@ -340,10 +341,11 @@ struct conn *conn_open(struct conn_env *env, const struct conn_arrival *arrival)
     }
     conn->env = env;
     conn->policy = arrival->policy;
+    conn->counters = &env->counters[conn->policy->listener];
     conn->id = arrival->id;
     conn->peer = arrival->peer;
     conn->opened_ms = conn->heard_ms = conn->taken_ms = loop_now_ms();
-    counter_add(env->counters, COUNTER_ACCEPTED, 1);
+    counter_add(conn->counters, COUNTER_ACCEPTED, 1);
     return conn;
 }
 

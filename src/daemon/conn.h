@@ -40,7 +40,7 @@ struct conn;
 struct conn_env {
     struct stream_env stream;
     struct loop *loop;
-    struct counters *counters;
+    struct counters *counters; /* a set for each listener, by policy->listener */
     struct limit *limit;
     uint64_t drain_start_ms; /* 0: not draining */
     bool is_tight;           /* all connections together owe as much as they may */
@@ -61,6 +61,7 @@ struct conn {
     struct deadline deadline;
     LIST_ENTRY(conn) link; /* its worker's */
     struct conn_env *env;
+    struct counters *counters; /* its listener's set in env */
     struct policy *policy;
     uint64_t id;
     struct address peer;

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct policy *policy_new(const struct policy_values *values, const char *listener_name)
+struct policy *policy_new(const struct policy_values *values, const char *listener_name,
+                          size_t listener)
 {
     struct policy *policy = calloc(1, sizeof(*policy));
     char *name = strdup(listener_name);
@@ -16,6 +17,7 @@ struct policy *policy_new(const struct policy_values *values, const char *listen
     }
     policy->values = *values;
     policy->listener_name = name;
+    policy->listener = (uint32_t)listener;
     atomic_init(&policy->references, 1);
     return policy;
 }

@@ -4,6 +4,7 @@
 #ifndef DAEMON_POLICY_H
 #define DAEMON_POLICY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* A zero time or size means none. */
@@ -21,11 +22,13 @@ struct policy_values {
 struct policy {
     struct policy_values values;
     char *listener_name; /* for the log: tcp://127.0.0.1:7007 */
+    uint32_t listener;   /* its place among the listeners: where its connections are counted */
     _Atomic uint32_t references;
 };
 
 /* Returns a policy with one reference, or NULL without memory. */
-struct policy *policy_new(const struct policy_values *values, const char *listener_name);
+struct policy *policy_new(const struct policy_values *values, const char *listener_name,
+                          size_t listener);
 
 /* From any thread. The last one to leave frees it; NULL is allowed. */
 struct policy *policy_ref(struct policy *policy);

@@ -18,6 +18,7 @@
 #include "daemon/notify.h"
 #include "daemon/pidfile.h"
 #include "daemon/privilege.h"
+#include "daemon/totals.h"
 #include "daemon/worker.h"
 #include "net/loop.h"
 
@@ -100,13 +101,11 @@ static int find_limits(const struct server *server, const struct options *option
     return 0;
 }
 
-static void sum_counters(const struct server *server, struct counters *sum)
+static struct totals totals_of(const struct server *server)
 {
-    *sum = (struct counters){0};
-    for (size_t i = 0; i < server->worker_count; i++)
-        counters_sum(sum, worker_counters(server->workers[i]));
-    counters_sum(sum, acceptor_counters(server->acceptor));
-    counter_add(sum, COUNTER_LOG_DROPPED, log_dropped());
+    return (struct totals){.workers = server->workers,
+                           .worker_count = server->worker_count,
+                           .acceptor = server->acceptor};
 }
 
 /* While connections are open the sums of several workers are moments apart; at the end they must
@@ -123,11 +122,12 @@ static void report(struct server *server)
     struct counters sum;
     struct log_field fields[COUNTER_COUNT + 2];
     size_t count = 0;
-    sum_counters(server, &sum);
+    const struct totals totals = totals_of(server);
+    totals_sum(&totals, &sum);
     fields[count++] = LOG_NUMBER("open", limit_open(server->limit));
     for (int i = 0; i < COUNTER_COUNT; i++)
         fields[count++] =
-            LOG_NUMBER(counter_name((enum counter)i), counter_get(&sum, (enum counter)i));
+            LOG_NUMBER(counter_about((enum counter)i)->name, counter_get(&sum, (enum counter)i));
     fields[count++] = LOG_TEXT("balanced", is_balanced(&sum) ? "yes" : "no");
     log_write(false, LOG_LEVEL_NOTICE, "counters", fields, count);
     server->reported_ms = loop_now_ms();
@@ -296,6 +296,7 @@ static void on_wake(void *owner)
 static int open_workers(struct server *server, struct error *err)
 {
     const struct worker_config config = {.path = (enum stream_path)server->options->read_path,
+                                         .listeners = acceptor_count(server->acceptor),
                                          .limit = server->limit,
                                          .on_released = on_released,
                                          .owner = server};
@@ -306,8 +307,10 @@ static int open_workers(struct server *server, struct error *err)
         server->workers[i] = worker_new(&config, err);
         if (!server->workers[i])
             return error_prefix(err, "worker %zu of %zu: ", i + 1, server->worker_count);
-        if (limit_watch(server->limit, worker_counters(server->workers[i])) < 0)
-            return error_start(err, "no memory for the workers");
+        for (size_t j = 0; j < config.listeners; j++) {
+            if (limit_watch(server->limit, worker_counters(server->workers[i], j)) < 0)
+                return error_start(err, "no memory for the workers");
+        }
     }
     return 0;
 }
@@ -427,7 +430,8 @@ static void say_ready(const struct server *server)
 static enum exit_code say_drained(const struct server *server)
 {
     struct counters sum;
-    sum_counters(server, &sum);
+    const struct totals totals = totals_of(server);
+    totals_sum(&totals, &sum);
     uint64_t owed = counter_get(&sum, COUNTER_ABANDONED);
     log_event(LOG_LEVEL_NOTICE, "drained", LOG_NUMBER("owed", owed),
               LOG_MS("seconds", loop_now_ms() - server->drain_start_ms));

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define INBOX_FIRST 64 /* arrivals */
+#define CACHE_LINE_BYTES 64
 
 LIST_HEAD(conn_list, conn);
 
@@ -27,7 +28,7 @@ struct worker {
     struct event *reaper; /* frees closed connections, later in the same turn of the loop */
     struct conn_list open, closed, leaving;
     uint64_t open_count;
-    struct counters counters;
+    struct counters *counters; /* a set for each listener */
     struct worker_config config;
     _Atomic uint64_t load;
     pthread_mutex_t lock; /* of the inbox */
@@ -150,14 +151,25 @@ struct loop *worker_loop(struct worker *worker)
     return &worker->loop;
 }
 
-const struct counters *worker_counters(const struct worker *worker)
+const struct counters *worker_counters(const struct worker *worker, size_t listener)
 {
-    return &worker->counters;
+    return &worker->counters[listener];
 }
 
 uint64_t worker_load(const struct worker *worker)
 {
     return atomic_load_explicit(&worker->load, memory_order_relaxed);
+}
+
+/* On cache lines that no other thread writes. */
+static struct counters *new_counters(size_t count)
+{
+    size_t size = (count * sizeof(struct counters) + CACHE_LINE_BYTES - 1) / CACHE_LINE_BYTES *
+                  CACHE_LINE_BYTES;
+    struct counters *counters = aligned_alloc(CACHE_LINE_BYTES, size);
+    if (counters)
+        memset(counters, 0, size);
+    return counters;
 }
 
 static int open_parts(struct worker *worker, struct error *err)
@@ -166,10 +178,11 @@ static int open_parts(struct worker *worker, struct error *err)
     if (loop_open(&worker->loop, on_due, err) < 0 ||
         waker_open(&worker->waker, &worker->loop, on_wake, worker, err) < 0)
         return -1;
+    worker->counters = worker->env.counters = new_counters(worker->config.listeners);
     worker->reaper = event_new(worker->loop.base, -1, 0, on_reap, worker);
     stream->scratch_bytes = STREAM_SCRATCH_BYTES;
     stream->scratch = malloc(stream->scratch_bytes);
-    if (!worker->reaper || !stream->scratch)
+    if (!worker->counters || !worker->reaper || !stream->scratch)
         return error_start(err, "no memory for a worker");
     return 0;
 }
@@ -190,7 +203,6 @@ struct worker *worker_new(const struct worker_config *config, struct error *err)
                    .path = config->path,
                    .read_max = SIZE_MAX},
         .loop = &worker->loop,
-        .counters = &worker->counters,
         .limit = config->limit,
         .on_closed = on_closed,
         .owner = worker,
@@ -290,6 +302,7 @@ void worker_free(struct worker *worker)
     loop_close(&worker->loop);
     pthread_mutex_destroy(&worker->lock);
     free(worker->inbox.arrivals);
+    free(worker->counters);
     free(worker->env.stream.scratch);
     free(worker);
 }

@@ -23,6 +23,7 @@ struct worker;
 
 struct worker_config {
     enum stream_path path;
+    size_t listeners; /* whose connections are counted apart */
     struct limit *limit;
     /* Called by the worker's thread after connections were freed; `count` of them. */
     void (*on_released)(void *owner, uint64_t count);
@@ -41,7 +42,8 @@ void worker_free(struct worker *worker);
 /* The loop, for a worker without a thread. */
 struct loop *worker_loop(struct worker *worker);
 
-const struct counters *worker_counters(const struct worker *worker);
+/* What its connections from that listener have counted; its thread is the only writer. */
+const struct counters *worker_counters(const struct worker *worker, size_t listener);
 
 /* Connections given and not yet freed. */
 uint64_t worker_load(const struct worker *worker);

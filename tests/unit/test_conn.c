@@ -43,8 +43,10 @@ static void on_due(struct deadline *deadline)
 
 static struct conn *open_conn(struct fixture *fixture, const struct policy_values *values)
 {
-    struct conn_arrival arrival = {
-        .fd = -1, .peer = {.family = AF_UNIX}, .id = 7, .policy = policy_new(values, "unix:/test")};
+    struct conn_arrival arrival = {.fd = -1,
+                                   .peer = {.family = AF_UNIX},
+                                   .id = 7,
+                                   .policy = policy_new(values, "unix:/test", 0)};
     assert_int_equal(limit_admit(fixture->env.limit, &arrival.peer), LIMIT_ADMITTED);
     return conn_open(&fixture->env, &arrival);
 }
