@@ -43,10 +43,8 @@ static void on_due(struct deadline *deadline)
 
 static struct conn *open_conn(struct fixture *fixture, const struct policy_values *values)
 {
-    struct conn_arrival arrival = {.fd = -1,
-                                   .peer = {.family = AF_UNIX},
-                                   .id = 7,
-                                   .policy = policy_new(values, "unix:/test", 0)};
+    struct conn_arrival arrival = {
+        .fd = -1, .peer = {.family = AF_UNIX}, .id = 7, .policy = policy_new(values, "unix:/t", 0)};
     assert_int_equal(limit_admit(fixture->env.limit, &arrival.peer), LIMIT_ADMITTED);
     return conn_open(&fixture->env, &arrival);
 }
@@ -511,7 +509,7 @@ static void test_close_line(void **state)
     close(fd);
     unlink(path);
     assert_non_null(strstr(text, " info connection closed id=7 peer=\"unix:a\\x0ab\" "
-                                 "listener=unix:/test in=10 out=3 lost=7 discarded=0 "
+                                 "listener=unix:/t in=10 out=3 lost=7 discarded=0 "
                                  "seconds=1.234 end=reset reason=error "
                                  "error=\"Input/output error\"\n"));
 }
