@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "daemon/activation.h"
 #include "daemon/options.h"
 #include "daemon/privilege.h"
 #include "daemon/server.h"
@@ -60,14 +61,13 @@ static int serve(struct options *options, int argc, char **argv, struct error *e
     return (int)code;
 }
 
-int main(int argc, char **argv)
+static int run(const struct activation *activation, int argc, char **argv)
 {
     struct error err = {0};
-    open_standard_descriptors();
     struct options *options = calloc(1, sizeof(*options));
     if (!options)
         return EXIT_CODE_START;
-    if (options_read(options, argc, argv, &err) < 0) {
+    if (options_read(options, activation, argc, argv, &err) < 0) {
         free(options);
         return complain(&err);
     }
@@ -83,5 +83,17 @@ int main(int argc, char **argv)
         code = check(options, &err);
     options_clear(options);
     free(options);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err = {0};
+    struct activation activation;
+    open_standard_descriptors();
+    if (activation_read(&activation, &err) < 0)
+        return complain(&err);
+    int code = run(&activation, argc, argv);
+    activation_clear(&activation);
     return code;
 }

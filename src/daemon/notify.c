@@ -2,14 +2,20 @@
 #include "daemon/notify.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+
+#define STATES_MAX 1024
 
 static void complain(const char *path)
 {
@@ -42,8 +48,37 @@ int notify_open(void)
     return -1;
 }
 
-void notify_send(int fd, const char *state)
+void notify_send(int fd, const char *format, ...)
 {
-    if (fd >= 0 && send(fd, state, strlen(state), MSG_NOSIGNAL) < 0)
-        complain(state);
+    char states[STATES_MAX];
+    va_list args;
+    if (fd < 0)
+        return;
+    va_start(args, format);
+    vsnprintf(states, sizeof(states), format, args);
+    va_end(args);
+    if (send(fd, states, strlen(states), MSG_NOSIGNAL) < 0)
+        log_limited(LOG_LEVEL_WARN, "cannot tell the service manager", LOG_TEXT("state", states),
+                    LOG_TEXT("error", strerror(errno)));
+}
+
+void notify_reloading(int fd)
+{
+    notify_send(fd, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now_ns() / 1000);
+}
+
+/* A whole number, or 0. */
+static uint64_t read_number(const char *text)
+{
+    char *end;
+    unsigned long long number = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == '\0' ? number : 0;
+}
+
+uint64_t notify_watchdog_us(void)
+{
+    const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    if (!usec || (pid && read_number(pid) != (uint64_t)getpid()))
+        return 0;
+    return read_number(usec);
 }

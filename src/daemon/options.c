@@ -30,9 +30,10 @@ static const char *const LOG_FORMATS[] = {"text", "json", NULL};
 /* The order is that of --help and of the man page. */
 static const struct option_row ROWS[] = {
     {"listen", 'l', OPTION_LIST, LIVE, "ENDPOINT", NULL, 0, 0, NULL, AT(listen),
-     "serve there; again for more. tcp://HOST:PORT, unix:PATH, unix:@NAME, fd:N, HOST:PORT, PORT "
-     "or "
-     "a path, with attributes after commas [" DEFAULT_LISTENER "]"},
+     "serve there; again for more. tcp://HOST:PORT, unix:PATH, unix:@NAME, fd:N, fd:NAME, "
+     "HOST:PORT, PORT or a path, with attributes after commas; without it the sockets that a "
+     "service "
+     "manager passed, or the default [" DEFAULT_LISTENER "]"},
     {"workers", 'w', OPTION_COUNT, IN_FILE, "N|auto", "auto", 1, WORKERS_MAX, AUTO, AT(workers),
      "event loops, each in a thread; auto: one a processor"},
     {"max-connections", 0, OPTION_COUNT, LIVE, "N|auto", "auto", 0, 0, AUTO, AT(max_connections),
@@ -103,43 +104,102 @@ static int apply_attributes(const struct options *options, const char *attribute
     return 0;
 }
 
+bool options_serve_fd(const struct options *options, int fd)
+{
+    for (size_t i = 0; i < options->listener_count; i++) {
+        const struct endpoint *endpoint = &options->listeners[i].endpoint;
+        if (endpoint->kind == ENDPOINT_FD && endpoint->fd == fd)
+            return true;
+    }
+    return false;
+}
+
+static int append(struct options *options, const struct options_listener *listener,
+                  struct error *err)
+{
+    bool is_fd = listener->endpoint.kind == ENDPOINT_FD;
+    if (options->listener_count == LISTENERS_MAX)
+        return error_usage(err, "at most %d endpoints are expected", LISTENERS_MAX);
+    if (is_fd && listener->endpoint.fd >= 0 && options_serve_fd(options, listener->endpoint.fd))
+        return error_usage(err, "descriptor %d is served already", listener->endpoint.fd);
+    options->listeners[options->listener_count++] = *listener;
+    return 0;
+}
+
+/* One name may stand for several sockets: systemd calls all those of one unit alike. Whether there
+ * are any is known only to a start by the service manager, not to --check-config. */
+static int append_named(struct options *options, struct options_listener *listener,
+                        struct error *err)
+{
+    const char *name = listener->endpoint.host;
+    int fd = activation_find(options->activation, name, ACTIVATION_FIRST_FD);
+    if (fd < 0 && options->check_config)
+        return append(options, listener, err);
+    if (fd < 0)
+        return error_usage(err, "no socket named '%s' was passed; %zu were (LISTEN_FDNAMES)", name,
+                           options->activation->count);
+    for (; fd >= 0; fd = activation_find(options->activation, name, fd + 1)) {
+        listener->endpoint.fd = fd;
+        if (append(options, listener, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int understand_listener(struct options *options, const char *text, unsigned line,
                                struct error *err)
 {
-    struct options_listener *listener = &options->listeners[options->listener_count];
+    struct options_listener listener = {.text = text, .policy = options->policy};
     const char *attributes;
-    *listener = (struct options_listener){.text = text, .policy = options->policy};
-    if (endpoint_parse(text, &listener->endpoint, &attributes, err) < 0 ||
-        (attributes && apply_attributes(options, attributes, &listener->policy, err) < 0))
-        return line
-                   ? error_prefix(err, "%.200s:%u: listen: '%.200s': ", options->config, line, text)
-                   : error_prefix(err, "--listen '%.200s': ", text);
-    options->listener_count++;
+    int result = endpoint_parse(text, &listener.endpoint, &attributes, err);
+    if (result == 0 && attributes)
+        result = apply_attributes(options, attributes, &listener.policy, err);
+    if (result == 0 && listener.endpoint.kind == ENDPOINT_FD && listener.endpoint.fd < 0)
+        result = append_named(options, &listener, err);
+    else if (result == 0)
+        result = append(options, &listener, err);
+    if (result == 0)
+        return 0;
+    return line ? error_prefix(err, "%.200s:%u: listen: '%.200s': ", options->config, line, text)
+                : error_prefix(err, "--listen '%.200s': ", text);
+}
+
+/* Without a word about it: exactly the sockets that were passed, in their order. */
+static int listen_as_started(struct options *options, struct error *err)
+{
+    if (options->activation->count == 0)
+        return understand_listener(options, DEFAULT_LISTENER, 0, err);
+    for (size_t i = 0; i < options->activation->count; i++) {
+        const struct options_listener listener = {
+            .text = "LISTEN_FDS",
+            .endpoint = {.kind = ENDPOINT_FD, .fd = ACTIVATION_FIRST_FD + (int)i},
+            .policy = options->policy};
+        if (append(options, &listener, err) < 0)
+            return -1;
+    }
     return 0;
 }
 
 static int understand_listeners(struct options *options, struct error *err)
 {
     const struct option_list *texts = &options->listen;
-    size_t count = texts->count ? texts->count : 1;
-    if (count > LISTENERS_MAX)
-        return error_usage(err, "--listen: %zu endpoints; at most %d are expected", count,
-                           LISTENERS_MAX);
-    options->listeners = calloc(count, sizeof(*options->listeners));
+    options->listeners = calloc(LISTENERS_MAX, sizeof(*options->listeners));
     if (!options->listeners)
         return error_start(err, "no memory for the listeners");
     if (texts->count == 0)
-        return understand_listener(options, DEFAULT_LISTENER, 0, err);
-    for (size_t i = 0; i < count; i++) {
+        return listen_as_started(options, err);
+    for (size_t i = 0; i < texts->count; i++) {
         if (understand_listener(options, texts->items[i], texts->lines[i], err) < 0)
             return -1;
     }
     return 0;
 }
 
-int options_read(struct options *options, int argc, char **argv, struct error *err)
+int options_read(struct options *options, const struct activation *activation, int argc,
+                 char **argv, struct error *err)
 {
     *options = (struct options){
+        .activation = activation,
         .set = {.rows = ROWS, .count = sizeof(ROWS) / sizeof(ROWS[0]), .target = options}};
     int result = option_set_defaults(&options->set, err);
     if (result == 0)

@@ -13,6 +13,7 @@
 #include "base/attr.h"
 #include "base/error.h"
 #include "base/option.h"
+#include "daemon/activation.h"
 #include "daemon/policy.h"
 #include "net/endpoint.h"
 
@@ -41,14 +42,19 @@ struct options {
     char *log_target, *config, *pid_file, *user, *group;
     bool check_config, help, version;
 
-    struct options_listener *listeners; /* from `listen`, or the default one */
+    const struct activation *activation; /* lives as long as the process */
+    struct options_listener *listeners;  /* from `listen`, or the sockets passed, or the default */
     size_t listener_count;
     struct option_set set;
 };
 
 /* Reads the command line and the file that it names, and understands every listener. The result
  * keeps no pointer into argv, whose words may be permuted. 0, or -1 with *options cleared. */
-int options_read(struct options *options, int argc, char **argv, struct error *err) MUST_CHECK;
+int options_read(struct options *options, const struct activation *activation, int argc,
+                 char **argv, struct error *err) MUST_CHECK;
+
+/* True where a listener is that descriptor. */
+bool options_serve_fd(const struct options *options, int fd);
 
 void options_clear(struct options *options);
 

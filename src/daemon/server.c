@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@
 #include "daemon/pidfile.h"
 #include "daemon/privilege.h"
 #include "daemon/totals.h"
+#include "daemon/watchdog.h"
 #include "daemon/worker.h"
 #include "net/loop.h"
 
@@ -29,6 +31,8 @@
 
 #define REPORT_INTERVAL_MS \
     1000 /* counters to the log at most so often, however many signals come */
+
+#define STOP_EXTRA_MS 5000 /* from the last reset to the end of the process, at most */
 
 static const int SIGNALS[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 #define SIGNAL_COUNT (sizeof(SIGNALS) / sizeof(SIGNALS[0]))
@@ -52,6 +56,7 @@ struct server {
     _Atomic bool is_draining;
     bool has_pid_file;
     int notify_fd;
+    struct watchdog watchdog;
 };
 
 /* ---- numbers ---- */
@@ -154,10 +159,18 @@ static void on_drain_timeout(evutil_socket_t fd, short what, void *arg)
     abort_all(arg, REASON_DEADLINE);
 }
 
+/* The manager must not cut short a drain that was allowed more than its own time for stopping. */
+static void tell_stopping(int notify_fd, uint64_t timeout_ms)
+{
+    notify_send(notify_fd, "STOPPING=1\nSTATUS=Draining");
+    if (timeout_ms)
+        notify_send(notify_fd, "EXTEND_TIMEOUT_USEC=%" PRIu64, (timeout_ms + STOP_EXTRA_MS) * 1000);
+}
+
 static void begin_drain(struct server *server)
 {
     uint64_t timeout_ms = server->options->drain_timeout_ms;
-    notify_send(server->notify_fd, "STOPPING=1");
+    tell_stopping(server->notify_fd, timeout_ms);
     acceptor_stop(server->acceptor);
     log_event(LOG_LEVEL_NOTICE, "draining: no new connections",
               LOG_NUMBER("open", limit_open(server->limit)));
@@ -218,20 +231,31 @@ static int apply_options(struct server *server, const struct options *new, struc
     return 0;
 }
 
+static void tell_serving(const struct server *server, const char *besides)
+{
+    size_t count = acceptor_count(server->acceptor);
+    notify_send(server->notify_fd, "READY=1\nSTATUS=Serving on %zu socket%s%s", count,
+                count == 1 ? "" : "s", besides);
+}
+
 static void reload(struct server *server)
 {
     struct error err = {0};
     struct options *new = calloc(1, sizeof(*new));
-    bool is_read = new &&options_read(new, server->argc, server->argv, &err) == 0;
+    notify_reloading(server->notify_fd);
+    bool is_read =
+        new &&options_read(new, server->options->activation, server->argc, server->argv, &err) == 0;
     if (is_read && apply_options(server, new, &err) == 0) {
         options_clear(server->options);
         free(server->options);
         server->options = new;
         log_event(LOG_LEVEL_NOTICE, "reloaded");
+        tell_serving(server, "");
         return;
     }
     log_event(LOG_LEVEL_ERROR, "reload refused: the old configuration stays",
               LOG_TEXT("why", new ? err.text : "no memory"));
+    tell_serving(server, "; the last reload was refused, see the log");
     if (is_read)
         options_clear(new);
     free(new);
@@ -343,6 +367,9 @@ static int start_threads(struct server *server, struct error *err)
         if (worker_start(server->workers[i], err) < 0)
             return error_prefix(err, "worker %zu of %zu: ", i + 1, server->worker_count);
     }
+    if (watchdog_start(&server->watchdog, server->loop, server->notify_fd, server->workers,
+                       server->worker_count, err) < 0)
+        return -1;
     return acceptor_start(server->acceptor, server->loop, server->limit, server->workers,
                           server->worker_count, err);
 }
@@ -360,6 +387,20 @@ static int open_log(const struct options *options, struct error *err)
     return log_open(&config, err);
 }
 
+/* Peers would wait in its backlog for ever. */
+static void tell_unserved(const struct options *options)
+{
+    for (int i = 0; i < (int)options->activation->count; i++) {
+        int fd = ACTIVATION_FIRST_FD + i;
+        size_t length;
+        const char *name = activation_name(options->activation, fd, &length);
+        if (!options_serve_fd(options, fd))
+            log_event(LOG_LEVEL_WARN, "a socket that was passed is not served",
+                      LOG_NUMBER("fd", (uint64_t)fd), LOG_BYTES("name", name, length),
+                      LOG_TEXT("hint", "--listen fd:N or fd:NAME"));
+    }
+}
+
 static int open_server(struct server *server, struct error *err)
 {
     const struct options *options = server->options;
@@ -373,6 +414,7 @@ static int open_server(struct server *server, struct error *err)
     server->acceptor = acceptor_new(options, err);
     if (!server->acceptor || find_limits(server, options, &values, err) < 0)
         return -1;
+    tell_unserved(options);
     if (options->pid_file && pidfile_write(options->pid_file, err) < 0)
         return -1;
     server->has_pid_file = options->pid_file != NULL;
@@ -424,7 +466,7 @@ static void say_ready(const struct server *server)
         (void)!write((int)server->options->ready_fd, "\n", 1);
         close((int)server->options->ready_fd);
     }
-    notify_send(server->notify_fd, "READY=1");
+    tell_serving(server, "");
 }
 
 static enum exit_code say_drained(const struct server *server)
@@ -456,6 +498,7 @@ void server_free(struct server *server)
     if (!server)
         return;
     acceptor_free(server->acceptor);
+    watchdog_stop(&server->watchdog);
     waker_close(&server->waker);
     for (size_t i = 0; i < SIGNAL_COUNT; i++) {
         if (server->signals[i])

@@ -31,6 +31,7 @@ struct worker {
     struct counters *counters; /* a set for each listener */
     struct worker_config config;
     _Atomic uint64_t load;
+    _Atomic bool has_answered;
     pthread_mutex_t lock; /* of the inbox */
     struct inbox inbox;
     pthread_t thread;
@@ -135,6 +136,7 @@ static void on_wake(void *owner)
     pthread_mutex_unlock(&worker->lock);
     obey(worker, &taken);
     free(taken.arrivals);
+    atomic_store(&worker->has_answered, true);
 }
 
 static void *thread_main(void *arg)
@@ -196,6 +198,7 @@ struct worker *worker_new(const struct worker_config *config, struct error *err)
     }
     worker->config = *config;
     worker->waker.fd = -1;
+    worker->has_answered = true;
     pthread_mutex_init(&worker->lock, NULL);
     worker->env = (struct conn_env){
         .stream = {.loop = &worker->loop,
@@ -244,6 +247,16 @@ static void tell(struct worker *worker, const struct inbox *news)
     }
     pthread_mutex_unlock(&worker->lock);
     waker_wake(&worker->waker);
+}
+
+bool worker_is_alive(struct worker *worker)
+{
+    if (!worker->has_thread)
+        return true; /* it is its loop that asks */
+    if (!atomic_exchange(&worker->has_answered, false))
+        return false;
+    waker_wake(&worker->waker);
+    return true;
 }
 
 void worker_drain(struct worker *worker)

@@ -57,4 +57,7 @@ void worker_drain(struct worker *worker);
 /* Resets every open connection, with that reason. */
 void worker_abort_all(struct worker *worker, enum reason reason);
 
+/* True where it has come round to what this function asked of it the time before; asks anew. */
+bool worker_is_alive(struct worker *worker);
+
 #endif

@@ -40,7 +40,7 @@ int dial_resolve(const struct endpoint *endpoint, struct dial_target *out, struc
     case ENDPOINT_FD:
         break;
     }
-    return error_usage(err, "fd:%d cannot be connected to; tcp:// and unix: can", endpoint->fd);
+    return error_usage(err, "fd: cannot be connected to; tcp:// and unix: can");
 }
 
 int dial_start(const struct dial_target *target)

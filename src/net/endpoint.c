@@ -8,10 +8,9 @@
 #define PORT_MAX 65535
 #define TEXT_MAX 512
 
-#define EXPECTED                                                                                   \
-    "expected tcp://, tls:// or udp://HOST:PORT, unix:PATH, unix:@NAME, fd:N, HOST:PORT, PORT or " \
-    "a "                                                                                           \
-    "path"
+#define EXPECTED                                                                         \
+    "expected tcp://, tls:// or udp://HOST:PORT, unix:PATH, unix:@NAME, fd:N, fd:NAME, " \
+    "HOST:PORT, PORT or a path"
 
 const char *endpoint_scheme(enum endpoint_kind kind)
 {
@@ -98,12 +97,20 @@ static int parse_unix(const char *text, struct endpoint *endpoint, struct error 
     return 0;
 }
 
+/* What begins like a number is one; other words are names that a service manager gave. */
 static int parse_fd(const char *text, struct endpoint *endpoint, struct error *err)
 {
+    size_t length = strlen(text);
+    endpoint->kind = ENDPOINT_FD;
+    if (!strchr("-0123456789", *text)) {
+        if (length >= sizeof(endpoint->host) || strpbrk(text, ": \t"))
+            return error_usage(err, "'%s' is not a descriptor's name", text);
+        memcpy(endpoint->host, text, length + 1);
+        return 0;
+    }
     long number = parse_number(text, INT_MAX);
     if (number < 0)
-        return error_usage(err, "'%s' is not a descriptor's number", text);
-    endpoint->kind = ENDPOINT_FD;
+        return error_usage(err, "'%s' is not a descriptor's number or name", text);
     endpoint->fd = (int)number;
     return 0;
 }

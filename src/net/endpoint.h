@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Endpoints as users write them (INTERFACE: Endpoints): parsed here, resolved and opened in sock.
  *
- *     tcp://HOST:PORT   HOST:PORT   PORT      unix:PATH   unix:@NAME   a string with '/'   fd:N
- *     tls://HOST:PORT   udp://HOST:PORT
+ *     tcp://HOST:PORT   HOST:PORT   PORT      unix:PATH   unix:@NAME   a string with '/'
+ *     tls://HOST:PORT   udp://HOST:PORT         fd:N   fd:NAME
  *
  * Attributes follow after commas, name=value each; they are handed on as they are.
  */
@@ -24,11 +24,12 @@ enum endpoint_kind { ENDPOINT_TCP, ENDPOINT_TLS, ENDPOINT_UDP, ENDPOINT_UNIX, EN
 
 struct endpoint {
     enum endpoint_kind kind;
-    char host[ENDPOINT_HOST_MAX];     /* TCP, TLS, UDP: without brackets; "*": every address */
+    char host[ENDPOINT_HOST_MAX];     /* TCP, TLS, UDP: without brackets; "*": every address.
+                                         FD: its name, where it was not given by number */
     uint16_t port;                    /* TCP, TLS, UDP */
     char path[ENDPOINT_PATH_MAX + 1]; /* UNIX: without the '@' where is_abstract */
     bool is_abstract;
-    int fd; /* FD */
+    int fd; /* FD: -1 where a name stands for it */
 };
 
 /* "tcp", "tls", "udp", "unix" or "fd". */

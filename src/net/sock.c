@@ -227,6 +227,13 @@ static void name_unix(struct sock_listening *listening, const struct sockaddr_un
              (int)bytes - is_abstract, sockaddr->sun_path + is_abstract);
 }
 
+static bool is_connected(int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof(peer);
+    return getpeername(fd, (struct sockaddr *)&peer, &length) == 0;
+}
+
 /* Its backlog and its path are those of whoever opened it. */
 static int adopt_fd(int fd, struct sock_listening *out, struct error *err)
 {
@@ -236,7 +243,10 @@ static int adopt_fd(int fd, struct sock_listening *out, struct error *err)
         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
         return error_start(err, "cannot listen on fd:%d: %s", fd, strerror(errno));
     if (!is_accepting || type != SOCK_STREAM)
-        return error_start(err, "cannot listen on fd:%d: it is not a listening stream socket", fd);
+        return error_start(err, "cannot listen on fd:%d: it is not a listening stream socket%s", fd,
+                           is_connected(fd) ? " but one connection; inetd passes the listening one "
+                                              "with `wait', systemd with Accept=no"
+                                            : "");
     /* A blocking listener would hold the whole loop in accept(2). */
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||
         fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)

@@ -65,6 +65,9 @@ static void test_unix_and_fd(void **state)
     assert_string_equal(parse("unix:@a").path, "a");
     assert_int_equal(parse("fd:3").fd, 3);
     assert_int_equal(parse("fd:3").kind, ENDPOINT_FD);
+    assert_int_equal(parse("fd:web.socket").kind, ENDPOINT_FD);
+    assert_int_equal(parse("fd:web.socket").fd, -1);
+    assert_string_equal(parse("fd:web.socket").host, "web.socket");
     memset(path, 'p', sizeof(path));
     for (int is_abstract = 0; is_abstract < 2; is_abstract++) {
         struct endpoint endpoint;
@@ -118,7 +121,8 @@ static void test_wrong(void **state)
         "unix:",
         "unix:@",
         "fd:",
-        "fd:x",
+        "fd:3x",
+        "fd:a:b",
         "fd:-1",
         "fd:99999999999",
         "http://a:1",

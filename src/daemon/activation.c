@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/activation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NO_NAME "unknown" /* as systemd calls it */
+
+static int read_number(const char *text, unsigned long *number)
+{
+    char *end;
+    errno = 0;
+    *number = strtoul(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0 ? 0 : -1;
+}
+
+static int understand(struct activation *activation, struct error *err)
+{
+    const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+    const char *names = getenv("LISTEN_FDNAMES");
+    unsigned long number;
+    if (!pid || !fds)
+        return 0;
+    if (read_number(pid, &number) < 0)
+        return error_usage(err, "LISTEN_PID: '%s' is not a process id", pid);
+    if (number != (unsigned long)getpid())
+        return 0;
+    if (read_number(fds, &number) < 0 || number > ACTIVATION_MAX)
+        return error_usage(err, "LISTEN_FDS: '%s': 0 to %d sockets are expected", fds,
+                           ACTIVATION_MAX);
+    activation->count = number;
+    if (names && !(activation->names = strdup(names)))
+        return error_start(err, "no memory for the names of sockets");
+    return 0;
+}
+
+int activation_read(struct activation *activation, struct error *err)
+{
+    *activation = (struct activation){0};
+    int result = understand(activation, err);
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    for (size_t i = 0; i < activation->count; i++)
+        (void)fcntl(ACTIVATION_FIRST_FD + (int)i, F_SETFD, FD_CLOEXEC);
+    return result;
+}
+
+void activation_clear(struct activation *activation)
+{
+    free(activation->names);
+    *activation = (struct activation){0};
+}
+
+const char *activation_name(const struct activation *activation, int fd, size_t *length)
+{
+    const char *name = activation->names;
+    for (int i = ACTIVATION_FIRST_FD; name && i < fd; i++) {
+        name = strchr(name, ':');
+        name = name ? name + 1 : NULL;
+    }
+    if (!name || *name == ':' || *name == '\0')
+        name = NO_NAME;
+    *length = strcspn(name, ":");
+    return name;
+}
+
+int activation_find(const struct activation *activation, const char *name, int from)
+{
+    for (int fd = from; fd < ACTIVATION_FIRST_FD + (int)activation->count; fd++) {
+        size_t length;
+        const char *theirs = activation_name(activation, fd, &length);
+        if (length == strlen(name) && memcmp(theirs, name, length) == 0)
+            return fd;
+    }
+    return -1;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Socket activation: which listening sockets a service manager has passed (sd_listen_fds(3)).
+ *
+ *     LISTEN_PID=our id   LISTEN_FDS=2   LISTEN_FDNAMES=web:admin     descriptors 3 and 4
+ */
+#ifndef DAEMON_ACTIVATION_H
+#define DAEMON_ACTIVATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+
+#define ACTIVATION_FIRST_FD 3
+#define ACTIVATION_MAX 64
+
+struct activation {
+    size_t count; /* descriptors from ACTIVATION_FIRST_FD on */
+    char *names;  /* LISTEN_FDNAMES as it came, or NULL */
+};
+
+/* Reads the variables, unsets them, and keeps the descriptors from whatever might be executed.
+ * Variables for another process are passed over. 0, or -1 where they make no sense. */
+int activation_read(struct activation *activation, struct error *err) MUST_CHECK;
+
+void activation_clear(struct activation *activation);
+
+/* The first descriptor of that name from `from` on, or -1. */
+int activation_find(const struct activation *activation, const char *name, int from);
+
+/* The name of a descriptor that was passed and its length; "unknown" where it has none. */
+const char *activation_name(const struct activation *activation, int fd, size_t *length);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/watchdog.h"
+
+#include <event2/event.h>
+
+#include "base/log.h"
+#include "daemon/notify.h"
+
+/* We look so many times in the manager's time. Twice is its advice; at four times a worker that
+ * was late once is not yet a reason to end everything. */
+#define LOOKS 4
+#define SHORTEST_US 1000
+#define LONGEST_US (3600ULL * 1000 * 1000)
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+    struct watchdog *watchdog = arg;
+    bool is_alive = true;
+    (void)fd;
+    (void)what;
+    for (size_t i = 0; i < watchdog->worker_count; i++)
+        is_alive = worker_is_alive(watchdog->workers[i]) && is_alive;
+    if (is_alive)
+        notify_send(watchdog->notify_fd, "WATCHDOG=1");
+    else
+        log_limited(LOG_LEVEL_WARN, "a worker hangs: the service manager is not told that we live");
+}
+
+int watchdog_start(struct watchdog *watchdog, struct loop *loop, int notify_fd,
+                   struct worker *const *workers, size_t worker_count, struct error *err)
+{
+    uint64_t every_us = notify_watchdog_us() / LOOKS;
+    *watchdog =
+        (struct watchdog){.notify_fd = notify_fd, .workers = workers, .worker_count = worker_count};
+    if (every_us == 0 || notify_fd < 0)
+        return 0;
+    every_us = every_us < SHORTEST_US ? SHORTEST_US : every_us > LONGEST_US ? LONGEST_US : every_us;
+    const struct timeval every = {(time_t)(every_us / 1000000), (suseconds_t)(every_us % 1000000)};
+    watchdog->timer = event_new(loop->base, -1, EV_PERSIST, on_look, watchdog);
+    if (!watchdog->timer || event_add(watchdog->timer, &every) < 0)
+        return error_start(err, "no memory for the watchdog");
+    return 0;
+}
+
+void watchdog_stop(struct watchdog *watchdog)
+{
+    if (watchdog->timer)
+        event_free(watchdog->timer);
+    watchdog->timer = NULL;
+}

@@ -1,0 +1,227 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Started by others: systemd's sockets, inetd's, and what a service manager wants to hear.
+
+load lib
+
+echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
+
+# exactly ARGUMENT...: these are all that the server gets; lib.bash would add an endpoint.
+exactly() {
+    [[ -z ${READ_PATH:-} ]] || set -- "$@" --read-path "$READ_PATH"
+    # shellcheck disable=SC2016 # for the shell inside
+    SERVER_WRAP+=(bash -c 'exec "$2" "${@:3:$1}"' - $# "$EVECHOD" "$@")
+}
+
+hand() { SERVER_WRAP=("$HELPERS/hand" "$@" --); }
+
+# The command line of a start that is refused, and words of the one line that it says.
+refused() {
+    local code=$1 said word
+    shift
+    said=$(launch_server && wait "$PID") && fail "it started" || [[ $? == "$code" ]] || fail "exit $?"
+    PID=
+    for word; do
+        grep -qF -- "$word" "$LOG" || fail "'$word' is not in: $(<"$LOG")"
+    done
+}
+
+# ---- systemd's sockets
+
+@test "sockets that were passed are served without a word, in their order" {
+    hand tcp://127.0.0.1:0 "unix:$T/s" tcp://127.0.0.2:0
+    exactly
+    start_server
+    ((${#ENDPOINTS[@]} == 3))
+    [[ ${ENDPOINTS[0]} == tcp://127.0.0.1:* && ${ENDPOINTS[1]} == "unix:$T/s" ]]
+    [[ ${ENDPOINTS[2]} == tcp://127.0.0.2:* ]]
+    local endpoint
+    for endpoint in "${ENDPOINTS[@]}"; do
+        echoes_on "$endpoint"
+    done
+}
+
+@test "a reload still knows the sockets that were passed" {
+    hand "unix:$T/s"
+    exactly
+    start_server
+    kill -HUP "$PID"
+    wait_for 5 in_log ' notice reloaded'
+    echoes_on "unix:$T/s"
+}
+
+@test "fd:NAME is every socket of that name, each with the attributes" {
+    SERVER_ENV=(LISTEN_FDNAMES=web:admin:web)
+    hand "unix:$T/0" "unix:$T/1" "unix:$T/2"
+    start_server -l fd:admin -l fd:web,idle-timeout=200ms
+    [[ ${ENDPOINTS[*]} == "unix:$T/1 unix:$T/0 unix:$T/2" ]]
+    peer "unix:$T/2" send:10 read-all >/dev/null
+    wait_for 5 closed_at_least 1
+    [[ $(field listener) == "unix:$T/2" && $(field reason) == idle ]]
+    echoes_on "unix:$T/1"
+    kill -HUP "$PID"
+    wait_for 5 in_log ' notice reloaded'
+}
+
+@test "a socket that was passed and is not served is told" {
+    SERVER_ENV=(LISTEN_FDNAMES=web:admin)
+    hand "unix:$T/0" "unix:$T/1"
+    start_server -l fd:web
+    wait_for 5 in_log ' warn a socket that was passed is not served fd=4 name=admin'
+}
+
+@test "what was passed to another process is not ours" {
+    hand "unix:$T/s"
+    # The shell's child has another id than the shell, to which they were passed.
+    # shellcheck disable=SC2016
+    SERVER_WRAP+=(sh -c '"$1" -l fd:unknown; exit $?' -)
+    refused 2 "no socket named 'unknown' was passed; 0 were"
+}
+
+@test "LISTEN_FDS that make no sense are refused, and so are descriptors that are none" {
+    # shellcheck disable=SC2016
+    SERVER_WRAP=(sh -c 'LISTEN_PID=$$ LISTEN_FDS=many exec "$@"' -)
+    refused 2 LISTEN_FDS many
+    # shellcheck disable=SC2016
+    SERVER_WRAP=(sh -c 'LISTEN_PID=$$ LISTEN_FDS=2 exec "$1"' -)
+    refused 3 fd:3 'Bad file descriptor'
+    hand "unix:$T/s"
+    SERVER_ENV=(LISTEN_FDNAMES=web)
+    exactly -l fd:web -l fd:3
+    refused 2 "--listen 'fd:3'" 'descriptor 3 is served already'
+}
+
+@test "systemd-socket-activate: TCP and Unix, started by the first connection" {
+    need systemd-socket-activate
+    need_netns
+    SERVER_WRAP+=(systemd-socket-activate -l 127.0.0.1:7007 -l "$T/s" --fdname=a:b)
+    exactly
+    launch_server
+    wait_for 5 test -S "$T/s"
+    bg first "$HELPERS/peer" "unix:$T/s" echo:5000 half-close read-all
+    await_ready
+    finish first
+    [[ "${ENDPOINTS[*]}" == "tcp://127.0.0.1:7007 unix:$T/s" ]]
+    inside "$HELPERS/peer" "${ENDPOINTS[0]}" echo:5000 half-close read-all
+    echoes_on "unix:$T/s"
+    stop_server
+}
+
+# ---- inetd's
+
+@test "inetd, wait: the listening socket is standard input, output and error" {
+    # shellcheck disable=SC2016
+    SERVER_WRAP=("$HELPERS/hand" "unix:$T/s" -- env -u LISTEN_PID
+        sh -c 'exec "$@" 0<&3 1>&3 2>&3 3<&-' -)
+    launch_server -l fd:0 --log-target "$T/log"
+    wait_for 10 echoes_on "unix:$T/s"
+    echoes_on "unix:$T/s"
+    wait_for 5 grep -q "notice listening listener=unix:$T/s" "$T/log"
+    FDS_AT_START=99
+    stop_server
+    grep -q ' drained owed=0' "$T/log"
+    [[ -S $T/s ]] || fail "the path is inetd's"
+}
+
+@test "inetd, nowait: a connection is not a listening socket, and the line says what to write" {
+    need systemd-socket-activate
+    SERVER_WRAP=(systemd-socket-activate --accept --inetd -l "$T/s")
+    exactly -l fd:0
+    launch_server
+    wait_for 5 test -S "$T/s"
+    peer "unix:$T/s" read-all >/dev/null || true
+    wait_for 5 in_log "cannot listen on fd:0: .* but one connection; inetd .* .wait', systemd .*Accept=no"
+    kill -KILL "$PID"
+    wait "$PID" || PID=
+}
+
+# ---- what the manager hears
+
+start_manager() {
+    need socat
+    bg notify socat -u "UNIX-RECV:$T/notify" -
+    wait_for 5 test -S "$T/notify"
+    SERVER_ENV+=("NOTIFY_SOCKET=$T/notify")
+}
+
+said_times() { (($(grep -aoE "$2" "$T/$1.out" | wc -l) >= $3)); }
+
+@test "a reload is told with its time, ends with READY again, and a refused one says so" {
+    start_manager
+    printf 'listen = 127.0.0.1:0\nidle-timeout = 5m\n' >conf
+    start_server --config "$T/conf"
+    wait_for 5 said notify 'STATUS=Serving on 1 socket'
+    kill -HUP "$PID"
+    wait_for 5 said notify 'RELOADING=1'
+    wait_for 5 said notify 'MONOTONIC_USEC=[0-9]+'
+    wait_for 5 said_times notify READY=1 2
+    echo 'idle-timeout = soon' >conf
+    ANNOUNCED=('reload refused')
+    kill -HUP "$PID"
+    wait_for 5 said notify 'STATUS=.*the last reload was refused'
+    stop_server
+    wait_for 5 said notify 'STATUS=Draining'
+    wait_for 5 said notify 'EXTEND_TIMEOUT_USEC=15000000'
+}
+
+# The main thread, the log's, and then the workers': their ids rise.
+last_thread() { find "/proc/$PID/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -n | tail -n 1; }
+
+@test "the watchdog hears of us while every worker comes round, and not while one hangs" {
+    local count
+    need_strace
+    start_manager
+    SERVER_ENV+=(WATCHDOG_USEC=200000)
+    start_server -w 2
+    wait_for 5 said_times notify WATCHDOG=1 3
+    # One thread alone is held in its epoll_wait, for longer than we look.
+    bg hold strace -o /dev/null -p "$(last_thread)" -e inject=epoll_wait,epoll_pwait:delay_enter=20s
+    wait_for 10 in_log ' warn a worker hangs'
+    count=$(grep -ao WATCHDOG=1 notify.out | wc -l)
+    watch_for 0.5
+    (($(grep -ao WATCHDOG=1 notify.out | wc -l) == count)) || fail "it is told that we live"
+    echoes_on "$ENDPOINT" & # the other worker, or this one later
+    end_bg hold
+    wait_for 10 said_times notify WATCHDOG=1 $((count + 2))
+    wait
+}
+
+@test "a watchdog that is another process's is not ours" {
+    start_manager
+    SERVER_ENV+=(WATCHDOG_USEC=20000 WATCHDOG_PID=1)
+    start_server
+    wait_for 5 said notify READY=1
+    watch_for 0.2
+    not said notify WATCHDOG
+}
+
+# ---- the units
+
+units() {
+    local unit
+    need systemd-analyze
+    for unit in evechod.service evechod-activated.service; do
+        # shellcheck disable=SC2154 # lib.bash sets it
+        sed "s|^ExecStart=[^ ]*|ExecStart=$EVECHOD|" "$top_builddir/contrib/$unit" >"$unit"
+    done
+    cp "$BATS_TEST_DIRNAME/../../contrib/evechod.socket" .
+}
+
+exposure() { systemd-analyze security --no-pager --offline=true --threshold="$2" "$1"; }
+
+@test "systemd has nothing to say about the units" {
+    units
+    SYSTEMD_UNIT_PATH="$T:" systemd-analyze verify --man=no evechod.service \
+        evechod-activated.service evechod.socket 2>&1 | tee said
+    not grep -E "^$T|evechod" said
+}
+
+@test "their exposure: high port 1.0, port 7 1.6, socket-activated 0.3" {
+    units
+    exposure evechod.service 10
+    exposure evechod-activated.service 3
+    sed -e 's/^PrivateUsers=.*/PrivateUsers=no/' -e 's/^CapabilityBoundingSet=/&CAP_NET_BIND_SERVICE/' \
+        -e 's/^AmbientCapabilities=/&CAP_NET_BIND_SERVICE/' evechod.service >port7.service
+    exposure port7.service 16
+}
