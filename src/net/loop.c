@@ -14,6 +14,7 @@
 /* What event_base_new() opens: epoll, and a socket pair for signals. Where a descriptor is missing
  * libevent ends the process with exit(1), so they are tried for first. */
 #define BASE_DESCRIPTORS 4
+#define FAR_S 86400
 
 static void on_library_log(int severity, const char *text)
 {
@@ -86,7 +87,7 @@ static void arm_timer(struct loop *loop)
     uint64_t now_ms = loop_now_ms();
     uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 1;
     struct timeval wait = {(time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000 * 1000)};
-    /* Moving a pending timer needs no memory, so this cannot fail once it has been added. */
+    /* It has been added before, at the start, so there is memory for it. */
     if (event_add(loop->timer, &wait) == 0)
         loop->timer_due_ms = due_ms;
 }
@@ -116,7 +117,8 @@ int loop_open(struct loop *loop, void (*on_due)(struct deadline *deadline), stru
         return -1;
     }
     loop->timer = evtimer_new(loop->base, on_timer, loop);
-    if (!loop->timer) {
+    /* Its place in libevent's heap is taken now, so that arming it later needs no memory. */
+    if (!loop->timer || event_add(loop->timer, &(struct timeval){.tv_sec = FAR_S}) < 0) {
         loop_close(loop);
         return error_start(err, "cannot open an event loop: %s", strerror(ENOMEM));
     }

@@ -67,10 +67,11 @@ static void on_read(struct bufferevent *bev, void *arg)
     bool is_full = evbuffer_get_length(bufferevent_get_input(bev)) >= LIBRARY_READ_BYTES;
     int failure = is_full && stream->is_bulk ? refill(stream) : 0;
     stream->is_bulk = is_full;
-    if (failure)
-        stream->env->callbacks.on_error(stream, -failure);
-    else if (evbuffer_get_length(bufferevent_get_input(bev)) > 0)
+    /* What was read before a failure is accounted for first. */
+    if (evbuffer_get_length(bufferevent_get_input(bev)) > 0)
         stream->env->callbacks.on_input(stream);
+    if (failure && stream->bev)
+        stream->env->callbacks.on_error(stream, -failure);
 }
 
 /* Runs after each write that the loop did, since the low-water mark is as high as can be. */

@@ -83,15 +83,17 @@ static void on_unix_writable(evutil_socket_t fd, short what, void *arg)
                    : bytes < 0 && !stream_is_transient(errno) ? -errno
                                                               : 0;
     int failure = sent < 0 ? (int)-sent : -consume(stream, (size_t)sent);
-    if (!failure) {
+    if (sent > 0) {
+        /* Sent is sent, whatever failed after that. */
         stream->held_back -= (uint32_t)sent;
-        if (stream->held_back > 0 && event_add(&stream->bev->ev_write, NULL) < 0)
-            failure = ENOMEM;
+        stream->env->callbacks.on_drained(stream, (size_t)sent);
+        if (!stream->bev)
+            return;
     }
+    if (!failure && stream->held_back > 0 && event_add(&stream->bev->ev_write, NULL) < 0)
+        failure = ENOMEM;
     if (failure)
         fail(stream, failure);
-    else if (sent > 0)
-        stream->env->callbacks.on_drained(stream, (size_t)sent);
 }
 
 static int assign(struct stream *stream, struct event *event, short what,

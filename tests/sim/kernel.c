@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The fortified headers would put other names in the place of ours. */
+#undef _FORTIFY_SOURCE
+#define _FORTIFY_SOURCE 0
+
+#include "kernel.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FIRST_FD 100
+#define SOCKETS_MAX 8
+#define EPOLL_FD (FIRST_FD + SOCKETS_MAX)
+#define START_MS 1000000
+#define PATTERN_BYTES 65537 /* a prime: no power of two fits into it */
+
+static struct {
+    uint64_t random, now_ms;
+    struct kernel_rates rates;
+    struct kernel_socket sockets[SOCKETS_MAX];
+    int count;
+    bool is_tracing;
+    char complaint[160];
+    uint64_t live;
+} the;
+
+static unsigned char pattern[PATTERN_BYTES];
+
+#define TRACE(...) (the.is_tracing ? (void)fprintf(stderr, __VA_ARGS__) : (void)0)
+
+/* ---- the world's own ---- */
+
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15U;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+    return z ^ (z >> 31);
+}
+
+uint64_t kernel_random(uint64_t limit)
+{
+    return next_random(&the.random) % limit;
+}
+
+static bool happens(unsigned rate)
+{
+    return rate > 0 && kernel_random(1000) < rate;
+}
+
+void kernel_set_rates(const struct kernel_rates *rates)
+{
+    the.rates = *rates;
+}
+
+void kernel_begin(uint64_t seed, const struct kernel_rates *rates)
+{
+    if (pattern[0] == 0) {
+        uint64_t state = 1;
+        for (size_t i = 0; i < PATTERN_BYTES; i++)
+            pattern[i] = (unsigned char)(next_random(&state) | 1U);
+    }
+    memset(the.sockets, 0, sizeof(the.sockets));
+    the.count = 0;
+    the.complaint[0] = '\0';
+    the.random = seed * 0xd1b54a32d192ed03U;
+    the.now_ms = START_MS;
+    the.rates = *rates;
+}
+
+void kernel_trace(bool is_on)
+{
+    the.is_tracing = is_on;
+}
+
+void kernel_complain(const char *text, uint64_t number)
+{
+    TRACE("COMPLAINT: %s (%llu)\n", text, (unsigned long long)number);
+    if (!the.complaint[0])
+        snprintf(the.complaint, sizeof(the.complaint), "%s (%llu)", text,
+                 (unsigned long long)number);
+}
+
+const char *kernel_complaint(void)
+{
+    return the.complaint[0] ? the.complaint : NULL;
+}
+
+void kernel_pass(uint64_t ms)
+{
+    TRACE("+%llu ms\n", (unsigned long long)ms);
+    the.now_ms += ms;
+}
+
+/* ---- the peer's side ---- */
+
+int kernel_socket(bool is_unix, uint64_t in_room, uint64_t out_room)
+{
+    if (the.count == SOCKETS_MAX)
+        return -1;
+    the.sockets[the.count] =
+        (struct kernel_socket){.is_unix = is_unix, .in_room = in_room, .out_room = out_room};
+    the.sockets[the.count].phase = (uint32_t)kernel_random(PATTERN_BYTES);
+    return FIRST_FD + the.count++;
+}
+
+struct kernel_socket *kernel_at(int fd)
+{
+    return fd >= FIRST_FD && fd < FIRST_FD + the.count ? &the.sockets[fd - FIRST_FD] : NULL;
+}
+
+static uint64_t least(uint64_t one, uint64_t other)
+{
+    return one < other ? one : other;
+}
+
+uint64_t kernel_send(struct kernel_socket *socket, uint64_t bytes)
+{
+    bytes = least(bytes, socket->in_room - (socket->sent - socket->read));
+    if (socket->is_peer_reset || socket->has_peer_fin)
+        return 0;
+    if (socket->is_closed && bytes > 0) {
+        kernel_reset(socket); /* nobody is there */
+        return 0;
+    }
+    socket->sent += bytes;
+    return bytes;
+}
+
+uint64_t kernel_take(struct kernel_socket *socket, uint64_t bytes)
+{
+    bytes = least(bytes, socket->out - socket->taken);
+    if (socket->is_peer_reset || socket->is_peer_gone)
+        return 0;
+    socket->taken += bytes;
+    return bytes;
+}
+
+void kernel_reset(struct kernel_socket *socket)
+{
+    if (socket->is_peer_reset)
+        return;
+    socket->is_peer_reset = true;
+    socket->error = ECONNRESET;
+}
+
+/* ---- what the service's calls come to ---- */
+
+/* The socket of a call, a complaint where it is no longer one. */
+static struct kernel_socket *socket_of(int fd)
+{
+    struct kernel_socket *socket = kernel_at(fd);
+    if (socket && socket->is_closed)
+        kernel_complain("a call on a descriptor that was closed", (uint64_t)fd);
+    return socket;
+}
+
+static int fails_with(int error)
+{
+    errno = error;
+    return -1;
+}
+
+/* What a call may fail with although nothing is wrong, or because much is. 0: it does not. */
+static int failure_of(struct kernel_socket *socket, bool is_write)
+{
+    static const int WRITE_ERRORS[] = {ENOBUFS, ENOMEM, EIO, EPIPE, ECONNRESET, ETIMEDOUT};
+    static const int READ_ERRORS[] = {ENOMEM, EIO, ECONNRESET, ETIMEDOUT};
+    if (happens(the.rates.agains))
+        return kernel_random(2) ? EAGAIN : EINTR;
+    if (!happens(the.rates.errors))
+        return 0;
+    int error = is_write ? WRITE_ERRORS[kernel_random(6)] : READ_ERRORS[kernel_random(4)];
+    /* These three say that the connection is no more; of the others nobody else learns. */
+    if (error == EPIPE || error == ECONNRESET || error == ETIMEDOUT)
+        socket->is_peer_reset = true;
+    return error;
+}
+
+static ssize_t do_read(struct kernel_socket *socket, const struct iovec *iov, int count, int flags)
+{
+    uint64_t room = 0, waiting = socket->sent - socket->read, done = 0;
+    int error = failure_of(socket, false);
+    if (error)
+        return fails_with(error);
+    for (int i = 0; i < count; i++)
+        room += iov[i].iov_len;
+    if (waiting == 0 && socket->error) {
+        error = socket->error;
+        socket->error = 0; /* told once: errors are not sticky */
+        return fails_with(error);
+    }
+    if (waiting == 0 || room == 0)
+        return socket->has_peer_fin || socket->is_peer_reset || room == 0 ? 0 : fails_with(EAGAIN);
+    uint64_t bytes = least(room, waiting);
+    if (bytes > 1 && happens(the.rates.shorts))
+        bytes = 1 + kernel_random(bytes - 1);
+    for (int i = 0; i < count && done < bytes; i++) {
+        unsigned char *to = iov[i].iov_base;
+        uint64_t part = least(iov[i].iov_len, bytes - done);
+        for (uint64_t copied = 0; copied < part;) {
+            uint64_t at = (socket->phase + socket->read + done + copied) % PATTERN_BYTES;
+            uint64_t run = least(PATTERN_BYTES - at, part - copied);
+            memcpy(to + copied, pattern + at, run);
+            copied += run;
+        }
+        done += part;
+    }
+    if (!(flags & MSG_PEEK))
+        socket->read += bytes;
+    return (ssize_t)bytes;
+}
+
+static void compare(struct kernel_socket *socket, const unsigned char *bytes, uint64_t length)
+{
+    for (uint64_t done = 0; done < length;) {
+        uint64_t at = (socket->phase + socket->out + done) % PATTERN_BYTES;
+        uint64_t run = least(PATTERN_BYTES - at, length - done);
+        if (memcmp(bytes + done, pattern + at, run) != 0)
+            kernel_complain("bytes that do not belong there, at or after", socket->out + done);
+        done += run;
+    }
+    socket->out += length;
+}
+
+static ssize_t do_write(struct kernel_socket *socket, const struct iovec *iov, int count)
+{
+    uint64_t length = 0, room = socket->out_room - (socket->out - socket->taken), before;
+    int error = failure_of(socket, true);
+    if (error)
+        return fails_with(error);
+    if (socket->has_own_fin)
+        kernel_complain("bytes written after our own FIN, at", socket->out);
+    if (socket->is_peer_reset) {
+        error = socket->error ? socket->error : EPIPE;
+        socket->error = 0;
+        return fails_with(error);
+    }
+    for (int i = 0; i < count; i++)
+        length += iov[i].iov_len;
+    if (socket->is_peer_gone) {
+        if (socket->is_unix)
+            return fails_with(EPIPE);
+        kernel_reset(socket);
+        room = length;
+    }
+    if (room == 0)
+        return fails_with(EAGAIN);
+    length = least(length, room);
+    if (length > 1 && happens(the.rates.shorts))
+        length = 1 + kernel_random(length - 1);
+    before = socket->out;
+    for (int i = 0; i < count && socket->out - before < length; i++)
+        compare(socket, iov[i].iov_base, least(iov[i].iov_len, length - (socket->out - before)));
+    if (socket->out > socket->sent)
+        kernel_complain("more bytes written than were ever sent, at", socket->out);
+    return (ssize_t)length;
+}
+
+/* What the peer will see of a close. */
+static void do_close(struct kernel_socket *socket)
+{
+    bool is_unread = socket->sent > socket->read;
+    socket->is_closed = true;
+    socket->interest = 0;
+    /* A Unix socket has no reset, SO_LINGER or not: unread bytes are one (unix(7)). */
+    socket->ends_in_reset = is_unread || (socket->is_linger_zero && !socket->is_unix);
+}
+
+static uint32_t readiness(const struct kernel_socket *socket)
+{
+    uint32_t events = 0;
+    bool is_over = socket->has_peer_fin || socket->is_peer_reset;
+    if (socket->sent > socket->read || is_over)
+        events |= EPOLLIN;
+    if (socket->out - socket->taken < socket->out_room || socket->is_peer_reset)
+        events |= EPOLLOUT;
+    if (is_over)
+        events |= EPOLLRDHUP;
+    if (socket->is_peer_reset || (socket->has_peer_fin && socket->has_own_fin))
+        events |= EPOLLHUP;
+    if (socket->error)
+        events |= EPOLLERR;
+    return events & (socket->interest | EPOLLERR | EPOLLHUP);
+}
+
+/* ---- the system calls ---- */
+
+ssize_t readv(int fd, const struct iovec *iov, int count)
+{
+    struct kernel_socket *socket = socket_of(fd);
+    if (!socket)
+        return syscall(SYS_readv, fd, iov, count);
+    ssize_t bytes = do_read(socket, iov, count, 0);
+    TRACE("  readv(%d) = %zd %s\n", fd, bytes, bytes < 0 ? strerror(errno) : "");
+    return bytes;
+}
+
+ssize_t recv(int fd, void *buffer, size_t length, int flags)
+{
+    struct kernel_socket *socket = socket_of(fd);
+    const struct iovec iov = {buffer, length};
+    if (!socket)
+        return syscall(SYS_recvfrom, fd, buffer, length, flags, NULL, NULL);
+    ssize_t bytes = do_read(socket, &iov, 1, flags);
+    TRACE("  recv(%d, %zu%s) = %zd %s\n", fd, length, flags & MSG_PEEK ? ", peek" : "", bytes,
+          bytes < 0 ? strerror(errno) : "");
+    return bytes;
+}
+
+ssize_t read(int fd, void *buffer, size_t length)
+{
+    return kernel_at(fd) ? recv(fd, buffer, length, 0) : syscall(SYS_read, fd, buffer, length);
+}
+
+/* What fortified callers get instead; no header declares them. */
+ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t room, int flags);
+ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t room, int flags)
+{
+    (void)room;
+    return recv(fd, buffer, length, flags);
+}
+
+ssize_t __read_chk(int fd, void *buffer, size_t length, size_t room);
+ssize_t __read_chk(int fd, void *buffer, size_t length, size_t room)
+{
+    (void)room;
+    return read(fd, buffer, length);
+}
+
+ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+    struct kernel_socket *socket = socket_of(fd);
+    if (!socket)
+        return syscall(SYS_writev, fd, iov, count);
+    ssize_t bytes = do_write(socket, iov, count);
+    TRACE("  writev(%d) = %zd %s\n", fd, bytes, bytes < 0 ? strerror(errno) : "");
+    return bytes;
+}
+
+ssize_t send(int fd, const void *buffer, size_t length, int flags)
+{
+    const struct iovec iov = {(void *)(uintptr_t)buffer, length};
+    return kernel_at(fd) ? writev(fd, &iov, 1)
+                         : syscall(SYS_sendto, fd, buffer, length, flags, NULL, 0);
+}
+
+ssize_t write(int fd, const void *buffer, size_t length)
+{
+    return kernel_at(fd) ? send(fd, buffer, length, 0) : syscall(SYS_write, fd, buffer, length);
+}
+
+int shutdown(int fd, int how)
+{
+    struct kernel_socket *socket = socket_of(fd);
+    if (!socket)
+        return (int)syscall(SYS_shutdown, fd, how);
+    TRACE("  shutdown(%d)\n", fd);
+    if (socket->is_peer_reset || happens(the.rates.errors))
+        return fails_with(ENOTCONN);
+    if (socket->out != socket->read)
+        kernel_complain("our FIN although bytes that were read are not sent", socket->out);
+    socket->has_own_fin = true;
+    return 0;
+}
+
+int close(int fd)
+{
+    struct kernel_socket *socket = socket_of(fd);
+    if (fd == EPOLL_FD)
+        return 0;
+    if (!socket)
+        return (int)syscall(SYS_close, fd);
+    if (!socket->is_closed)
+        do_close(socket);
+    TRACE("  close(%d): %s\n", fd, socket->ends_in_reset ? "reset" : "fin");
+    return 0;
+}
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+    struct kernel_socket *socket = socket_of(fd);
+    if (!socket)
+        return (int)syscall(SYS_setsockopt, fd, level, name, value, length);
+    if (level == SOL_SOCKET && name == SO_LINGER)
+        socket->is_linger_zero = true;
+    return 0;
+}
+
+int getpeername(int fd, struct sockaddr *address, socklen_t *length)
+{
+    if (!socket_of(fd))
+        return (int)syscall(SYS_getpeername, fd, address, length);
+    address->sa_family = AF_UNIX;
+    *length = sizeof(address->sa_family);
+    return 0;
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+    struct kernel_socket *socket = socket_of(fd);
+    va_list arguments;
+    va_start(arguments, request);
+    int *value = va_arg(arguments, int *);
+    va_end(arguments);
+    if (!socket)
+        return (int)syscall(SYS_ioctl, fd, request, value);
+    if (request != FIONREAD)
+        return fails_with(EINVAL);
+    *value = (int)(socket->sent - socket->read);
+    return 0;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    if (clock != CLOCK_MONOTONIC && clock != CLOCK_MONOTONIC_COARSE)
+        return (int)syscall(SYS_clock_gettime, clock, now);
+    now->tv_sec = (time_t)(the.now_ms / 1000);
+    now->tv_nsec = (long)(the.now_ms % 1000 * 1000000);
+    return 0;
+}
+
+int epoll_create1(int flags)
+{
+    (void)flags;
+    return EPOLL_FD;
+}
+
+int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
+{
+    struct kernel_socket *socket = socket_of(fd);
+    (void)epoll_fd;
+    if (!socket)
+        return 0; /* the loop's own doors, which nobody knocks at here */
+    TRACE("  epoll_ctl(%d, %d, %x)\n", operation, fd,
+          operation == EPOLL_CTL_DEL ? 0 : event->events);
+    if (operation == EPOLL_CTL_ADD && socket->interest)
+        return fails_with(EEXIST);
+    if (operation != EPOLL_CTL_ADD && !socket->interest)
+        return fails_with(ENOENT);
+    if (operation == EPOLL_CTL_ADD && happens(the.rates.memories))
+        return fails_with(ENOMEM); /* a change needs none */
+    socket->interest = operation == EPOLL_CTL_DEL ? 0 : event->events;
+    return 0;
+}
+
+/* Never waits: the world moves between two turns of the loop. */
+int epoll_wait(int epoll_fd, struct epoll_event *events, int room, int timeout_ms)
+{
+    int ready = 0, first = (int)kernel_random(SOCKETS_MAX);
+    (void)epoll_fd;
+    (void)timeout_ms;
+    if (happens(the.rates.agains))
+        return fails_with(EINTR);
+    for (int i = 0; i < SOCKETS_MAX && ready < room; i++) {
+        int at = (first + i) % SOCKETS_MAX;
+        if (at >= the.count || the.sockets[at].interest == 0 || happens(the.rates.agains))
+            continue;
+        uint32_t which = readiness(&the.sockets[at]);
+        if (which == 0)
+            continue;
+        events[ready].events = which;
+        events[ready++].data.fd = FIRST_FD + at;
+        TRACE("event %d: %x\n", FIRST_FD + at, which);
+    }
+    return ready;
+}
+
+/* ---- memory ---- */
+
+static void *take_memory(size_t bytes)
+{
+    void *memory = happens(the.rates.memories) ? NULL : malloc(bytes);
+    if (!memory) {
+        TRACE("  no memory\n");
+        errno = ENOMEM;
+    }
+    the.live += memory != NULL;
+    return memory;
+}
+
+static void *change_memory(void *old, size_t bytes)
+{
+    if (!old)
+        return take_memory(bytes);
+    if (happens(the.rates.memories)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return realloc(old, bytes);
+}
+
+static void give_memory(void *memory)
+{
+    the.live -= memory != NULL;
+    free(memory);
+}
+
+void kernel_take_memory(void)
+{
+    event_set_mem_functions(take_memory, change_memory, give_memory);
+}
+
+uint64_t kernel_allocations_live(void)
+{
+    return the.live;
+}
