@@ -6,7 +6,7 @@
  * taken while threads run is a sum of moments a few microseconds apart; after they have ended it is
  * exact, and then
  *
- *     bytes_in = bytes_out + owed + lost
+ *     bytes_in + made = bytes_out + owed + lost + sunk
  */
 #ifndef BASE_COUNTERS_H
 #define BASE_COUNTERS_H
@@ -18,31 +18,34 @@
 
 /* X(NAME, the log's word, type, the metric's name, what it is). The metric has the program's name
  * before it, and none is told where the reasons add up to the same. */
-#define COUNTERS(X)                                                                              \
-    X(ACCEPTED, "accepted", COUNTER, "connections_accepted_total",                               \
-      "connections taken over by a worker")                                                      \
-    X(CLOSED, "closed", COUNTER, NULL, "of these, ended")                                        \
-    X(BYTES_IN, "bytes_in", COUNTER, "received_bytes_total",                                     \
-      "bytes read, less what came after our own end")                                            \
-    X(BYTES_OUT, "bytes_out", COUNTER, "sent_bytes_total",                                       \
-      "of the bytes read, those that the system took to send back")                              \
-    X(OWED, "owed", GAUGE, "owed_bytes", "of the bytes read, those that wait in our buffers")    \
-    X(LOST, "lost", COUNTER, "lost_bytes_total",                                                 \
-      "of the bytes read, those that a connection dropped when it was reset")                    \
-    X(ABANDONED, "abandoned", COUNTER, "abandoned_bytes_total",                                  \
-      "of the lost, those that a drain gave up")                                                 \
-    X(DISCARDED, "discarded", COUNTER, "discarded_bytes_total",                                  \
-      "bytes that came after our own end and were never echoed")                                 \
-    X(HELD, "held", COUNTER, "held_total", "times a sender was held because its reader is slow") \
-    X(REFUSED_SOURCE, "refused_source", COUNTER, "refused_source_total",                         \
-      "peers reset at the limit of their source")                                                \
-    X(REFUSED_ERROR, "refused_error", COUNTER, "refused_error_total",                            \
-      "peers reset because there was no memory for them")                                        \
-    X(ACCEPT_ERRORS, "accept_errors", COUNTER, "accept_errors_total",                            \
-      "accepts that the system failed")                                                          \
-    X(ACCEPT_PAUSES, "accept_pauses", COUNTER, "accept_pauses_total",                            \
-      "times the listeners were paused by a limit or an error")                                  \
-    X(LOG_DROPPED, "log_dropped", COUNTER, "log_dropped_total",                                  \
+#define COUNTERS(X)                                                                               \
+    X(ACCEPTED, "accepted", COUNTER, "connections_accepted_total",                                \
+      "connections taken over by a worker")                                                       \
+    X(CLOSED, "closed", COUNTER, NULL, "of these, ended")                                         \
+    X(BYTES_IN, "bytes_in", COUNTER, "received_bytes_total",                                      \
+      "bytes read, less what came after our own end")                                             \
+    X(BYTES_OUT, "bytes_out", COUNTER, "sent_bytes_total",                                        \
+      "bytes that the system took to send back")                                                  \
+    X(MADE, "made", COUNTER, "made_bytes_total", "bytes that services said of their own accord")  \
+    X(SUNK, "sunk", COUNTER, "sunk_bytes_total",                                                  \
+      "of the bytes read, those that services threw away as they should")                         \
+    X(OWED, "owed", GAUGE, "owed_bytes", "of the bytes read or made, those that wait to be sent") \
+    X(LOST, "lost", COUNTER, "lost_bytes_total",                                                  \
+      "of the bytes read or made, those that a connection dropped when it was reset")             \
+    X(ABANDONED, "abandoned", COUNTER, "abandoned_bytes_total",                                   \
+      "of the lost, those that a drain gave up")                                                  \
+    X(DISCARDED, "discarded", COUNTER, "discarded_bytes_total",                                   \
+      "bytes that came after our own end and were never echoed")                                  \
+    X(HELD, "held", COUNTER, "held_total", "times a sender was held because its reader is slow")  \
+    X(REFUSED_SOURCE, "refused_source", COUNTER, "refused_source_total",                          \
+      "peers reset at the limit of their source")                                                 \
+    X(REFUSED_ERROR, "refused_error", COUNTER, "refused_error_total",                             \
+      "peers reset because there was no memory for them")                                         \
+    X(ACCEPT_ERRORS, "accept_errors", COUNTER, "accept_errors_total",                             \
+      "accepts that the system failed")                                                           \
+    X(ACCEPT_PAUSES, "accept_pauses", COUNTER, "accept_pauses_total",                             \
+      "times the listeners were paused by a limit or an error")                                   \
+    X(LOG_DROPPED, "log_dropped", COUNTER, "log_dropped_total",                                   \
       "log lines that could not be queued or written")
 
 enum counter {

@@ -96,7 +96,7 @@ int option_set_attribute(const struct option_set *set, void *target, const char 
 /* True where the row's value is the same in both targets. */
 bool option_is_same(const struct option_row *row, const void *one, const void *other);
 
-/* One paragraph a row, as --help prints it. */
+/* One paragraph a row, as --help prints it; what is no option but an attribute alone comes last. */
 void option_print_help(const struct option_set *set, FILE *out);
 
 #endif

@@ -275,22 +275,37 @@ static void print_wrapped(const char *text, size_t column, FILE *out)
     }
 }
 
-void option_print_help(const struct option_set *set, FILE *out)
+static void print_row(const struct option_row *row, FILE *out)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        const struct option_row *row = &set->rows[i];
-        char head[HELP_WIDTH], text[512];
-        if (!is_global(row))
-            continue;
+    char head[HELP_WIDTH], text[512];
+    if (is_global(row))
         snprintf(head, sizeof(head), "  %c%c%s --%s%s%s", row->letter ? '-' : ' ',
                  row->letter ? row->letter : ' ', row->letter ? "," : " ", row->name,
                  row->argument ? " " : "", row->argument ? row->argument : "");
-        if (strlen(head) + 2 > HELP_COLUMN)
-            fprintf(out, "%s\n%*s", head, HELP_COLUMN, "");
-        else
-            fprintf(out, "%-*s", HELP_COLUMN, head);
-        snprintf(text, sizeof(text), row->initial ? "%s [%s]" : "%s", row->help, row->initial);
-        print_wrapped(text, HELP_COLUMN, out);
-        fputc('\n', out);
+    else
+        snprintf(head, sizeof(head), "      %s=%s", row->name, row->argument);
+    if (strlen(head) + 2 > HELP_COLUMN)
+        fprintf(out, "%s\n%*s", head, HELP_COLUMN, "");
+    else
+        fprintf(out, "%-*s", HELP_COLUMN, head);
+    snprintf(text, sizeof(text), row->initial ? "%s [%s]" : "%s", row->help, row->initial);
+    print_wrapped(text, HELP_COLUMN, out);
+    fputc('\n', out);
+}
+
+void option_print_help(const struct option_set *set, FILE *out)
+{
+    bool has_attributes = false;
+    for (size_t i = 0; i < set->count; i++) {
+        if (is_global(&set->rows[i]))
+            print_row(&set->rows[i], out);
+    }
+    for (size_t i = 0; i < set->count; i++) {
+        if (is_global(&set->rows[i]))
+            continue;
+        if (!has_attributes)
+            fputs("\nAfter an endpoint and a comma, for that listener alone:\n", out);
+        has_attributes = true;
+        print_row(&set->rows[i], out);
     }
 }

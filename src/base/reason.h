@@ -6,6 +6,7 @@
 
 #define REASONS(X)                                                                       \
     X(EOF, "eof", "the peer finished its side and everything was returned")              \
+    X(SERVED, "served", "the service said all that it says")                             \
     X(RESET, "reset", "the peer reset the connection or vanished")                       \
     X(ERROR, "error", "the system failed a read or a write; error= tells which way")     \
     X(IDLE, "idle", "nothing was owed and nothing came for the idle timeout")            \

@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
+#include "daemon/conn_tell.h"
 #include "net/sock.h"
 
 /* A held sender goes on when its peer has taken all but this part of the high-water mark. */
@@ -13,11 +13,15 @@
 /* One read where all connections together owe as much as they may: what an attacker with many
  * connections can add to that is this much for each. */
 #define TIGHT_READ_BYTES 4096
-#define PEER_TEXT_MAX 128
 
 static struct conn *conn_of(struct stream *stream)
 {
     return (struct conn *)stream;
+}
+
+static const struct service *service_of(const struct conn *conn)
+{
+    return service_at(conn->policy->values.service);
 }
 
 /* ---- the state ---- */
@@ -33,20 +37,22 @@ bool conn_may_change(enum conn_state from, enum conn_state to)
     return EDGES[from][to];
 }
 
+/* What the peer has not been sent of all that it should be. */
+static uint64_t unpaid(const struct conn *conn)
+{
+    return conn->in_bytes + conn->made_bytes - conn->out_bytes - conn->sunk_bytes;
+}
+
 /* The one unforgivable bug is a byte that is neither sent, nor owed, nor told to be lost. */
 static bool is_balanced(const struct conn *conn)
 {
-    return conn->in_bytes == conn->out_bytes + stream_owed(&conn->stream) + conn->lost_bytes;
+    return unpaid(conn) == stream_owed(&conn->stream) + conn->lost_bytes;
 }
 
 static void change_state(struct conn *conn, enum conn_state state)
 {
     if (!conn_may_change((enum conn_state)conn->state, state) || !is_balanced(conn))
-        log_event(
-            LOG_LEVEL_ERROR, "a connection broke its own rules: please report this",
-            LOG_NUMBER("id", conn->id), LOG_NUMBER("from", conn->state), LOG_NUMBER("to", state),
-            LOG_NUMBER("in", conn->in_bytes), LOG_NUMBER("out", conn->out_bytes),
-            LOG_NUMBER("owed", stream_owed(&conn->stream)), LOG_NUMBER("lost", conn->lost_bytes));
+        conn_tell_broken(conn, state);
     conn->state = (uint8_t)state;
 }
 
@@ -95,33 +101,6 @@ static void set_deadline(struct conn *conn)
 
 /* ---- the end ---- */
 
-static void log_closed(const struct conn *conn, const char *peer, size_t peer_length, bool is_reset)
-{
-    const char *error = conn->error ? strerror(conn->error) : "";
-    const struct log_field fields[] = {
-        LOG_NUMBER("id", conn->id),
-        LOG_BYTES("peer", peer, peer_length),
-        LOG_TEXT("listener", conn->policy->listener_name),
-        LOG_NUMBER("in", conn->in_bytes),
-        LOG_NUMBER("out", conn->out_bytes),
-        LOG_NUMBER("lost", conn->lost_bytes),
-        LOG_NUMBER("discarded", conn->discarded_bytes),
-        LOG_MS("seconds", loop_now_ms() - conn->opened_ms),
-        LOG_TEXT("end", is_reset ? "reset" : "fin"),
-        LOG_TEXT("reason", reason_word((enum reason)conn->reason)),
-        LOG_TEXT("error", error), /* last, and only where there is one */
-    };
-    log_write(false, LOG_LEVEL_INFO, "connection closed", fields,
-              sizeof(fields) / sizeof(fields[0]) - (conn->error ? 0 : 1));
-}
-
-static size_t name_peer(const struct conn *conn, char *out, size_t size)
-{
-    if (conn->peer.family == AF_UNIX)
-        return stream_unix_peer(&conn->stream, out, size);
-    return strlen(address_format(out, size, &conn->peer));
-}
-
 /* Tells the worker's gauge what is owed, and hears whether all together owe too much: then every
  * connection's next read is small, and one that owes anything is held. */
 static void owe(struct conn *conn, uint64_t owed_bytes)
@@ -140,11 +119,10 @@ static void owe(struct conn *conn, uint64_t owed_bytes)
 static void end(struct conn *conn, bool is_reset)
 {
     struct conn_env *env = conn->env;
-    char peer[PEER_TEXT_MAX];
     change_state(conn, CONN_CLOSED);
-    conn->lost_bytes = conn->in_bytes - conn->out_bytes;
+    conn->lost_bytes = unpaid(conn);
     is_reset = is_reset || conn->lost_bytes > 0 || conn->discarded_bytes > 0;
-    log_closed(conn, peer, name_peer(conn, peer, sizeof(peer)), is_reset);
+    conn_tell_closed(conn, is_reset);
     counter_add(conn->counters, COUNTER_LOST, conn->lost_bytes);
     counter_add(conn->counters, COUNTER_CLOSED, 1);
     counter_add(conn->counters, counter_of_reason((enum reason)conn->reason), 1);
@@ -172,7 +150,7 @@ void conn_abort(struct conn *conn, enum reason reason)
     if (conn->state != CONN_LINGER || reason != REASON_RESET)
         conn->reason = (uint8_t)reason;
     if (conn->env->drain_start_ms && is_our_choice(reason))
-        counter_add(conn->counters, COUNTER_ABANDONED, conn->in_bytes - conn->out_bytes);
+        counter_add(conn->counters, COUNTER_ABANDONED, unpaid(conn));
     end(conn, true);
 }
 
@@ -218,15 +196,15 @@ static void begin_close(struct conn *conn, enum reason reason)
 static bool is_over_mark(const struct conn *conn)
 {
     uint64_t mark = conn->policy->values.buffer_bytes;
-    return conn->env->is_tight || conn->env->stream.path == STREAM_DIRECT ||
+    return conn->env->is_tight || stream_is_direct(&conn->stream) ||
            (mark && conn->owed_bytes >= mark);
 }
 
 static bool is_under_mark(const struct conn *conn)
 {
     uint64_t low = conn->policy->values.buffer_bytes / LOW_WATER_PART;
-    return conn->owed_bytes == 0 || (conn->owed_bytes <= low && !conn->env->is_tight &&
-                                     conn->env->stream.path != STREAM_DIRECT);
+    return conn->owed_bytes == 0 ||
+           (conn->owed_bytes <= low && !conn->env->is_tight && !stream_is_direct(&conn->stream));
 }
 
 /* After an echo: holds the sender where too much is owed now. */
@@ -247,10 +225,47 @@ static void settle(struct conn *conn)
     }
 }
 
+/* Input of a service that does not want any, after our FIN as well. */
+static void sink(struct conn *conn)
+{
+    size_t bytes = stream_discard(&conn->stream);
+    conn->heard_ms = loop_now_ms();
+    conn->in_bytes += bytes;
+    conn->sunk_bytes += bytes;
+    counter_add(conn->counters, COUNTER_BYTES_IN, bytes);
+    counter_add(conn->counters, COUNTER_SUNK, bytes);
+}
+
+/* What the service says of its own: all of it or, where it has no end, as much as may be owed. It
+ * goes out by way of the loop, so that a reader without end gets its turns like everybody else.
+ * False where that ended the connection. */
+static bool say(struct conn *conn)
+{
+    unsigned char bytes[SERVICE_SAYS_MAX];
+    uint64_t room = sizeof(bytes), mark = conn->policy->values.buffer_bytes;
+    if (service_of(conn)->is_endless) {
+        room = conn->env->is_tight ? TIGHT_READ_BYTES : room;
+        room = mark && mark < room ? mark : room;
+    }
+    size_t length = conn_tell_service(conn, bytes, room);
+    if (stream_write(&conn->stream, bytes, length) < 0) {
+        abort_error(conn, ENOMEM);
+        return false;
+    }
+    conn->made_bytes += length;
+    counter_add(conn->counters, COUNTER_MADE, length);
+    owe(conn, stream_owed(&conn->stream));
+    return true;
+}
+
 static void on_input(struct stream *stream)
 {
     struct conn *conn = conn_of(stream);
     struct stream_moved moved;
+    if (!service_of(conn)->is_echo) {
+        sink(conn);
+        return;
+    }
     if (conn->state == CONN_LINGER) {
         size_t bytes = stream_discard(stream);
         conn->discarded_bytes += bytes;
@@ -265,7 +280,7 @@ static void on_input(struct stream *stream)
     counter_add(conn->counters, COUNTER_BYTES_IN, moved.in);
     counter_add(conn->counters, COUNTER_BYTES_OUT, moved.out);
     if (failure) {
-        conn->lost_bytes = conn->in_bytes - conn->out_bytes - stream_owed(stream);
+        conn->lost_bytes = unpaid(conn) - stream_owed(stream);
         abort_error(conn, -failure);
         return;
     }
@@ -288,8 +303,10 @@ static void on_drained(struct stream *stream, size_t bytes)
         if (stream_resume(stream) < 0)
             abort_error(conn, ENOMEM);
     }
-    if (conn->owed_bytes == 0 && conn->state == CONN_OPEN)
-        set_deadline(conn); /* idle and quiet times run again */
+    if (conn->owed_bytes == 0 && conn->state == CONN_OPEN) {
+        if (!service_of(conn)->is_endless || say(conn))
+            set_deadline(conn); /* idle and quiet times run again */
+    }
 }
 
 static void on_end(struct stream *stream)
@@ -333,8 +350,11 @@ struct conn *conn_open(struct conn_env *env, const struct conn_arrival *arrival)
         conn_refuse(env, arrival);
         return NULL;
     }
-    if (stream_open(&conn->stream, &env->stream, arrival->fd, arrival->peer.family == AF_UNIX,
-                    arrival->policy->values.buffer_bytes) < 0) {
+    const struct policy_values *values = &arrival->policy->values;
+    const struct stream_how how = {.read_max = values->buffer_bytes,
+                                   .is_unix = arrival->peer.family == AF_UNIX,
+                                   .is_buffered = service_at(values->service)->make != NULL};
+    if (stream_open(&conn->stream, &env->stream, arrival->fd, &how) < 0) {
         free(conn);
         let_go(env, arrival);
         return NULL;
@@ -351,15 +371,26 @@ struct conn *conn_open(struct conn_env *env, const struct conn_arrival *arrival)
 
 void conn_start(struct conn *conn)
 {
-    if (stream_resume(&conn->stream) < 0)
+    const struct service *service = service_of(conn);
+    if (service->make && !say(conn))
+        return;
+    if (service->make && !service->is_endless)
+        begin_close(conn, REASON_SERVED);
+    else if (stream_resume(&conn->stream) < 0)
         abort_error(conn, ENOMEM);
+    else if (conn->env->drain_start_ms)
+        conn_drain(conn);
     else
         set_deadline(conn);
 }
 
 void conn_drain(struct conn *conn)
 {
-    if (conn->state == CONN_OPEN || conn->state == CONN_PAUSED)
+    if (conn->state != CONN_OPEN && conn->state != CONN_PAUSED)
+        return;
+    if (service_of(conn)->is_endless)
+        begin_close(conn, REASON_DRAIN); /* it would never be quiet */
+    else
         set_deadline(conn);
 }
 

@@ -8,9 +8,11 @@
  *                       `-- ours first: FIN --> LINGER --> CLOSED, with a reset if anything came
  *     any --> CLOSED by a reset, where bytes are lost or the system failed us
  *
- * At every change of state, and at the end, bytes in = bytes out + owed + lost. One function
- * changes the state, one ends the connection. A connection is freed by its worker one step of the
- * loop after it was closed, never under one of its own callbacks.
+ * At every change of state, and at the end, bytes in + made = bytes out + owed + lost +
+ * sunk: made are those that a service (service.h) says of its own, sunk those that it was there to
+ * swallow; an echo has neither. One function changes the state, one ends the connection. A
+ * connection is freed by its worker one step of the loop after it was closed, never under one of
+ * its own callbacks.
  *
  * Deadlines are lazy: traffic only stamps heard_ms and taken_ms, and a deadline that comes too
  * early is set anew.
@@ -28,6 +30,7 @@
 #include "base/reason.h"
 #include "daemon/limit.h"
 #include "daemon/policy.h"
+#include "daemon/service.h"
 #include "net/address.h"
 #include "net/loop.h"
 #include "net/stream.h"
@@ -42,6 +45,7 @@ struct conn_env {
     struct loop *loop;
     struct counters *counters; /* a set for each listener, by policy->listener */
     struct limit *limit;
+    const char *name;        /* of this service, for whoami */
     uint64_t drain_start_ms; /* 0: not draining */
     bool is_tight;           /* all connections together owe as much as they may */
     void (*on_closed)(struct conn *conn, void *owner); /* frees it, after the callbacks are done */
@@ -66,6 +70,7 @@ struct conn {
     uint64_t id;
     struct address peer;
     uint64_t in_bytes, out_bytes, discarded_bytes;
+    uint64_t made_bytes, sunk_bytes;
     uint64_t owed_bytes; /* as the worker's gauge has it */
     uint64_t lost_bytes;
     uint64_t opened_ms;

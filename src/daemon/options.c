@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/service.h"
 #include "net/stream.h"
 
 #define DEFAULT_LISTENER "localhost:7007"
@@ -57,6 +58,9 @@ static const struct option_row ROWS[] = {
      AT(policy.backlog), "connections that may wait to be accepted"},
     {"mode", 0, OPTION_MODE, IN_FILE | OPTION_AS_ATTRIBUTE, "MODE", "0660", 0, 0, NULL,
      AT(policy.mode), "permissions of Unix sockets"},
+    {"service", 0, OPTION_WORD, OPTION_AS_ATTRIBUTE | OPTION_NOT_GLOBAL, "WORD", "echo", 0, 0,
+     SERVICE_WORDS, AT(policy.service),
+     "what is served there: echo, discard, chargen, daytime, time or whoami"},
     {"drain-quiet", 0, OPTION_TIME, BOTH, "TIME", "1s", 0, MS_MAX, NULL, AT(policy.quiet_ms),
      "when stopping, end a connection that is owed nothing and was quiet for so long"},
     {"drain-timeout", 0, OPTION_TIME, LIVE, "TIME", "10s", 0, MS_MAX, NULL, AT(drain_timeout_ms),
@@ -69,6 +73,8 @@ static const struct option_row ROWS[] = {
      "one line an event, either way"},
     {"log-target", 0, OPTION_TEXT, IN_FILE, "stderr|syslog|FILE", "stderr", 0, 0, NULL,
      AT(log_target), "where the log goes; a file is opened again on SIGHUP"},
+    {"name", 0, OPTION_TEXT, IN_FILE, "NAME", NULL, 0, 0, NULL, AT(name),
+     "what the whoami service calls this one; the host name unless given"},
     {"config", 0, OPTION_TEXT, 0, "FILE", NULL, 0, 0, NULL, AT(config),
      "read options from there, `name = value` a line; the command line wins"},
     {"check-config", 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(check_config),

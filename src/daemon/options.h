@@ -39,7 +39,7 @@ struct options {
     uint64_t log_format; /* enum log_format */
     uint64_t ready_fd;   /* or OPTIONS_NO_FD */
     struct policy_values policy;
-    char *log_target, *config, *pid_file, *user, *group;
+    char *log_target, *name, *config, *pid_file, *user, *group;
     bool check_config, help, version;
 
     const struct activation *activation; /* lives as long as the process */

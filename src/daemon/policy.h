@@ -16,7 +16,8 @@ struct policy_values {
     uint64_t quiet_ms;     /* while draining: nothing owed, nothing came */
     uint64_t buffer_bytes; /* high-water mark: owed to one peer before its sender is held */
     uint64_t backlog;
-    uint64_t mode; /* of a Unix socket's path */
+    uint64_t mode;    /* of a Unix socket's path */
+    uint64_t service; /* for service_at() */
 };
 
 struct policy {

@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -41,6 +42,7 @@ struct server {
     struct options *options;
     int argc;
     char **argv;
+    char *name; /* for whoami: a copy, since a reload replaces the options */
     struct limit *limit;
     struct worker **workers;
     size_t worker_count;
@@ -117,9 +119,9 @@ static struct totals totals_of(const struct server *server)
  * add up to the byte. */
 static bool is_balanced(const struct counters *sum)
 {
-    return counter_get(sum, COUNTER_BYTES_IN) == counter_get(sum, COUNTER_BYTES_OUT) +
-                                                     counter_get(sum, COUNTER_OWED) +
-                                                     counter_get(sum, COUNTER_LOST);
+    return counter_get(sum, COUNTER_BYTES_IN) + counter_get(sum, COUNTER_MADE) ==
+           counter_get(sum, COUNTER_BYTES_OUT) + counter_get(sum, COUNTER_OWED) +
+               counter_get(sum, COUNTER_LOST) + counter_get(sum, COUNTER_SUNK);
 }
 
 static void report(struct server *server)
@@ -322,6 +324,7 @@ static int open_workers(struct server *server, struct error *err)
     const struct worker_config config = {.path = (enum stream_path)server->options->read_path,
                                          .listeners = acceptor_count(server->acceptor),
                                          .limit = server->limit,
+                                         .name = server->name,
                                          .on_released = on_released,
                                          .owner = server};
     server->workers = calloc(server->worker_count, sizeof(*server->workers));
@@ -401,6 +404,15 @@ static void tell_unserved(const struct options *options)
     }
 }
 
+/* NULL without memory. */
+static char *name_of(const struct options *options)
+{
+    char host[HOST_NAME_MAX + 1] = "";
+    if (!options->name)
+        (void)gethostname(host, sizeof(host) - 1);
+    return strdup(options->name ? options->name : host);
+}
+
 static int open_server(struct server *server, struct error *err)
 {
     const struct options *options = server->options;
@@ -419,7 +431,8 @@ static int open_server(struct server *server, struct error *err)
         return -1;
     server->has_pid_file = options->pid_file != NULL;
     server->limit = limit_new(&values);
-    if (!server->limit)
+    server->name = name_of(options);
+    if (!server->limit || !server->name)
         return error_start(err, "no memory for the limits");
     server->notify_fd = notify_open();
     if (open_workers(server, err) < 0 || open_main_loop(server, err) < 0 ||
@@ -514,6 +527,7 @@ void server_free(struct server *server)
     if (server->loop == &server->own_loop)
         loop_close(&server->own_loop);
     limit_free(server->limit);
+    free(server->name);
     if (server->notify_fd >= 0)
         close(server->notify_fd);
     if (server->has_pid_file)

@@ -28,6 +28,7 @@ struct service_facts {
     const char *peer;
     size_t peer_length;
     const char *local;
+    size_t local_length;
     const char *tls; /* a JSON value; NULL: no TLS */
 };
 

@@ -61,7 +61,7 @@ size_t service_whoami(const struct service_facts *facts, uint64_t offset, unsign
     add(&text, "%" PRIu64, facts->id);
     add_text(&text, "listener", facts->listener);
     add_bytes(&text, "peer", facts->peer, facts->peer_length);
-    add_text(&text, "local", facts->local);
+    add_bytes(&text, "local", facts->local, facts->local_length);
     add_key(&text, "tls");
     add(&text, "%s}\n", facts->tls ? facts->tls : "null");
     size_t length = text.used < room ? text.used : room;

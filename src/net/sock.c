@@ -385,22 +385,39 @@ size_t sock_unread(int fd)
     return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0 ? (size_t)unread : 0;
 }
 
+static size_t format_unix(char *out, size_t size, const struct sockaddr_un *address,
+                          socklen_t length)
+{
+    size_t header = offsetof(struct sockaddr_un, sun_path);
+    size_t used = (size_t)snprintf(out, size, "unix:");
+    size_t bytes = length > header ? length - header : 0;
+    bool is_abstract = bytes > 0 && address->sun_path[0] == '\0';
+    if (!is_abstract)
+        bytes = strnlen(address->sun_path, bytes);
+    if (bytes > size - used - 1)
+        bytes = size - used - 1;
+    memcpy(out + used, address->sun_path, bytes);
+    if (is_abstract && bytes > 0)
+        out[used] = '@';
+    out[used + bytes] = '\0';
+    return used + bytes;
+}
+
 size_t sock_unix_peer(int fd, char *out, size_t size)
 {
     struct sockaddr_un peer;
     socklen_t length = sizeof(peer);
-    size_t header = offsetof(struct sockaddr_un, sun_path);
-    size_t used = (size_t)snprintf(out, size, "unix:");
-    if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0 || length <= header)
-        return used;
-    size_t bytes = length - header;
-    if (peer.sun_path[0] == '\0')
-        peer.sun_path[0] = '@';
-    else
-        bytes = strnlen(peer.sun_path, bytes);
-    if (bytes > size - used - 1)
-        bytes = size - used - 1;
-    memcpy(out + used, peer.sun_path, bytes);
-    out[used + bytes] = '\0';
-    return used + bytes;
+    if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0)
+        length = 0;
+    return format_unix(out, size, &peer, length);
+}
+
+size_t sock_local(int fd, char *out, size_t size)
+{
+    struct sockaddr_storage storage = {0};
+    socklen_t length = sizeof(storage);
+    if (getsockname(fd, (struct sockaddr *)&storage, &length) < 0 || storage.ss_family == AF_UNIX)
+        return format_unix(out, size, (struct sockaddr_un *)&storage, length);
+    struct address address = address_from_sockaddr((struct sockaddr *)&storage);
+    return strlen(address_format(out, size, &address));
 }

@@ -70,4 +70,7 @@ size_t sock_unread(int fd);
  * length, at most size - 1. */
 size_t sock_unix_peer(int fd, char *out, size_t size);
 
+/* A socket's own address in the same words, or "127.0.0.1:7007". */
+size_t sock_local(int fd, char *out, size_t size);
+
 #endif

@@ -104,12 +104,13 @@ size_t stream_read_max(const struct stream *stream, size_t most)
     return most < stream->read_max ? most : stream->read_max;
 }
 
-int stream_open(struct stream *stream, const struct stream_env *env, int fd, bool is_unix,
-                uint64_t read_max)
+int stream_open(struct stream *stream, const struct stream_env *env, int fd,
+                const struct stream_how *how)
 {
-    *stream = (struct stream){.env = env, .is_unix = is_unix};
+    uint64_t read_max = how->read_max;
+    *stream = (struct stream){.env = env, .is_unix = how->is_unix};
     stream->read_max = read_max && read_max < UINT32_MAX ? (uint32_t)read_max : UINT32_MAX;
-    stream->is_direct = env->path == STREAM_DIRECT;
+    stream->is_direct = env->path == STREAM_DIRECT && !how->is_buffered;
     stream->bev = bufferevent_socket_new(env->loop->base, fd, BEV_OPT_CLOSE_ON_FREE);
     if (!stream->bev) {
         sock_reset(fd);
@@ -172,6 +173,11 @@ size_t stream_unix_peer(const struct stream *stream, char *out, size_t size)
     return sock_unix_peer(bufferevent_getfd(stream->bev), out, size);
 }
 
+size_t stream_local(const struct stream *stream, char *out, size_t size)
+{
+    return sock_local(bufferevent_getfd(stream->bev), out, size);
+}
+
 /* Puts what is left of the input behind the output. */
 static int queue_input(struct stream *stream)
 {
@@ -199,6 +205,13 @@ int stream_echo(struct stream *stream, struct stream_moved *moved)
         moved->out = bytes > 0 ? (size_t)bytes : 0;
     }
     int failure = evbuffer_get_length(input) > 0 ? queue_input(stream) : 0;
+    stream->owed_told = evbuffer_get_length(output_of(stream));
+    return failure;
+}
+
+int stream_write(struct stream *stream, const void *bytes, size_t length)
+{
+    int failure = bufferevent_write(stream->bev, bytes, length) < 0 ? -ENOMEM : 0;
     stream->owed_told = evbuffer_get_length(output_of(stream));
     return failure;
 }

@@ -78,11 +78,23 @@ struct stream_moved {
 /* Where a worker has memory for it, the scratch buffer that measured best. */
 #define STREAM_SCRATCH_BYTES (256U * 1024U)
 
-/* Takes over a connected, non-blocking descriptor; nothing is read before stream_resume(). read_max
- * bounds one read in bytes (0: only the environment's bound). 0, or -1 without memory: then the
- * descriptor has been reset. */
-int stream_open(struct stream *stream, const struct stream_env *env, int fd, bool is_unix,
-                uint64_t read_max) MUST_CHECK;
+/* What one stream is, beside what all of its loop are. */
+struct stream_how {
+    uint64_t read_max; /* bounds one read, in bytes; 0: only the environment's bound */
+    bool is_unix;
+    bool is_buffered; /* whatever path the environment says: for what does more than echo */
+};
+
+/* Takes over a connected, non-blocking descriptor; nothing is read before stream_resume(). 0, or -1
+ * without memory: then the descriptor has been reset. */
+int stream_open(struct stream *stream, const struct stream_env *env, int fd,
+                const struct stream_how *how) MUST_CHECK;
+
+/* True where it reads the direct way, so that its owner must hold it while it owes anything. */
+static inline bool stream_is_direct(const struct stream *stream)
+{
+    return stream->is_direct;
+}
 
 /* Stops and starts reading. Resuming can fail for want of kernel memory: 0 or -1. */
 void stream_hold(struct stream *stream);
@@ -90,6 +102,10 @@ int stream_resume(struct stream *stream) MUST_CHECK;
 
 /* Sends the input back. 0, or -errno where the stream is dead; *moved counts either way. */
 int stream_echo(struct stream *stream, struct stream_moved *moved) MUST_CHECK;
+
+/* Sends bytes that did not come from the peer. They are owed until the loop has written them, and
+ * on_drained() tells. Not for a direct Unix stream. 0 or -ENOMEM. */
+int stream_write(struct stream *stream, const void *bytes, size_t length) MUST_CHECK;
 
 /* Throws the input away; returns how many bytes that was. */
 size_t stream_discard(struct stream *stream);
@@ -111,7 +127,8 @@ void stream_close(struct stream *stream);
 /* Ends the stream with a reset: the peer learns that bytes are missing. */
 void stream_reset(struct stream *stream);
 
-/* A Unix peer's name, as sock_unix_peer() tells it. */
+/* A Unix peer's name, and our own address, as sock_unix_peer() and sock_local() tell them. */
 size_t stream_unix_peer(const struct stream *stream, char *out, size_t size);
+size_t stream_local(const struct stream *stream, char *out, size_t size);
 
 #endif

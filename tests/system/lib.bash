@@ -301,9 +301,11 @@ ask_counters() {
 counter() { field "$1" "$COUNTERS"; }
 
 counters_balance() {
-    local in out owed lost
-    in=$(counter bytes_in) out=$(counter bytes_out) owed=$(counter owed) lost=$(counter lost)
-    ((in == out + owed + lost)) || fail "in=$in is not out=$out + owed=$owed + lost=$lost"
+    local in made out owed lost sunk
+    in=$(counter bytes_in) made=$(counter made) out=$(counter bytes_out) owed=$(counter owed)
+    lost=$(counter lost) sunk=$(counter sunk)
+    ((in + made == out + owed + lost + sunk)) ||
+        fail "in=$in + made=$made is not out=$out + owed=$owed + lost=$lost + sunk=$sunk"
 }
 
 # ---- where a test cannot be had ----

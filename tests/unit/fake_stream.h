@@ -4,10 +4,12 @@
 #ifndef TESTS_FAKE_STREAM_H
 #define TESTS_FAKE_STREAM_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -32,15 +34,18 @@ static struct {
     size_t unread; /* what FIONREAD would say */
     int echo_error, half_close_error;
     bool fails_to_open, fails_to_resume;
+    bool fails_to_write;
     bool is_reading, is_half_closed, is_closed, is_reset;
+    size_t written; /* by stream_write(); the last of it is kept */
+    unsigned char last[16384];
+    size_t last_length;
 } fake;
 
-int stream_open(struct stream *stream, const struct stream_env *env, int fd, bool is_unix,
-                uint64_t read_max)
+int stream_open(struct stream *stream, const struct stream_env *env, int fd,
+                const struct stream_how *how)
 {
-    (void)is_unix;
-    (void)read_max;
     stream->env = env;
+    stream->is_direct = env->path == STREAM_DIRECT && !how->is_buffered;
     if (fake.fails_to_open)
         close(fd);
     return fake.fails_to_open ? -1 : 0;
@@ -68,6 +73,18 @@ int stream_echo(struct stream *stream, struct stream_moved *moved)
         return -fake.echo_error;
     moved->out = fake.owed ? 0 : moved->in < fake.room ? moved->in : fake.room;
     fake.owed += moved->in - moved->out;
+    return 0;
+}
+
+int stream_write(struct stream *stream, const void *bytes, size_t length)
+{
+    (void)stream;
+    if (fake.fails_to_write)
+        return -ENOMEM;
+    fake.last_length = length < sizeof(fake.last) ? length : sizeof(fake.last);
+    memcpy(fake.last, bytes, fake.last_length);
+    fake.written += length;
+    fake.owed += length;
     return 0;
 }
 
@@ -114,6 +131,12 @@ size_t stream_unix_peer(const struct stream *stream, char *out, size_t size)
 {
     (void)stream;
     return (size_t)snprintf(out, size, "unix:a\nb");
+}
+
+size_t stream_local(const struct stream *stream, char *out, size_t size)
+{
+    (void)stream;
+    return (size_t)snprintf(out, size, "unix:/local");
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The state machine on a fake stream and a fake clock (fake_stream.h). */
+/* The state machine on a fake stream and a fake clock. */
 #include "unit.h"
 
 #include <errno.h>
@@ -7,150 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "daemon/conn.h"
-#include "fake_stream.h"
-
-/* ---- the fixture: one connection ---- */
-
-struct fixture {
-    struct loop loop;
-    struct counters counters;
-    struct conn_env env;
-    struct conn *conn;
-    bool is_closed;
-    enum conn_state was; /* at on_closed() */
-};
-
-static const struct policy_values VALUES = {.idle_ms = 1000,
-                                            .stall_ms = 500,
-                                            .flush_ms = 800,
-                                            .linger_ms = 200,
-                                            .quiet_ms = 100,
-                                            .buffer_bytes = 1000};
-
-static void on_closed(struct conn *conn, void *owner)
-{
-    struct fixture *fixture = owner;
-    assert_false(fixture->is_closed);
-    fixture->is_closed = true;
-    fixture->was = (enum conn_state)conn->state;
-}
-
-static void on_due(struct deadline *deadline)
-{
-    conn_on_due(conn_of_deadline(deadline));
-}
-
-static struct conn *open_conn(struct fixture *fixture, const struct policy_values *values)
-{
-    struct conn_arrival arrival = {
-        .fd = -1, .peer = {.family = AF_UNIX}, .id = 7, .policy = policy_new(values, "unix:/t", 0)};
-    assert_int_equal(limit_admit(fixture->env.limit, &arrival.peer), LIMIT_ADMITTED);
-    return conn_open(&fixture->env, &arrival);
-}
-
-static int setup(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof(*fixture));
-    struct error err;
-    now_ms = 1000000;
-    memset(&fake, 0, sizeof(fake));
-    fake.room = SIZE_MAX;
-    if (loop_open(&fixture->loop, on_due, &err) < 0 ||
-        deadline_queue_reserve(&fixture->loop.deadlines, 4) < 0)
-        return -1;
-    fixture->env = (struct conn_env){.stream = {.callbacks = CONN_STREAM_CALLBACKS,
-                                                .path = STREAM_BUFFERED,
-                                                .loop = &fixture->loop},
-                                     .loop = &fixture->loop,
-                                     .counters = &fixture->counters,
-                                     .limit = limit_new(&(struct limit_values){0}),
-                                     .on_closed = on_closed,
-                                     .owner = fixture};
-    if (limit_watch(fixture->env.limit, &fixture->counters) < 0)
-        return -1;
-    fixture->conn = open_conn(fixture, &VALUES);
-    conn_start(fixture->conn);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-    if (!fixture->is_closed)
-        conn_abort(fixture->conn, REASON_FORCED);
-    conn_free(fixture->conn);
-    limit_free(fixture->env.limit);
-    loop_close(&fixture->loop);
-    free(fixture);
-    return 0;
-}
-
-/* ---- what may happen to it ---- */
-
-static void comes(struct fixture *fixture, size_t bytes)
-{
-    fake.input = bytes;
-    CONN_STREAM_CALLBACKS.on_input(&fixture->conn->stream);
-}
-
-static void drains(struct fixture *fixture, size_t bytes)
-{
-    fake.owed -= bytes;
-    CONN_STREAM_CALLBACKS.on_drained(&fixture->conn->stream, bytes);
-}
-
-static void ends(struct fixture *fixture)
-{
-    CONN_STREAM_CALLBACKS.on_end(&fixture->conn->stream);
-}
-
-static void fails(struct fixture *fixture, int error)
-{
-    CONN_STREAM_CALLBACKS.on_error(&fixture->conn->stream, error);
-}
-
-/* Lets the time go by, and every deadline on the way come. */
-static void passes(struct fixture *fixture, uint64_t ms)
-{
-    uint64_t end_ms = now_ms + ms;
-    struct deadline *first;
-    while ((first = deadline_first(&fixture->loop.deadlines)) && first->due_ms <= end_ms) {
-        now_ms = first->due_ms > now_ms ? first->due_ms : now_ms;
-        deadline_unset(&fixture->loop.deadlines, first);
-        on_due(first);
-    }
-    now_ms = end_ms;
-}
-
-static uint64_t counted(const struct fixture *fixture, enum counter counter)
-{
-    return counter_get(&fixture->counters, counter);
-}
-
-static void assert_state(const struct fixture *fixture, enum conn_state expected)
-{
-    assert_int_equal(fixture->conn->state, expected);
-    assert_true(counted(fixture, COUNTER_BYTES_IN) == counted(fixture, COUNTER_BYTES_OUT) +
-                                                          counted(fixture, COUNTER_OWED) +
-                                                          counted(fixture, COUNTER_LOST));
-    assert_int_equal(fixture->is_closed, expected == CONN_CLOSED);
-}
-
-static void assert_closed(const struct fixture *fixture, enum reason reason, bool is_reset,
-                          uint64_t lost)
-{
-    assert_state(fixture, CONN_CLOSED);
-    assert_int_equal(fixture->conn->reason, reason);
-    assert_true(fake.is_closed);
-    assert_int_equal(fake.is_reset, is_reset);
-    assert_int_equal(counted(fixture, COUNTER_LOST), lost);
-    assert_int_equal(counted(fixture, counter_of_reason(reason)), 1);
-    assert_int_equal(counted(fixture, COUNTER_CLOSED), 1);
-    assert_int_equal(counted(fixture, COUNTER_OWED), 0);
-    assert_int_equal(fixture->conn->deadline.place, 0);
-}
+#include "conn_fixture.h"
 
 static void test_edges(void **state)
 {
@@ -215,7 +72,7 @@ static void test_hold_and_resume(void **state)
 static void test_direct_holds_at_once(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->env.stream.path = STREAM_DIRECT;
+    fixture->conn->stream.is_direct = true;
     fake.room = 9;
     comes(fixture, 10);
     assert_state(fixture, CONN_PAUSED);
@@ -561,8 +418,6 @@ static void test_random_walks(void **state)
         conn_start(fixture->conn);
     }
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

@@ -14,6 +14,7 @@ static const struct service_facts FACTS = {
     .peer = "unix:a\n\xff",
     .peer_length = 8,
     .local = "127.0.0.1:7",
+    .local_length = 11,
 };
 
 static const struct service *find(const char *word)
@@ -120,7 +121,7 @@ static void test_whoami_is_bounded(void **state)
     (void)state;
     memset(name, 1, sizeof(name) - 1);
     facts.name = facts.listener = facts.peer = facts.local = name;
-    facts.peer_length = sizeof(name) - 1;
+    facts.peer_length = facts.local_length = sizeof(name) - 1;
     size_t length = find("whoami")->make(&facts, 0, out, sizeof(out));
     assert_true(length < SERVICE_SAYS_MAX);
     assert_ptr_equal(memchr(out, '\n', length), out + length - 1);

@@ -151,7 +151,9 @@ static struct fixture *open_pair(enum stream_path path, bool is_unix)
                                        .scratch = malloc(STREAM_SCRATCH_BYTES),
                                        .scratch_bytes = STREAM_SCRATCH_BYTES,
                                        .read_max = SIZE_MAX};
-    assert_int_equal(stream_open(&fixture->stream, &fixture->env, pair[0], is_unix, 0), 0);
+    assert_int_equal(stream_open(&fixture->stream, &fixture->env, pair[0],
+                                 &(struct stream_how){.is_unix = is_unix}),
+                     0);
     assert_int_equal(stream_resume(&fixture->stream), 0);
     memset(&writes, 0, sizeof(writes));
     return fixture;
@@ -221,6 +223,24 @@ static void test_echo(void **state)
         turn(fixture);
         assert_true(fixture->has_ended);
         assert_int_equal(fixture->error, 0);
+    }
+}
+
+/* Bytes that nobody sent are owed until the loop has written them. */
+static void test_write(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) { /* all but direct Unix */
+        struct fixture *fixture = open_pair(kind ? STREAM_BUFFERED : STREAM_DIRECT, kind == 2);
+        char bytes[8];
+        assert_int_equal(stream_write(&fixture->stream, "hello", 5), 0);
+        assert_int_equal(stream_owed(&fixture->stream), 5);
+        assert_int_equal(recv(fixture->peer, bytes, sizeof(bytes), 0), -1);
+        turn(fixture);
+        assert_int_equal(fixture->drained, 5);
+        assert_int_equal(recv(fixture->peer, bytes, sizeof(bytes), 0), 5);
+        assert_memory_equal(bytes, "hello", 5);
+        close_pair(fixture);
     }
 }
 
@@ -385,6 +405,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_echo),
+        cmocka_unit_test(test_write),
         cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_failed_writes),
         cmocka_unit_test(test_failed_later_write),

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/conn_tell.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+
+#define NAME_MAX_BYTES 128
+#define FIELDS_MAX 16
+
+static size_t name_peer(const struct conn *conn, char *out, size_t size)
+{
+    if (conn->peer.family == AF_UNIX)
+        return stream_unix_peer(&conn->stream, out, size);
+    return strlen(address_format(out, size, &conn->peer));
+}
+
+void conn_tell_closed(const struct conn *conn, bool is_reset)
+{
+    char peer[NAME_MAX_BYTES];
+    struct log_field fields[FIELDS_MAX];
+    size_t count = 0;
+    fields[count++] = LOG_NUMBER("id", conn->id);
+    fields[count++] = LOG_BYTES("peer", peer, name_peer(conn, peer, sizeof(peer)));
+    fields[count++] = LOG_TEXT("listener", conn->policy->listener_name);
+    fields[count++] = LOG_NUMBER("in", conn->in_bytes);
+    if (conn->made_bytes > 0)
+        fields[count++] = LOG_NUMBER("made", conn->made_bytes);
+    fields[count++] = LOG_NUMBER("out", conn->out_bytes);
+    if (conn->sunk_bytes > 0)
+        fields[count++] = LOG_NUMBER("sunk", conn->sunk_bytes);
+    fields[count++] = LOG_NUMBER("lost", conn->lost_bytes);
+    fields[count++] = LOG_NUMBER("discarded", conn->discarded_bytes);
+    fields[count++] = LOG_MS("seconds", loop_now_ms() - conn->opened_ms);
+    fields[count++] = LOG_TEXT("end", is_reset ? "reset" : "fin");
+    fields[count++] = LOG_TEXT("reason", reason_word((enum reason)conn->reason));
+    if (conn->error)
+        fields[count++] = LOG_TEXT("error", strerror(conn->error));
+    log_write(false, LOG_LEVEL_INFO, "connection closed", fields, count);
+}
+
+void conn_tell_broken(const struct conn *conn, enum conn_state to)
+{
+    log_event(LOG_LEVEL_ERROR, "a connection broke its own rules: please report this",
+              LOG_NUMBER("id", conn->id), LOG_NUMBER("from", conn->state), LOG_NUMBER("to", to),
+              LOG_NUMBER("in", conn->in_bytes), LOG_NUMBER("made", conn->made_bytes),
+              LOG_NUMBER("out", conn->out_bytes), LOG_NUMBER("owed", stream_owed(&conn->stream)),
+              LOG_NUMBER("lost", conn->lost_bytes), LOG_NUMBER("sunk", conn->sunk_bytes));
+}
+
+size_t conn_tell_service(const struct conn *conn, unsigned char *out, size_t room)
+{
+    const struct service *service = service_at(conn->policy->values.service);
+    char peer[NAME_MAX_BYTES], local[NAME_MAX_BYTES];
+    const struct service_facts facts = {
+        .unix_s = (uint64_t)time(NULL),
+        .id = conn->id,
+        .name = conn->env->name,
+        .listener = conn->policy->listener_name,
+        .peer = peer,
+        .peer_length = name_peer(conn, peer, sizeof(peer)),
+        .local = local,
+        .local_length = stream_local(&conn->stream, local, sizeof(local)),
+    };
+    return service->make(&facts, conn->made_bytes, out, room);
+}

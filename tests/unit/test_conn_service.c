@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Connections whose listener serves something else than an echo. */
+#include "conn_fixture.h"
+
+static uint64_t index_of(const char *word)
+{
+    uint64_t index = 0;
+    while (strcmp(SERVICE_WORDS[index], word) != 0)
+        index++;
+    return index;
+}
+
+static void serve(struct fixture *fixture, const char *word)
+{
+    struct policy_values values = VALUES;
+    values.service = index_of(word);
+    open_again(fixture, &values);
+}
+
+static void test_discard(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, "discard");
+    conn_start(fixture->conn);
+    comes(fixture, 100000);
+    comes(fixture, 1);
+    assert_state(fixture, CONN_OPEN);
+    assert_int_equal(counted(fixture, COUNTER_SUNK), 100001);
+    assert_int_equal(counted(fixture, COUNTER_BYTES_OUT), 0);
+    passes(fixture, 999);
+    comes(fixture, 1);
+    passes(fixture, 999);
+    assert_state(fixture, CONN_OPEN);
+    ends(fixture);
+    assert_closed(fixture, REASON_EOF, false, 0);
+}
+
+/* After our own end as well there is nobody here who would want the bytes: no loss, no reset. */
+static void test_discard_in_linger(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, "discard");
+    conn_start(fixture->conn);
+    passes(fixture, 1000);
+    assert_state(fixture, CONN_LINGER);
+    comes(fixture, 10);
+    assert_int_equal(counted(fixture, COUNTER_DISCARDED), 0);
+    ends(fixture);
+    assert_closed(fixture, REASON_IDLE, false, 0);
+}
+
+static void test_said_and_done(void **state)
+{
+    static const char *const WORDS[] = {"daytime", "time", "whoami"};
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < COUNT_OF(WORDS); i++) {
+        serve(fixture, WORDS[i]);
+        conn_start(fixture->conn);
+        assert_state(fixture, CONN_FLUSH);
+        size_t said = fake.owed;
+        assert_true(said >= 4);
+        assert_int_equal(counted(fixture, COUNTER_MADE), said);
+        drains(fixture, said - 1);
+        assert_state(fixture, CONN_FLUSH);
+        drains(fixture, 1);
+        assert_state(fixture, CONN_LINGER);
+        assert_true(fake.is_half_closed && fake.is_reading);
+        comes(fixture, 10); /* what the peer said in the meantime */
+        assert_int_equal(counted(fixture, COUNTER_SUNK), 10);
+        ends(fixture);
+        assert_closed(fixture, REASON_SERVED, false, 0);
+        assert_int_equal(counted(fixture, COUNTER_BYTES_OUT), said);
+    }
+}
+
+static void test_said_to_nobody(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, "time");
+    conn_start(fixture->conn);
+    passes(fixture, 500);
+    assert_closed(fixture, REASON_STALL, true, 4);
+    serve(fixture, "time");
+    conn_start(fixture->conn);
+    fails(fixture, ECONNRESET);
+    assert_closed(fixture, REASON_RESET, true, 4);
+    serve(fixture, "time");
+    conn_start(fixture->conn);
+    drains(fixture, 4);
+    passes(fixture, 200); /* the peer never ends */
+    assert_closed(fixture, REASON_SERVED, false, 0);
+}
+
+static void test_whoami_knows(void **state)
+{
+    static const char EXPECTED[] =
+        "{\"name\":\"unit\",\"id\":7,\"listener\":\"unix:/t\",\"peer\":\"unix:a\\u000ab\","
+        "\"local\":\"unix:/local\",\"tls\":null}\n";
+    struct fixture *fixture = *state;
+    serve(fixture, "whoami");
+    conn_start(fixture->conn);
+    assert_int_equal(fake.last_length, sizeof(EXPECTED) - 1);
+    assert_memory_equal(fake.last, EXPECTED, sizeof(EXPECTED) - 1);
+}
+
+/* It goes on for ever, never owes more than the mark, and reads without wanting to. */
+static void test_chargen(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t said = 1000;
+    serve(fixture, "chargen");
+    conn_start(fixture->conn);
+    assert_true(fake.is_reading);
+    for (int i = 0; i < 100; i++, said += 1000) {
+        assert_int_equal(fake.owed, 1000);
+        assert_int_equal(counted(fixture, COUNTER_MADE), said);
+        drains(fixture, 400);
+        assert_int_equal(fake.owed, 600);
+        comes(fixture, 5000);
+        drains(fixture, 600);
+        assert_state(fixture, CONN_OPEN);
+    }
+    assert_int_equal(counted(fixture, COUNTER_SUNK), 500000);
+    for (int i = 0; i < 10; i++) { /* longer than any idle time */
+        passes(fixture, 400);
+        drains(fixture, 1000);
+    }
+    ends(fixture);
+    assert_state(fixture, CONN_FLUSH);
+    drains(fixture, 1000);
+    assert_closed(fixture, REASON_EOF, false, 0);
+}
+
+/* Line after line, with no seam where one portion ends. */
+static void test_chargen_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    unsigned char expected[1000];
+    serve(fixture, "chargen");
+    conn_start(fixture->conn);
+    drains(fixture, 1000);
+    service_at(index_of("chargen"))->make(NULL, 1000, expected, sizeof(expected));
+    assert_int_equal(fake.last_length, sizeof(expected));
+    assert_memory_equal(fake.last, expected, sizeof(expected));
+}
+
+static void test_chargen_stalls(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, "chargen");
+    conn_start(fixture->conn);
+    passes(fixture, 499);
+    drains(fixture, 1);
+    comes(fixture, 5); /* what the peer sends is no progress of ours */
+    passes(fixture, 499);
+    assert_state(fixture, CONN_OPEN);
+    passes(fixture, 1);
+    assert_closed(fixture, REASON_STALL, true, 999);
+}
+
+static void test_chargen_where_all_owe_too_much(void **state)
+{
+    struct fixture *fixture = *state;
+    struct policy_values values = VALUES;
+    values.service = index_of("chargen");
+    values.buffer_bytes = 0;
+    limit_change(fixture->env.limit, &(struct limit_values){.owed_bytes = 100});
+    open_again(fixture, &values);
+    conn_start(fixture->conn);
+    assert_int_equal(fake.owed, SERVICE_SAYS_MAX);
+    fixture->env.is_tight = true;
+    size_t owed = fake.owed;
+    fake.owed = 0;
+    counter_add(&fixture->counters, COUNTER_OWED, 200); /* others' */
+    CONN_STREAM_CALLBACKS.on_drained(&fixture->conn->stream, owed);
+    assert_int_equal(fake.owed, 4096);
+    counter_add(&fixture->counters, COUNTER_OWED, (uint64_t)-200);
+}
+
+static void begin_drain(struct fixture *fixture)
+{
+    fixture->env.drain_start_ms = now_ms;
+    conn_drain(fixture->conn);
+}
+
+/* Never quiet, so a drain ends it: what was said is paid, and no more is said. */
+static void test_chargen_drains(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, "chargen");
+    conn_start(fixture->conn);
+    begin_drain(fixture);
+    assert_state(fixture, CONN_FLUSH);
+    drains(fixture, 1000);
+    assert_state(fixture, CONN_LINGER);
+    ends(fixture);
+    assert_closed(fixture, REASON_DRAIN, false, 0);
+}
+
+static void test_chargen_comes_into_a_drain(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, "chargen");
+    fixture->env.drain_start_ms = now_ms;
+    conn_start(fixture->conn);
+    assert_state(fixture, CONN_FLUSH);
+    assert_int_equal(fixture->conn->reason, REASON_DRAIN);
+    conn_abort(fixture->conn, REASON_DEADLINE);
+    assert_closed(fixture, REASON_DEADLINE, true, 1000);
+    assert_int_equal(counted(fixture, COUNTER_ABANDONED), 1000);
+}
+
+static void test_no_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, "time");
+    fake.fails_to_write = true;
+    conn_start(fixture->conn);
+    assert_closed(fixture, REASON_MEMORY, true, 0);
+    serve(fixture, "chargen");
+    conn_start(fixture->conn);
+    fake.fails_to_write = true;
+    drains(fixture, 1000);
+    assert_closed(fixture, REASON_MEMORY, true, 0);
+}
+
+static void step(struct fixture *fixture, uint64_t *random)
+{
+    uint64_t size = unit_random(random) % 700;
+    switch (unit_random(random) % 8) {
+    case 0:
+    case 1:
+        if (fake.is_reading)
+            comes(fixture, size + 1);
+        break;
+    case 2:
+    case 3:
+    case 4:
+        if (fake.owed > 0)
+            drains(fixture, size % fake.owed + 1);
+        break;
+    case 5:
+        passes(fixture, size / 4);
+        break;
+    case 6:
+        if (fake.is_reading && size % 5 == 0)
+            ends(fixture);
+        break;
+    default:
+        if (size % 20 == 0)
+            fails(fixture, ECONNRESET);
+        else if (size % 20 == 1)
+            begin_drain(fixture);
+    }
+}
+
+/* Every service, everything in every order, the sums right after each step. */
+static void test_random_walks(void **state)
+{
+    struct fixture *fixture = *state;
+    for (uint64_t seed = 1; seed <= 3000; seed++) {
+        uint64_t random = seed;
+        fixture->env.drain_start_ms = 0;
+        serve(fixture, SERVICE_WORDS[seed % 6]);
+        conn_start(fixture->conn);
+        for (int i = 0; i < 60 && !fixture->is_closed; i++) {
+            step(fixture, &random);
+            assert_state(fixture, (enum conn_state)fixture->conn->state);
+        }
+        if (fixture->is_closed &&
+            (fixture->conn->lost_bytes > 0 || fixture->conn->discarded_bytes > 0))
+            assert_true(fake.is_reset);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_discard),
+        TEST(test_discard_in_linger),
+        TEST(test_said_and_done),
+        TEST(test_said_to_nobody),
+        TEST(test_whoami_knows),
+        TEST(test_chargen),
+        TEST(test_chargen_goes_on),
+        TEST(test_chargen_stalls),
+        TEST(test_chargen_where_all_owe_too_much),
+        TEST(test_chargen_drains),
+        TEST(test_chargen_comes_into_a_drain),
+        TEST(test_no_memory),
+        TEST(test_random_walks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
