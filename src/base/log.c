@@ -359,10 +359,8 @@ void log_close(void)
     the.is_stopping = true;
     pthread_cond_signal(&the.wake);
     pthread_mutex_unlock(&the.lock);
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += CLOSE_MS / 1000;
-    if (pthread_timedjoin_np(the.writer, NULL, &until) != 0)
+    struct timespec until = mono_timespec(clock_now_ns() / 1000000U + CLOSE_MS);
+    if (pthread_clockjoin_np(the.writer, NULL, CLOCK_MONOTONIC, &until) != 0)
         return; /* the target stands still; the writer still uses everything here */
     if (the.target == TARGET_SYSLOG)
         closelog();

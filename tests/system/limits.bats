@@ -65,7 +65,7 @@ open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
     (($(log_count 'source') <= 3)) || fail "not rate-limited"
 }
 
-@test "a source is an address, whichever way it is written" {
+@test "F52 a source is an address, whichever way it is written" {
     has_ipv6 || skip "no IPv6 here"
     start_server --max-connections-per-source 2 -l 'tcp://*:0'
     bg held "$HELPERS/crowd" -n 2 "tcp://127.0.0.1:$PORT"

@@ -120,7 +120,7 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     usage_error --listen -- -l tcp://127.0.0.1:0,
 }
 
-@test "a Unix path of 107 bytes is served, one of 108 refused" {
+@test "F51 a Unix path of 107 bytes is served, one of 108 refused" {
     local path
     path=$(printf '/tmp/%0.s' 1)$(printf 'p%.0s' {1..102})
     ((${#path} == 107))
@@ -166,7 +166,7 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     system_error tcp://127.0.0.1:7 'Permission denied' -- -l tcp://127.0.0.1:7
 }
 
-@test "two listeners on one address" {
+@test "F41 two listeners on one address" {
     local port
     start_server
     port=$PORT

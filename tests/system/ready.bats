@@ -74,7 +74,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     echoes_on "unix:$T/s"
 }
 
-@test "IPv6, and a link-local address with its scope" {
+@test "F52 IPv6, and a link-local address with its scope" {
     need_netns
     SERVER_WRAP=(unshare -n sh -c 'ip link set lo up && ip addr add fe80::7/64 dev lo nodad && exec "$@"' -)
     unshare -n sh -c 'ip link set lo up && ip addr add fe80::7/64 dev lo nodad' ||
@@ -86,7 +86,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     inside "$HELPERS/peer" "${ENDPOINTS[1]}" echo:5000 half-close read-all
 }
 
-@test "a family that the machine lacks is a notice where the other binds" {
+@test "F41 a family that the machine lacks is a notice where the other binds" {
     need_two_families 'sysctl -qw net.ipv6.conf.all.disable_ipv6=1'
     start_server -l tcp://localhost:0
     [[ ${#ENDPOINTS[@]} == 1 && $ENDPOINT == tcp://127.0.0.1:* ]]

@@ -1,0 +1,133 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The world around the service: clocks that jump, files that are not there, addresses that are taken.
+
+load lib
+
+# ---- F37: the clock of the wall ----
+
+# The clock of the servers from now on is what clock_says last wrote; the monotonic one is the system's.
+need_own_clock() {
+    local shim
+    shim=$(find /usr/lib -name libfaketimeMT.so.1 2>/dev/null | head -n 1)
+    [[ -n $shim ]] || skip "faketime is not installed"
+    need_plain_build "faketime stands before the C library, and so does a sanitizer"
+    clock_says +0
+    SERVER_ENV=("LD_PRELOAD=$shim" "FAKETIME_TIMESTAMP_FILE=$T/clock" FAKETIME_NO_CACHE=1
+        DONT_FAKE_MONOTONIC=1 FAKETIME_FORCE_MONOTONIC_FIX=0)
+}
+
+clock_says() {
+    echo "$1" >"$T/clock.new"
+    mv "$T/clock.new" "$T/clock"
+}
+
+year_in_log() { tail -n 1 "$LOG" | grep -qE "^$1-[01][0-9]-[0-3][0-9]T[0-9:]{8}\.[0-9]{3}Z "; }
+
+@test "F37 the clock jumps, an hour, to 1970 and behind 2038: no time is early or late" {
+    local jump year began took early=0 late=0
+    need_own_clock
+    start_server --idle-timeout 500ms --linger-timeout 100ms
+    start_canary
+    for jump in +3600:20.. -3600:20.. '@1970-01-01 00:01:00:1970' '@2038-01-19 03:14:00:2038' \
+        '@2100-02-28 12:00:00:2100' +0:20..; do
+        year=${jump##*:}
+        bg quiet "$HELPERS/peer" -i 8000 "$ENDPOINT" echo:10 say:standing read-all
+        wait_for 5 said quiet standing
+        began=${EPOCHREALTIME/./}
+        clock_says "${jump%:*}"
+        finish quiet
+        took=$(((${EPOCHREALTIME/./} - began) / 1000))
+        rm -f "$T/quiet.in"
+        echo "${jump%:*}: the idle timeout of 500 ms ended it after $took ms"
+        ((took >= 350)) || early=$((early + 1))
+        is_instrumented || ((took <= 2500)) || late=$((late + 1))
+        wait_for 5 year_in_log "$year" || fail "${jump%:*}: $(tail -n 1 "$LOG")"
+    done
+    stop_canary
+    figure "6 jumps: $early times early, $late late"
+    ((early == 0 && late == 0))
+}
+
+# ---- F40: a poor file system ----
+
+@test "F40 a file system that is read-only, without hosts, resolv.conf or /dev/log" {
+    need_root
+    unshare -nm true 2>/dev/null || skip "no namespaces here"
+    mkdir "$T/empty"
+    SERVER_WRAP=(unshare -nm sh -c "ip link set lo up && mount -t tmpfs -o ro none /etc &&
+        mount --bind '$T' '$T' && mount -o remount,ro,bind / && exec \"\$@\"" -)
+    start_server -l tcp://localhost:0 -l "unix:$T/s"
+    inside "$HELPERS/peer" "$ENDPOINT" echo:5000 half-close read-all
+    inside "$HELPERS/peer" "tcp://127.0.0.1:$PORT" echo:5000 half-close read-all
+    peer "unix:$T/s" echo:1000 half-close read-all
+    figure "$(log_count ' warn ') warnings"
+    (($(log_count ' (warn|error) ') <= 1)) || fail "it warns more than once"
+}
+
+# ---- F41: addresses ----
+
+refused_start() {
+    local code=0 words=$1
+    shift
+    "$HELPERS/leash" 10 "$EVECHOD" "$@" </dev/null >stdout 2>stderr 3>&- || code=$?
+    [[ $code == 3 ]] || fail "exit $code: $*: $(<stderr)"
+    grep -qE "$words" stderr || fail "no '$words' in: $(<stderr)"
+    [[ ! -s stdout ]] || fail "words on standard output"
+}
+
+@test "F41 both families on one port: who is second is told which address, and why" {
+    local port
+    has_ipv6 || skip "no IPv6 here"
+    start_server -l 'tcp://[::]:0'
+    port=$PORT
+    refused_start "tcp://\[::1?\]:$port.*Address already in use" -l "tcp://*:$port"
+    refused_start "tcp://\[::\]:$port.*Address already in use" -l "tcp://[::]:$port"
+    # [::] is IPv6 alone, so every IPv4 address is free.
+    LOG=$T/second.log OUT=$T/second.out PID='' start_second "tcp://0.0.0.0:$port"
+    figure "3 cases"
+}
+
+start_second() {
+    start_server -l "$1"
+    peer "tcp://127.0.0.1:${1##*:}" echo:100 half-close read-all
+    stop_server
+}
+
+@test "F41 IPv6 is switched off: its address is refused by name" {
+    need_netns
+    unshare -n sysctl -qw net.ipv6.conf.all.disable_ipv6=1 2>/dev/null || skip "no IPv6 here"
+    SERVER_WRAP=(unshare -n sh -c 'ip link set lo up &&
+        sysctl -qw net.ipv6.conf.all.disable_ipv6=1 && exec "$@"' -)
+    launch_server -l 'tcp://[::1]:0'
+    wait_for 10 is_gone "$PID"
+    EXPECTED_EXIT=3 await_exit
+    EXPECTED_EXIT=0
+    ANNOUNCED=('Cannot assign requested address|not supported')
+    grep -E '\[::1\].*(Cannot assign requested address|not supported)' "$LOG"
+}
+
+# ---- F51: Unix sockets ----
+
+as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+
+@test "F51 nobody may not use it, nor replace what is another's; a stale link is not followed" {
+    need_root
+    need setpriv
+    # The test's own folder is closed to others: what is tested here is the socket's mode.
+    local dir
+    dir=$(mktemp -d /tmp/evecho-f51.XXXXXX)
+    chmod 1777 "$dir"
+    cp "$HELPERS/peer" "$dir/peer"
+    start_server -l "unix:$dir/s"
+    peer "unix:$dir/s" echo:100 half-close read-all
+    as_nobody "$dir/peer" "unix:$dir/s" echo:100 >facts 2>&1 && fail "nobody is served"
+    grep -q 'connect=Permission denied' facts
+    stop_server
+    as_nobody ln -s "$dir/elsewhere" "$dir/link"
+    refused_start "$dir/link" -l "unix:$dir/link"
+    [[ -L $dir/link && ! -e $dir/elsewhere ]] || fail "the link was followed"
+    figure "EACCES for nobody at mode 0660; links left alone"
+    rm -r "$dir"
+}
