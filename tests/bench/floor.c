@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The floor: what an echo costs where nothing else is done. One epoll loop, one 64 KiB buffer, one
  * read and one write an echo. What the kernel does not take is kept for that connection alone, and
- * nothing is read meanwhile. No limits, no deadlines, no counters, no log. */
+ * nothing is read meanwhile. No limits, no deadlines, no counters, no log.
+ *
+ *     floor [PORT] */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -93,11 +95,15 @@ static void on_listener(int listener)
     }
 }
 
-static int open_listener(void)
+static int open_listener(const char *port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)atoi(port)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof(address);
+    const int on = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(fd, (struct sockaddr *)&address, length) < 0 || listen(fd, 4096) < 0 ||
         getsockname(fd, (struct sockaddr *)&address, &length) < 0) {
         perror("floor");
@@ -108,7 +114,7 @@ static int open_listener(void)
     return fd;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static struct epoll_event events[EVENTS];
     struct rlimit limit;
@@ -117,7 +123,7 @@ int main(void)
     limit.rlim_cur = limit.rlim_max < FDS_MAX ? limit.rlim_max : FDS_MAX;
     setrlimit(RLIMIT_NOFILE, &limit);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    int listener = open_listener();
+    int listener = open_listener(argc > 1 ? argv[1] : "0");
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &event);
     for (;;) {

@@ -29,6 +29,6 @@ across='SC2030,SC2031,SC2034,SC2054,SC2094,SC2119,SC2120,SC2153'
 
 tap_plan 2
 tap_clean "shellcheck has nothing to say about the scripts" \
-    "$(shell_files | xargs shellcheck -f gcc 2>&1)"
+    "$(shell_files | xargs shellcheck -x -f gcc 2>&1)"
 tap_clean "nor about the shell tests and their library" \
     "$(bats_files | xargs -r shellcheck -s bats -e "$across" -f gcc 2>&1)"
