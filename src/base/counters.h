@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is counted: one list makes the enum, the names, the sum, the log line and the metrics.
  *
- * Every worker has a set for each listener, and the acceptor one; a set's own thread is its only
- * writer, so counting is a plain load and store; whoever wants the total adds the sets up. A total
- * taken while threads run is a sum of moments a few microseconds apart; after they have ended it is
- * exact, and then
+ * Every worker has a set for each listener, and so has the acceptor for datagrams, and one more; a
+ * set's own thread is its only writer, so counting is a plain load and store; whoever wants the
+ * total adds the sets up. A total taken while threads run is a sum of moments a few microseconds
+ * apart; after they have ended it is exact, and then
  *
- *     bytes_in + made = bytes_out + owed + lost + sunk
+ *     bytes_in + made = bytes_out + owed + lost + sunk     on streams
+ *     udp_in = udp_out + every udp_dropped_*               on datagrams
  */
 #ifndef BASE_COUNTERS_H
 #define BASE_COUNTERS_H
@@ -18,34 +19,56 @@
 
 /* X(NAME, the log's word, type, the metric's name, what it is). The metric has the program's name
  * before it, and none is told where the reasons add up to the same. */
-#define COUNTERS(X)                                                                               \
-    X(ACCEPTED, "accepted", COUNTER, "connections_accepted_total",                                \
-      "connections taken over by a worker")                                                       \
-    X(CLOSED, "closed", COUNTER, NULL, "of these, ended")                                         \
-    X(BYTES_IN, "bytes_in", COUNTER, "received_bytes_total",                                      \
-      "bytes read, less what came after our own end")                                             \
-    X(BYTES_OUT, "bytes_out", COUNTER, "sent_bytes_total",                                        \
-      "bytes that the system took to send back")                                                  \
-    X(MADE, "made", COUNTER, "made_bytes_total", "bytes that services said of their own accord")  \
-    X(SUNK, "sunk", COUNTER, "sunk_bytes_total",                                                  \
-      "of the bytes read, those that services threw away as they should")                         \
-    X(OWED, "owed", GAUGE, "owed_bytes", "of the bytes read or made, those that wait to be sent") \
-    X(LOST, "lost", COUNTER, "lost_bytes_total",                                                  \
-      "of the bytes read or made, those that a connection dropped when it was reset")             \
-    X(ABANDONED, "abandoned", COUNTER, "abandoned_bytes_total",                                   \
-      "of the lost, those that a drain gave up")                                                  \
-    X(DISCARDED, "discarded", COUNTER, "discarded_bytes_total",                                   \
-      "bytes that came after our own end and were never echoed")                                  \
-    X(HELD, "held", COUNTER, "held_total", "times a sender was held because its reader is slow")  \
-    X(REFUSED_SOURCE, "refused_source", COUNTER, "refused_source_total",                          \
-      "peers reset at the limit of their source")                                                 \
-    X(REFUSED_ERROR, "refused_error", COUNTER, "refused_error_total",                             \
-      "peers reset because there was no memory for them")                                         \
-    X(ACCEPT_ERRORS, "accept_errors", COUNTER, "accept_errors_total",                             \
-      "accepts that the system failed")                                                           \
-    X(ACCEPT_PAUSES, "accept_pauses", COUNTER, "accept_pauses_total",                             \
-      "times the listeners were paused by a limit or an error")                                   \
-    X(LOG_DROPPED, "log_dropped", COUNTER, "log_dropped_total",                                   \
+#define COUNTERS(X)                                                                                \
+    X(ACCEPTED, "accepted", COUNTER, "connections_accepted_total",                                 \
+      "connections taken over by a worker")                                                        \
+    X(CLOSED, "closed", COUNTER, NULL, "of these, ended")                                          \
+    X(BYTES_IN, "bytes_in", COUNTER, "received_bytes_total",                                       \
+      "bytes read, less what came after our own end")                                              \
+    X(BYTES_OUT, "bytes_out", COUNTER, "sent_bytes_total",                                         \
+      "bytes that the system took to send back")                                                   \
+    X(MADE, "made", COUNTER, "made_bytes_total", "bytes that services said of their own accord")   \
+    X(SUNK, "sunk", COUNTER, "sunk_bytes_total",                                                   \
+      "of the bytes read, those that services threw away as they should")                          \
+    X(OWED, "owed", GAUGE, "owed_bytes", "of the bytes read or made, those that wait to be sent")  \
+    X(LOST, "lost", COUNTER, "lost_bytes_total",                                                   \
+      "of the bytes read or made, those that a connection dropped when it was reset")              \
+    X(ABANDONED, "abandoned", COUNTER, "abandoned_bytes_total",                                    \
+      "of the lost, those that a drain gave up")                                                   \
+    X(DISCARDED, "discarded", COUNTER, "discarded_bytes_total",                                    \
+      "bytes that came after our own end and were never echoed")                                   \
+    X(HELD, "held", COUNTER, "held_total", "times a sender was held because its reader is slow")   \
+    X(REFUSED_SOURCE, "refused_source", COUNTER, "refused_source_total",                           \
+      "peers reset at the limit of their source")                                                  \
+    X(REFUSED_ERROR, "refused_error", COUNTER, "refused_error_total",                              \
+      "peers reset because there was no memory for them")                                          \
+    X(ACCEPT_ERRORS, "accept_errors", COUNTER, "accept_errors_total",                              \
+      "accepts that the system failed")                                                            \
+    X(ACCEPT_PAUSES, "accept_pauses", COUNTER, "accept_pauses_total",                              \
+      "times the listeners were paused by a limit or an error")                                    \
+    X(UDP_IN, "udp_in", COUNTER, "udp_received_total", "datagrams received")                       \
+    X(UDP_OUT, "udp_out", COUNTER, "udp_sent_total", "of the datagrams, those that were answered") \
+    X(UDP_BYTES_IN, "udp_bytes_in", COUNTER, "udp_received_bytes_total",                           \
+      "bytes in the datagrams received")                                                           \
+    X(UDP_BYTES_OUT, "udp_bytes_out", COUNTER, "udp_sent_bytes_total", "bytes in the answers")     \
+    X(UDP_DROPPED_TRUNCATED, "udp_dropped_truncated", COUNTER, "udp_dropped_truncated_total",      \
+      "datagrams dropped because they were not whole")                                             \
+    X(UDP_DROPPED_ADDRESS, "udp_dropped_address", COUNTER, "udp_dropped_address_total",            \
+      "datagrams dropped because they came from or to no single host")                             \
+    X(UDP_DROPPED_PORT, "udp_dropped_port", COUNTER, "udp_dropped_port_total",                     \
+      "datagrams dropped because their source port was below 1024")                                \
+    X(UDP_DROPPED_OWN, "udp_dropped_own", COUNTER, "udp_dropped_own_total",                        \
+      "datagrams dropped because their source port was one of ours")                               \
+    X(UDP_DROPPED_RATE, "udp_dropped_rate", COUNTER, "udp_dropped_rate_total",                     \
+      "datagrams dropped because their source was over its rate")                                  \
+    X(UDP_DROPPED_COMMON, "udp_dropped_common", COUNTER, "udp_dropped_common_total",               \
+      "datagrams dropped because all sources together were over the limit")                        \
+    X(UDP_DROPPED_SEND, "udp_dropped_send", COUNTER, "udp_dropped_send_total",                     \
+      "datagrams dropped because the system did not send the answer")                              \
+    X(UDP_KERNEL_DROPS, "udp_kernel_drops", COUNTER, "udp_kernel_drops_total",                     \
+      "datagrams that the system dropped because they came faster than they were read")            \
+    X(UDP_ERRORS, "udp_errors", COUNTER, "udp_errors_total", "receptions that the system failed")  \
+    X(LOG_DROPPED, "log_dropped", COUNTER, "log_dropped_total",                                    \
       "log lines that could not be queued or written")
 
 enum counter {

@@ -233,7 +233,8 @@ static void on_accept(void *owner, struct listener *listener, int fd, const stru
 }
 
 int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct limit *limit,
-                   struct worker *const *workers, size_t worker_count, struct error *err)
+                   struct worker *const *workers, size_t worker_count, struct udp *udp,
+                   struct error *err)
 {
     static const struct listener_callbacks CALLBACKS = {on_accept, on_error};
     acceptor->limit = limit;
@@ -243,7 +244,7 @@ int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct limit *l
     if (!acceptor->pause_timer)
         return error_start(err, "no memory for the acceptor");
     for (size_t i = 0; i < acceptor->count; i++) {
-        if (listener_open(&acceptor->listeners[i], loop, &CALLBACKS, acceptor, err) < 0)
+        if (listener_open(&acceptor->listeners[i], loop, udp, &CALLBACKS, acceptor, err) < 0)
             return -1;
     }
     return 0;
@@ -277,7 +278,8 @@ int acceptor_reload(struct acceptor *acceptor, const struct options *options, st
  */
 static void accept_queued(struct acceptor *acceptor, struct listener *listener)
 {
-    int error = listener->accepting ? listener_accept_queued(listener) : 0;
+    bool is_open = listener->accepting || listener->answering;
+    int error = is_open ? listener_accept_queued(listener) : 0;
     if (error == 0)
         return;
     counter_add(&acceptor->counters, COUNTER_ACCEPT_ERRORS, 1);
@@ -329,6 +331,11 @@ size_t acceptor_count(const struct acceptor *acceptor)
 const char *acceptor_name(const struct acceptor *acceptor, size_t index)
 {
     return acceptor->listeners[index].sock.name;
+}
+
+const struct counters *acceptor_datagram_counters(const struct acceptor *acceptor, size_t index)
+{
+    return &acceptor->listeners[index].counters;
 }
 
 const struct counters *acceptor_counters(const struct acceptor *acceptor)

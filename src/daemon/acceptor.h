@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "daemon/limit.h"
 #include "daemon/options.h"
+#include "daemon/udp.h"
 #include "daemon/worker.h"
 #include "net/loop.h"
 
@@ -27,9 +28,10 @@ struct acceptor;
 /* Opens every socket of the options; nothing is accepted yet. NULL with nothing left open. */
 struct acceptor *acceptor_new(const struct options *options, struct error *err) MUST_CHECK;
 
-/* Starts accepting; loop, limits and workers must live as long. 0 or -1. */
+/* Starts accepting, and answering datagrams; loop, limits, workers and udp must live as long. 0 or
+ * -1. */
 int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct limit *limit,
-                   struct worker *const *workers, size_t worker_count,
+                   struct worker *const *workers, size_t worker_count, struct udp *udp,
                    struct error *err) MUST_CHECK;
 
 /* Accepts what is queued already, then closes every listener. May be called twice. */
@@ -55,6 +57,9 @@ int acceptor_reload(struct acceptor *acceptor, const struct options *options,
  * after the stop. */
 size_t acceptor_count(const struct acceptor *acceptor);
 const char *acceptor_name(const struct acceptor *acceptor, size_t index);
+
+/* What a listener's datagrams have counted; its thread is the only writer. */
+const struct counters *acceptor_datagram_counters(const struct acceptor *acceptor, size_t index);
 
 /* The acceptor's own counters; its thread is their only writer. */
 const struct counters *acceptor_counters(const struct acceptor *acceptor);

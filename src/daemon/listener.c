@@ -53,11 +53,15 @@ static void on_next_turn(evutil_socket_t fd, short what, void *arg)
         listener->callbacks->on_error(listener->owner, listener, ENOMEM);
 }
 
-int listener_open(struct listener *listener, struct loop *loop,
+int listener_open(struct listener *listener, struct loop *loop, struct udp *udp,
                   const struct listener_callbacks *callbacks, void *owner, struct error *err)
 {
     listener->callbacks = callbacks;
     listener->owner = owner;
+    if (listener->sock.is_datagram) {
+        listener->answering = udp_open(udp, loop, &listener->sock, &listener->counters, err);
+        return listener->answering ? 0 : -1;
+    }
     listener->next_turn = event_new(loop->base, -1, 0, on_next_turn, listener);
     /* Backlog 0: sock has called listen(2) already. The socket is closed by sock_close(). */
     listener->accepting = evconnlistener_new(loop->base, on_connection, listener,
@@ -72,13 +76,14 @@ int listener_open(struct listener *listener, struct loop *loop,
 void listener_pause(struct listener *listener)
 {
     listener->is_paused = true;
-    (void)evconnlistener_disable(listener->accepting);
+    if (listener->accepting)
+        (void)evconnlistener_disable(listener->accepting);
 }
 
 int listener_resume(struct listener *listener)
 {
     listener->is_paused = false;
-    return evconnlistener_enable(listener->accepting);
+    return listener->accepting ? evconnlistener_enable(listener->accepting) : 0;
 }
 
 int listener_accept_queued(struct listener *listener)
@@ -86,6 +91,10 @@ int listener_accept_queued(struct listener *listener)
     struct pollfd arrivals = {.fd = listener->sock.fd, .events = POLLIN};
     int wait_ms = listener->sock.is_inherited ? 0 : HANDSHAKE_MS;
     sock_stop_new(&listener->sock);
+    if (listener->answering) {
+        udp_answer_queued(listener->answering);
+        return 0;
+    }
     while (poll(&arrivals, 1, wait_ms) > 0) {
         struct sockaddr_storage storage;
         socklen_t length = sizeof(storage);
@@ -106,10 +115,12 @@ void listener_close(struct listener *listener)
         evconnlistener_free(listener->accepting);
     if (listener->next_turn)
         event_free(listener->next_turn);
+    udp_close(listener->answering);
     if (listener->sock.fd >= 0)
         sock_close(&listener->sock);
     policy_unref(listener->policy);
     listener->accepting = NULL;
     listener->next_turn = NULL;
+    listener->answering = NULL;
     listener->policy = NULL;
 }

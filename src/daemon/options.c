@@ -15,6 +15,7 @@
 #define LISTENERS_MAX 64
 #define MS_MAX (1000ULL * 3600 * 24 * 365) /* a year: sums of times never overflow */
 #define BUFFER_MAX (1ULL << 30)
+#define UDP_RATE_MAX 1000000
 #define ATTRIBUTES_MAX 512
 
 static const char *const AUTO[] = {"auto", NULL};
@@ -31,7 +32,8 @@ static const char *const LOG_FORMATS[] = {"text", "json", NULL};
 /* The order is that of --help and of the man page. */
 static const struct option_row ROWS[] = {
     {"listen", 'l', OPTION_LIST, LIVE, "ENDPOINT", NULL, 0, 0, NULL, AT(listen),
-     "serve there; again for more. tcp://HOST:PORT, unix:PATH, unix:@NAME, fd:N, fd:NAME, "
+     "serve there; again for more. tcp://HOST:PORT, udp://HOST:PORT, unix:PATH, unix:@NAME, fd:N, "
+     "fd:NAME, "
      "HOST:PORT, PORT or a path, with attributes after commas; without it the sockets that a "
      "service "
      "manager passed, or the default [" DEFAULT_LISTENER "]"},
@@ -54,6 +56,8 @@ static const struct option_row ROWS[] = {
      "reset a connection that is ending when what it is owed was not taken within; 0: never"},
     {"linger-timeout", 0, OPTION_TIME, BOTH, "TIME", "2s", 0, MS_MAX, NULL, AT(policy.linger_ms),
      "wait so long for the peer's end after ours"},
+    {"udp-rate", 0, OPTION_COUNT, LIVE, "N", "1000", 0, UDP_RATE_MAX, NULL, AT(udp_rate),
+     "datagrams a second that are answered to one source; 0: no limit"},
     {"backlog", 0, OPTION_COUNT, IN_FILE | OPTION_AS_ATTRIBUTE, "N", "4096", 1, INT_MAX, NULL,
      AT(policy.backlog), "connections that may wait to be accepted"},
     {"mode", 0, OPTION_MODE, IN_FILE | OPTION_AS_ATTRIBUTE, "MODE", "0660", 0, 0, NULL,

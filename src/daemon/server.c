@@ -21,6 +21,8 @@
 #include "daemon/pidfile.h"
 #include "daemon/privilege.h"
 #include "daemon/totals.h"
+#include "daemon/udp.h"
+#include "daemon/udp_rule.h"
 #include "daemon/watchdog.h"
 #include "daemon/worker.h"
 #include "net/loop.h"
@@ -50,6 +52,7 @@ struct server {
     struct loop *loop;
     struct waker waker;
     struct acceptor *acceptor;
+    struct udp *udp;
     struct event *signals[SIGNAL_COUNT];
     struct event *drain_timer;
     struct event *report_timer;
@@ -116,12 +119,13 @@ static struct totals totals_of(const struct server *server)
 }
 
 /* While connections are open the sums of several workers are moments apart; at the end they must
- * add up to the byte. */
+ * add up to the byte, and to the datagram. */
 static bool is_balanced(const struct counters *sum)
 {
-    return counter_get(sum, COUNTER_BYTES_IN) + counter_get(sum, COUNTER_MADE) ==
-           counter_get(sum, COUNTER_BYTES_OUT) + counter_get(sum, COUNTER_OWED) +
-               counter_get(sum, COUNTER_LOST) + counter_get(sum, COUNTER_SUNK);
+    return udp_is_balanced(sum) &&
+           counter_get(sum, COUNTER_BYTES_IN) + counter_get(sum, COUNTER_MADE) ==
+               counter_get(sum, COUNTER_BYTES_OUT) + counter_get(sum, COUNTER_OWED) +
+                   counter_get(sum, COUNTER_LOST) + counter_get(sum, COUNTER_SUNK);
 }
 
 static void report(struct server *server)
@@ -228,6 +232,7 @@ static int apply_options(struct server *server, const struct options *new, struc
         acceptor_reload(server->acceptor, new, err) < 0)
         return -1;
     limit_change(server->limit, &values);
+    udp_set_rate(server->udp, new->udp_rate);
     acceptor_on_released(server->acceptor, 0);
     tell_unchangeable(server->options, new);
     return 0;
@@ -374,7 +379,7 @@ static int start_threads(struct server *server, struct error *err)
                        server->worker_count, err) < 0)
         return -1;
     return acceptor_start(server->acceptor, server->loop, server->limit, server->workers,
-                          server->worker_count, err);
+                          server->worker_count, server->udp, err);
 }
 
 static int check_ready_fd(const struct options *options, struct error *err)
@@ -432,7 +437,8 @@ static int open_server(struct server *server, struct error *err)
     server->has_pid_file = options->pid_file != NULL;
     server->limit = limit_new(&values);
     server->name = name_of(options);
-    if (!server->limit || !server->name)
+    server->udp = udp_new(options->udp_rate);
+    if (!server->limit || !server->name || !server->udp)
         return error_start(err, "no memory for the limits");
     server->notify_fd = notify_open();
     if (open_workers(server, err) < 0 || open_main_loop(server, err) < 0 ||
@@ -528,6 +534,7 @@ void server_free(struct server *server)
         loop_close(&server->own_loop);
     limit_free(server->limit);
     free(server->name);
+    udp_free(server->udp);
     if (server->notify_fd >= 0)
         close(server->notify_fd);
     if (server->has_pid_file)

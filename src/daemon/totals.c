@@ -7,6 +7,7 @@ static void add_listener(const struct totals *totals, size_t listener, struct co
 {
     for (size_t i = 0; i < totals->worker_count; i++)
         counters_sum(sum, worker_counters(totals->workers[i], listener));
+    counters_sum(sum, acceptor_datagram_counters(totals->acceptor, listener));
 }
 
 void totals_sum_listener(const struct totals *totals, size_t listener, struct counters *sum)

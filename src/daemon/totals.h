@@ -18,7 +18,7 @@ struct totals {
 /* Everything; *sum is overwritten. */
 void totals_sum(const struct totals *totals, struct counters *sum);
 
-/* What one listener's connections have counted; *sum is overwritten. */
+/* What one listener's connections, or datagrams, have counted; *sum is overwritten. */
 void totals_sum_listener(const struct totals *totals, size_t listener, struct counters *sum);
 
 #endif

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "net/address.h"
+#include "net/datagram.h"
 
 /* A peer that vanished without a word is found after 60 + 6 x 10 seconds of silence (tcp(7)). */
 #define KEEPALIVE_IDLE_S 60
@@ -105,27 +106,32 @@ static bool is_missing_family(int failure)
     return failure == EAFNOSUPPORT || failure == EADDRNOTAVAIL;
 }
 
-static void name_tcp(struct sock_listening *listening, const struct address *address)
+static void name_inet(struct sock_listening *listening, enum endpoint_kind kind,
+                      const struct address *address)
 {
     char text[ADDRESS_TEXT_MAX];
-    snprintf(listening->name, sizeof(listening->name), "tcp://%s",
+    snprintf(listening->name, sizeof(listening->name), "%s://%s", endpoint_scheme(kind),
              address_format(text, sizeof(text), address));
+    listening->port = address->port;
+    listening->is_datagram = kind == ENDPOINT_UDP;
 }
 
 /* One round over all addresses. Returns how many were opened, or -errno with *failed set to the
  * address that would not open. */
-static int listen_tcp_all(struct address *addresses, int count, int backlog,
-                          struct sock_listening *out, int *failed, struct error *notice)
+static int listen_inet_all(enum endpoint_kind kind, struct address *addresses, int count,
+                           int backlog, struct sock_listening *out, int *failed,
+                           struct error *notice)
 {
     int opened = 0, missing = 0;
     uint16_t port = addresses[0].port;
     for (int i = 0; i < count; i++) {
         addresses[i].port = port;
-        int fd = listen_tcp_once(&addresses[i], backlog);
+        int fd = kind == ENDPOINT_UDP ? datagram_open(&addresses[i])
+                                      : listen_tcp_once(&addresses[i], backlog);
         *failed = i;
         if (fd < 0 && is_missing_family(-fd) && missing + 1 < count) {
             char text[ADDRESS_TEXT_MAX];
-            error_start(notice, "tcp://%s is left out: %s",
+            error_start(notice, "%s://%s is left out: %s", endpoint_scheme(kind),
                         address_format(text, sizeof(text), &addresses[i]), strerror(-fd));
             missing++;
             continue;
@@ -138,13 +144,13 @@ static int listen_tcp_all(struct address *addresses, int count, int backlog,
         struct address bound = address_of(fd);
         port = bound.port;
         out[opened] = (struct sock_listening){.fd = fd};
-        name_tcp(&out[opened++], &bound);
+        name_inet(&out[opened++], kind, &bound);
     }
     return opened;
 }
 
-static int listen_tcp(const struct endpoint *endpoint, int backlog, struct sock_listening *out,
-                      struct error *notice, struct error *err)
+static int listen_inet(const struct endpoint *endpoint, int backlog, struct sock_listening *out,
+                       struct error *notice, struct error *err)
 {
     struct address addresses[ADDRESS_RESOLVED_MAX];
     int count = address_resolve(endpoint->host, endpoint->port, addresses, err);
@@ -153,14 +159,14 @@ static int listen_tcp(const struct endpoint *endpoint, int backlog, struct sock_
     int opened, failed = 0;
     for (int tries = 0;; tries++) {
         addresses[0].port = endpoint->port;
-        opened = listen_tcp_all(addresses, count, backlog, out, &failed, notice);
+        opened = listen_inet_all(endpoint->kind, addresses, count, backlog, out, &failed, notice);
         /* A free port of one family may be taken in the other: ask for another. */
         if (opened != -EADDRINUSE || endpoint->port != 0 || tries == PORT_TRIES)
             break;
     }
     if (opened < 0) {
         char text[ADDRESS_TEXT_MAX];
-        return error_start(err, "cannot listen on tcp://%s: %s",
+        return error_start(err, "cannot listen on %s://%s: %s", endpoint_scheme(endpoint->kind),
                            address_format(text, sizeof(text), &addresses[failed]),
                            strerror(-opened));
     }
@@ -263,19 +269,30 @@ static bool is_connected(int fd)
     return getpeername(fd, (struct sockaddr *)&peer, &length) == 0;
 }
 
-/* Its backlog and its path are those of whoever opened it. */
-static int adopt_fd(int fd, struct sock_listening *out, struct error *err)
+/* A bound UDP socket, or a stream socket that listens. 0 or -1. */
+static int look_at_fd(int fd, bool *is_datagram, struct error *err)
 {
-    int is_accepting = 0, type = 0;
+    int is_accepting = 0, type = 0, domain = 0;
     socklen_t length = sizeof(int);
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_accepting, &length) < 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0)
         return error_start(err, "cannot listen on fd:%d: %s", fd, strerror(errno));
-    if (!is_accepting || type != SOCK_STREAM)
+    *is_datagram = type == SOCK_DGRAM && domain != AF_UNIX && address_of(fd).port != 0;
+    if (!*is_datagram && (!is_accepting || type != SOCK_STREAM))
         return error_start(err, "cannot listen on fd:%d: it is not a listening stream socket%s", fd,
                            is_connected(fd) ? " but one connection; inetd passes the listening one "
                                               "with `wait', systemd with Accept=no"
-                                            : "");
+                                            : ", nor a bound UDP socket");
+    return 0;
+}
+
+/* Its backlog and its path are those of whoever opened it. */
+static int adopt_fd(int fd, struct sock_listening *out, struct error *err)
+{
+    bool is_datagram;
+    if (look_at_fd(fd, &is_datagram, err) < 0)
+        return -1;
     /* A blocking listener would hold the whole loop in accept(2). */
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||
         fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
@@ -285,7 +302,7 @@ static int adopt_fd(int fd, struct sock_listening *out, struct error *err)
         struct sockaddr_un local;
         struct sockaddr_storage storage;
     } bound = {0};
-    length = sizeof(bound);
+    socklen_t length = sizeof(bound);
     (void)getsockname(fd, &bound.plain, &length);
     *out = (struct sock_listening){
         .fd = fd, .is_unix = bound.plain.sa_family == AF_UNIX, .is_inherited = true};
@@ -293,8 +310,11 @@ static int adopt_fd(int fd, struct sock_listening *out, struct error *err)
         name_unix(out, &bound.local, length);
     } else {
         struct address address = address_from_sockaddr(&bound.plain);
-        name_tcp(out, &address);
-        set_inherited(fd);
+        name_inet(out, is_datagram ? ENDPOINT_UDP : ENDPOINT_TCP, &address);
+        if (is_datagram)
+            datagram_set_options(fd, bound.plain.sa_family);
+        else
+            set_inherited(fd);
     }
     return 1;
 }
@@ -311,11 +331,11 @@ int sock_listen(const struct endpoint *endpoint, const struct sock_options *opti
     notice->text[0] = '\0';
     switch (endpoint->kind) {
     case ENDPOINT_TCP:
-        return listen_tcp(endpoint, options->backlog, out, notice, err);
+    case ENDPOINT_UDP:
+        return listen_inet(endpoint, options->backlog, out, notice, err);
     case ENDPOINT_UNIX:
         return listen_unix(endpoint, options, out, err);
     case ENDPOINT_TLS:
-    case ENDPOINT_UDP:
         return error_usage(err, "%s:// is not built into this version",
                            endpoint_scheme(endpoint->kind));
     case ENDPOINT_FD:
@@ -339,12 +359,21 @@ static void drop_syns(int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
 }
 
+static void drop_all(int fd)
+{
+    struct sock_filter program[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+    struct sock_fprog filter = {1, program};
+    (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+}
+
 void sock_stop_new(const struct sock_listening *listening)
 {
     if (listening->is_inherited)
         return;
     if (listening->is_unix)
         (void)shutdown(listening->fd, SHUT_RD); /* connect(2) is refused, accept(2) is not */
+    else if (listening->is_datagram)
+        drop_all(listening->fd);
     else
         drop_syns(listening->fd);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Listening sockets, opened from endpoints, with every option that connections shall inherit.
+/* Listening sockets, opened from endpoints, with every option that connections shall inherit; and
+ * those that datagrams come to.
  *
  * What is Linux's own about sockets is kept to this file.
  */
@@ -23,6 +24,8 @@ struct sock_listening {
     int fd;
     char name[SOCK_NAME_MAX]; /* as the `listening` line tells it: tcp://127.0.0.1:7007 */
     bool is_unix;
+    bool is_datagram;                 /* UDP: nothing is accepted here, datagrams are answered */
+    uint16_t port;                    /* TCP, UDP */
     bool is_inherited;                /* whoever opened it may go on using it */
     char path[ENDPOINT_PATH_MAX + 1]; /* ours to remove at the end; else empty */
     dev_t path_device;
@@ -49,9 +52,10 @@ int sock_backlog_max(void);
 /* The kernel's form of a Unix endpoint; returns its length. */
 socklen_t sock_unix_address(const struct endpoint *endpoint, struct sockaddr_un *out);
 
-/* From now on nobody new gets into the backlog; those in it can still be accepted. A TCP peer that
- * tries is not answered, tries again (RFC 6298: after a second) and is refused once the socket is
- * closed. So nobody who was told to be connected is reset. An inherited socket stays as it is. */
+/* From now on nobody new gets into the backlog, or no datagram into the queue; those in it can
+ * still be taken out. A TCP peer that tries is not answered, tries again (RFC 6298: after a second)
+ * and is refused once the socket is closed. So nobody who was told to be connected is reset. An
+ * inherited socket stays as it is. */
 void sock_stop_new(const struct sock_listening *listening);
 
 /* Closes it, and removes its path if that is still the socket we made. */

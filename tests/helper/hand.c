@@ -4,7 +4,8 @@
  *
  *     hand ENDPOINT... -- COMMAND ARGUMENT...
  *
- * As a service manager does it (sd_listen_fds(3)), and with the trap it sets: the sockets block.
+ * As a service manager does it (sd_listen_fds(3)), and with the traps it sets: the sockets block,
+ * and an IPv6 one is for IPv4 too. udp://ADDRESS:PORT is a bound socket for datagrams.
  */
 #include <fcntl.h>
 
@@ -15,14 +16,14 @@
 static int open_listener(const char *endpoint)
 {
     struct wire_address addr;
-    int fd, one = 1;
+    int fd, one = 1, is_udp = strncmp(endpoint, "udp://", 6) == 0;
 
     if (wire_address(endpoint, &addr) != 0)
         return -1;
-    fd = socket(addr.sa.ss_family, SOCK_STREAM, 0);
-    if (addr.sa.ss_family != AF_UNIX)
+    fd = socket(addr.sa.ss_family, is_udp ? SOCK_DGRAM : SOCK_STREAM, 0);
+    if (!is_udp && addr.sa.ss_family != AF_UNIX)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, (struct sockaddr *)&addr.sa, addr.len) != 0 || listen(fd, 128) != 0)
+    if (bind(fd, (struct sockaddr *)&addr.sa, addr.len) != 0 || (!is_udp && listen(fd, 128) != 0))
         return -1;
     return fd;
 }

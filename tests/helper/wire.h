@@ -139,7 +139,7 @@ static inline int wire_address(const char *endpoint, struct wire_address *to)
 {
     if (strncmp(endpoint, "unix:", 5) == 0)
         return wire_unix_address(endpoint + 5, to);
-    if (strncmp(endpoint, "tcp://", 6) == 0)
+    if (strncmp(endpoint, "tcp://", 6) == 0 || strncmp(endpoint, "udp://", 6) == 0)
         endpoint += 6;
     return wire_inet_address(endpoint, to);
 }

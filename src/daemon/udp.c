@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/udp.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/udp_rule.h"
+#include "net/datagram.h"
+
+/* A flood shares the loop with the others: so many batches, then they have their turn. */
+#define BATCHES_A_TURN 4
+/* How long answers wait for room in the kernel. */
+#define HOLD_MS 100
+/* How long a stop answers what is queued in a socket that somebody else can still be sent by. */
+#define QUEUED_MS 250
+
+struct udp {
+    struct udp_rule *rule;
+};
+
+struct udp_socket {
+    struct udp *udp;
+    const struct sock_listening *sock;
+    struct counters *counters;
+    struct datagram_batch *batch;
+    struct event *readable, *writable;
+    uint32_t kernel_drops; /* told so far */
+};
+
+struct udp *udp_new(uint64_t rate)
+{
+    struct udp *udp = calloc(1, sizeof(*udp));
+    if (udp)
+        udp->rule = udp_rule_new(rate);
+    if (!udp || !udp->rule) {
+        free(udp);
+        return NULL;
+    }
+    return udp;
+}
+
+void udp_free(struct udp *udp)
+{
+    if (!udp)
+        return;
+    udp_rule_free(udp->rule);
+    free(udp);
+}
+
+void udp_set_rate(struct udp *udp, uint64_t rate)
+{
+    udp_rule_set_rate(udp->rule, rate);
+}
+
+/* ---- a batch ---- */
+
+static void count(struct udp_socket *socket, enum counter counter, uint64_t amount)
+{
+    counter_add(socket->counters, counter, amount);
+}
+
+static void drop(struct udp_socket *socket, enum udp_drop reason, uint64_t amount)
+{
+    count(socket, udp_drop_counter(reason), amount);
+}
+
+static void tell_drop(const struct udp_socket *socket, enum udp_drop reason,
+                      const struct datagram *example, const char *error)
+{
+    char peer[ADDRESS_TEXT_MAX];
+    log_limited(LOG_LEVEL_WARN, udp_drop_message(reason),
+                LOG_TEXT("peer", address_format(peer, sizeof(peer), &example->peer)),
+                LOG_TEXT("listener", socket->sock->name),
+                LOG_NUMBER("dropped", counter_get(socket->counters, udp_drop_counter(reason))),
+                LOG_TEXT("error", error));
+}
+
+/* Queues the answers. A line for each reason, not for each datagram: a flood has better uses. */
+static void judge(struct udp_socket *socket, int received)
+{
+    uint64_t now_ns = clock_now_ns(), in_bytes = 0;
+    int dropped[UDP_DROP_COUNT] = {0}, example[UDP_DROP_COUNT];
+    for (int i = 0; i < received; i++) {
+        const struct datagram *datagram = datagram_at(socket->batch, i);
+        enum udp_drop verdict = udp_rule_judge(socket->udp->rule, datagram, now_ns);
+        in_bytes += datagram->length;
+        if (verdict == UDP_DROP_NONE)
+            datagram_answer(socket->batch, i, datagram->length);
+        else if (dropped[verdict]++ == 0)
+            example[verdict] = i;
+    }
+    count(socket, COUNTER_UDP_IN, (uint64_t)received);
+    count(socket, COUNTER_UDP_BYTES_IN, in_bytes);
+    for (int i = UDP_DROP_NONE + 1; i < UDP_DROP_COUNT; i++) {
+        if (dropped[i] == 0)
+            continue;
+        drop(socket, (enum udp_drop)i, (uint64_t)dropped[i]);
+        tell_drop(socket, (enum udp_drop)i, datagram_at(socket->batch, example[i]), "");
+    }
+}
+
+static void count_kernel_drops(struct udp_socket *socket)
+{
+    uint32_t drops = datagram_kernel_drops(socket->batch), news = drops - socket->kernel_drops;
+    if (news == 0)
+        return;
+    socket->kernel_drops = drops;
+    count(socket, COUNTER_UDP_KERNEL_DROPS, news);
+    log_limited(LOG_LEVEL_WARN, "datagrams dropped by the system: they came faster than we read",
+                LOG_TEXT("listener", socket->sock->name), LOG_NUMBER("dropped", drops));
+}
+
+/* True where nothing is left to send; false where the kernel has no room now. One that the system
+ * refuses (EACCES: to a broadcast address) is no reason to keep the others back. */
+static bool flush(struct udp_socket *socket)
+{
+    while (datagram_unsent(socket->batch) > 0) {
+        uint64_t bytes = 0;
+        int sent = datagram_send(socket->batch, socket->sock->fd, &bytes);
+        if (sent == -EAGAIN)
+            return false;
+        if (sent >= 0) {
+            count(socket, COUNTER_UDP_OUT, (uint64_t)sent);
+            count(socket, COUNTER_UDP_BYTES_OUT, bytes);
+        } else if (sent != -EINTR) {
+            enum udp_drop reason = sent == -EACCES ? UDP_DROP_ADDRESS : UDP_DROP_SEND;
+            drop(socket, reason, 1);
+            tell_drop(socket, reason, datagram_first_unsent(socket->batch), strerror(-sent));
+            datagram_skip(socket->batch);
+        }
+    }
+    return true;
+}
+
+static void drop_held(struct udp_socket *socket)
+{
+    int unsent = datagram_unsent(socket->batch);
+    if (unsent == 0)
+        return;
+    drop(socket, UDP_DROP_SEND, (uint64_t)unsent);
+    tell_drop(socket, UDP_DROP_SEND, datagram_first_unsent(socket->batch), "no room");
+    while (datagram_unsent(socket->batch) > 0)
+        datagram_skip(socket->batch);
+}
+
+/* Reads one batch and queues its answers. Returns how many came, or -errno: an ICMP error that the
+ * kernel reports here is some earlier answer's, and no reason to stop. */
+static int read_batch(struct udp_socket *socket)
+{
+    int received = datagram_receive(socket->batch, socket->sock->fd);
+    if (received < 0) {
+        count(socket, COUNTER_UDP_ERRORS, 1);
+        log_limited(LOG_LEVEL_WARN, "cannot receive datagrams",
+                    LOG_TEXT("listener", socket->sock->name),
+                    LOG_TEXT("error", strerror(-received)));
+    } else if (received > 0) {
+        judge(socket, received);
+        count_kernel_drops(socket);
+    }
+    return received;
+}
+
+/* ---- events ---- */
+
+static void hold(struct udp_socket *socket)
+{
+    const struct timeval wait = {.tv_usec = HOLD_MS * 1000L};
+    (void)event_del(socket->readable);
+    if (event_add(socket->writable, &wait) < 0)
+        drop_held(socket);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct udp_socket *socket = arg;
+    (void)fd;
+    (void)what;
+    for (int i = 0; i < BATCHES_A_TURN; i++) {
+        int received = read_batch(socket);
+        if (!flush(socket)) {
+            hold(socket);
+            return;
+        }
+        if (received < DATAGRAM_BATCH)
+            return;
+    }
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct udp_socket *socket = arg;
+    (void)fd;
+    if (what & EV_TIMEOUT)
+        drop_held(socket);
+    /* Without memory to read again it is tried again after the same time. */
+    if (!flush(socket) || event_add(socket->readable, NULL) < 0)
+        hold(socket);
+}
+
+/* ---- life ---- */
+
+static void tell_room(const struct sock_listening *sock)
+{
+    size_t room = datagram_room(sock->fd);
+    if (room < DATAGRAM_ROOM_BYTES)
+        log_event(LOG_LEVEL_NOTICE, "receive buffer is lowered to what the system allows",
+                  LOG_TEXT("listener", sock->name), LOG_NUMBER("asked", DATAGRAM_ROOM_BYTES),
+                  LOG_NUMBER("used", room), LOG_TEXT("hint", "raise net.core.rmem_max"));
+}
+
+struct udp_socket *udp_open(struct udp *udp, struct loop *loop, const struct sock_listening *sock,
+                            struct counters *counters, struct error *err)
+{
+    struct udp_socket *socket = calloc(1, sizeof(*socket));
+    if (!socket) {
+        error_start(err, "no memory for %s", sock->name);
+        return NULL;
+    }
+    *socket = (struct udp_socket){.udp = udp, .sock = sock, .counters = counters};
+    socket->batch = datagram_batch_new(DATAGRAM_BYTES_MAX);
+    socket->readable = event_new(loop->base, sock->fd, EV_READ | EV_PERSIST, on_readable, socket);
+    socket->writable = event_new(loop->base, sock->fd, EV_WRITE, on_writable, socket);
+    if (!socket->batch || !socket->readable || !socket->writable ||
+        event_add(socket->readable, NULL) < 0) {
+        error_start(err, "cannot answer on %s: %s", sock->name, strerror(errno));
+        udp_close(socket);
+        return NULL;
+    }
+    udp_rule_add_port(udp->rule, sock->port);
+    tell_room(sock);
+    return socket;
+}
+
+void udp_answer_queued(struct udp_socket *socket)
+{
+    struct pollfd writable = {.fd = socket->sock->fd, .events = POLLOUT};
+    uint64_t until_ms = loop_now_ms() + QUEUED_MS;
+    while (loop_now_ms() < until_ms) {
+        while (!flush(socket) && poll(&writable, 1, HOLD_MS) > 0)
+            ;
+        drop_held(socket);
+        if (read_batch(socket) == 0)
+            return;
+    }
+}
+
+void udp_close(struct udp_socket *socket)
+{
+    if (!socket)
+        return;
+    if (socket->batch)
+        drop_held(socket);
+    if (socket->readable)
+        event_free(socket->readable);
+    if (socket->writable)
+        event_free(socket->writable);
+    datagram_batch_free(socket->batch);
+    free(socket);
+}

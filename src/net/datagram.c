@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "net/datagram.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Places begin a cache line further each: at a distance of 64 KiB the first lines of all datagrams
+ * would compete for one set of the cache. */
+#define CACHE_LINE 64
+
+/* IPv4 and IPv6 forms of the address (a socket for both families gives both), and the drops. */
+#define CONTROL_IN_BYTES                                                              \
+    (CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) + \
+     CMSG_SPACE(sizeof(uint32_t)))
+#define CONTROL_OUT_BYTES CMSG_SPACE(sizeof(struct in6_pktinfo))
+
+/* Everything about one place of a batch. */
+struct place {
+    struct datagram datagram;
+    struct sockaddr_storage peer;
+    struct iovec iov;
+    union {
+        struct cmsghdr aligned;
+        char bytes[CONTROL_IN_BYTES];
+    } in;
+    union {
+        struct cmsghdr aligned;
+        char bytes[CONTROL_OUT_BYTES];
+    } out;
+    size_t out_length;
+};
+
+struct datagram_batch {
+    struct mmsghdr received[DATAGRAM_BATCH];
+    struct mmsghdr answers[DATAGRAM_BATCH];
+    struct place places[DATAGRAM_BATCH];
+    size_t bytes_max;
+    int answered[DATAGRAM_BATCH]; /* the place that each answer is in */
+    int answer_count, answer_first;
+    uint32_t kernel_drops;
+    unsigned char *memory;
+};
+
+/* ---- the socket ---- */
+
+static void set_option(int fd, int level, int name, int value)
+{
+    /* None of these is worth refusing service for. */
+    (void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+void datagram_set_options(int fd, int family)
+{
+    /* With the right (CAP_NET_ADMIN) beyond what the system allows to others. */
+    set_option(fd, SOL_SOCKET, SO_RCVBUF, DATAGRAM_ROOM_BYTES);
+    set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, DATAGRAM_ROOM_BYTES);
+    set_option(fd, SOL_SOCKET, SO_SNDBUF, DATAGRAM_ROOM_BYTES);
+    set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, DATAGRAM_ROOM_BYTES);
+    set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+    set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    /* Large answers go in fragments, whatever size somebody claims that the path has. IPv6 does so
+     * unasked. */
+    set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+    if (family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+}
+
+int datagram_open(const struct address *address)
+{
+    struct sockaddr_storage storage;
+    socklen_t length = address_to_sockaddr(address, &storage);
+    int fd = socket(address->family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (address->family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    datagram_set_options(fd, address->family);
+    if (bind(fd, (struct sockaddr *)&storage, length) < 0) {
+        int failure = errno;
+        close(fd);
+        return -failure;
+    }
+    return fd;
+}
+
+size_t datagram_room(int fd)
+{
+    int room = 0;
+    socklen_t length = sizeof(room);
+    /* The kernel doubles what it is told, for its own part (socket(7)). */
+    return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, &length) == 0 ? (size_t)room / 2 : 0;
+}
+
+/* ---- batches ---- */
+
+struct datagram_batch *datagram_batch_new(size_t bytes_max)
+{
+    struct datagram_batch *batch = calloc(1, sizeof(*batch));
+    if (!batch)
+        return NULL;
+    size_t distance = bytes_max + CACHE_LINE;
+    batch->bytes_max = bytes_max;
+    batch->memory = malloc(DATAGRAM_BATCH * distance);
+    if (!batch->memory) {
+        free(batch);
+        return NULL;
+    }
+    for (size_t i = 0; i < DATAGRAM_BATCH; i++) {
+        struct place *place = &batch->places[i];
+        place->datagram.bytes = batch->memory + i * distance;
+        place->iov.iov_base = place->datagram.bytes;
+        batch->received[i].msg_hdr = (struct msghdr){.msg_name = &place->peer,
+                                                     .msg_iov = &place->iov,
+                                                     .msg_iovlen = 1,
+                                                     .msg_control = place->in.bytes};
+    }
+    return batch;
+}
+
+void datagram_batch_free(struct datagram_batch *batch)
+{
+    if (!batch)
+        return;
+    free(batch->memory);
+    free(batch);
+}
+
+static struct cmsghdr *begin_control(struct place *place, int level, int type, size_t length)
+{
+    struct cmsghdr *header = &place->out.aligned;
+    *header =
+        (struct cmsghdr){.cmsg_len = CMSG_LEN(length), .cmsg_level = level, .cmsg_type = type};
+    place->out_length = CMSG_SPACE(length);
+    return header;
+}
+
+/* The address that an IPv4 datagram was sent to, and the one to answer from. They are the same but
+ * for broadcast and multicast, where the kernel offers one of ours (ip(7): ipi_spec_dst). */
+static void take_ipv4(struct place *place, const struct cmsghdr *header)
+{
+    struct in_pktinfo info;
+    memcpy(&info, CMSG_DATA(header), sizeof(info));
+    place->datagram.is_to_many = info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr;
+    place->datagram.local = (struct address){.family = AF_INET};
+    memcpy(place->datagram.local.bytes, &info.ipi_addr, sizeof(info.ipi_addr));
+    if (place->peer.ss_family != AF_INET)
+        return;           /* an IPv6 socket's answer takes the IPv6 form */
+    info.ipi_ifindex = 0; /* the way back is the routes' business */
+    memcpy(CMSG_DATA(begin_control(place, IPPROTO_IP, IP_PKTINFO, sizeof(info))), &info,
+           sizeof(info));
+}
+
+static void take_ipv6(struct place *place, const struct cmsghdr *header)
+{
+    struct in6_pktinfo info;
+    memcpy(&info, CMSG_DATA(header), sizeof(info));
+    struct sockaddr_in6 local = {.sin6_family = AF_INET6, .sin6_addr = info.ipi6_addr};
+    bool is_link_local = IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr);
+    place->datagram.local = address_from_sockaddr((const struct sockaddr *)&local);
+    place->datagram.is_to_many |= IN6_IS_ADDR_MULTICAST(&info.ipi6_addr);
+    if (!is_link_local)
+        info.ipi6_ifindex = 0;
+    memcpy(CMSG_DATA(begin_control(place, IPPROTO_IPV6, IPV6_PKTINFO, sizeof(info))), &info,
+           sizeof(info));
+}
+
+static void take_control(struct datagram_batch *batch, struct place *place, struct msghdr *header)
+{
+    for (struct cmsghdr *at = CMSG_FIRSTHDR(header); at; at = CMSG_NXTHDR(header, at)) {
+        if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_PKTINFO)
+            take_ipv4(place, at);
+        else if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_PKTINFO)
+            take_ipv6(place, at);
+        else if (at->cmsg_level == SOL_SOCKET && at->cmsg_type == SO_RXQ_OVFL)
+            memcpy(&batch->kernel_drops, CMSG_DATA(at), sizeof(batch->kernel_drops));
+    }
+}
+
+static void take(struct datagram_batch *batch, int index)
+{
+    struct place *place = &batch->places[index];
+    struct msghdr *header = &batch->received[index].msg_hdr;
+    place->datagram.length = batch->received[index].msg_len;
+    place->datagram.peer = address_from_sockaddr((const struct sockaddr *)&place->peer);
+    place->datagram.local = (struct address){0};
+    place->datagram.is_to_many = false;
+    place->datagram.is_truncated = header->msg_flags & MSG_TRUNC;
+    place->out_length = 0;
+    take_control(batch, place, header);
+}
+
+int datagram_receive(struct datagram_batch *batch, int fd)
+{
+    for (size_t i = 0; i < DATAGRAM_BATCH; i++) {
+        struct msghdr *header = &batch->received[i].msg_hdr;
+        header->msg_namelen = sizeof(batch->places[i].peer);
+        header->msg_controllen = sizeof(batch->places[i].in);
+        batch->places[i].iov.iov_len = batch->bytes_max;
+    }
+    batch->answer_count = batch->answer_first = 0;
+    int count = recvmmsg(fd, batch->received, DATAGRAM_BATCH, MSG_DONTWAIT, NULL);
+    if (count < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    for (int i = 0; i < count; i++)
+        take(batch, i);
+    return count;
+}
+
+const struct datagram *datagram_at(const struct datagram_batch *batch, int index)
+{
+    return &batch->places[index].datagram;
+}
+
+uint32_t datagram_kernel_drops(const struct datagram_batch *batch)
+{
+    return batch->kernel_drops;
+}
+
+void datagram_answer(struct datagram_batch *batch, int index, size_t length)
+{
+    struct place *place = &batch->places[index];
+    place->iov.iov_len = length;
+    batch->answered[batch->answer_count] = index;
+    batch->answers[batch->answer_count++].msg_hdr =
+        (struct msghdr){.msg_name = &place->peer,
+                        .msg_namelen = batch->received[index].msg_hdr.msg_namelen,
+                        .msg_iov = &place->iov,
+                        .msg_iovlen = 1,
+                        .msg_control = place->out_length ? place->out.bytes : NULL,
+                        .msg_controllen = place->out_length};
+}
+
+int datagram_unsent(const struct datagram_batch *batch)
+{
+    return batch->answer_count - batch->answer_first;
+}
+
+int datagram_send(struct datagram_batch *batch, int fd, uint64_t *bytes)
+{
+    struct mmsghdr *first = &batch->answers[batch->answer_first];
+    int sent = sendmmsg(fd, first, (unsigned)datagram_unsent(batch), MSG_DONTWAIT);
+    if (sent < 0)
+        return -errno;
+    for (int i = 0; i < sent; i++)
+        *bytes += first[i].msg_len;
+    batch->answer_first += sent;
+    return sent;
+}
+
+const struct datagram *datagram_first_unsent(const struct datagram_batch *batch)
+{
+    return &batch->places[batch->answered[batch->answer_first]].datagram;
+}
+
+void datagram_skip(struct datagram_batch *batch)
+{
+    batch->answer_first++;
+}
