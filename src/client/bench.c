@@ -27,7 +27,7 @@
 
 struct bench {
     const struct options *options;
-    struct dial_target target;
+    struct link_plan plan;
     struct bench_thread **threads;
     uint64_t thread_count;
     struct bench_results *sum;
@@ -85,7 +85,7 @@ static int open_threads(struct bench *bench, struct error *err)
         return error_start(err, "no memory for threads");
     for (uint64_t i = 0; i < count; i++) {
         struct bench_share share = {.options = options,
-                                    .target = &bench->target,
+                                    .plan = &bench->plan,
                                     .connections = part_of(options->connections, count, i),
                                     .first_connection = first,
                                     .requests = part_of(options->requests, count, i)};
@@ -176,8 +176,9 @@ static int report(const struct bench *bench, struct error *err)
     bool json_is_output = options->json && strcmp(options->json, "-") == 0;
     FILE *text = json_is_output ? stderr : stdout;
     if (!json_is_output || !options->quiet)
-        report_text(options, bench->target.name, sum, text);
-    if ((options->json && report_json(options, bench->target.name, sum, options->json, err) < 0) ||
+        report_text(options, bench->plan.target.name, sum, text);
+    if ((options->json &&
+         report_json(options, bench->plan.target.name, sum, options->json, err) < 0) ||
         (options->hdr_out && report_hgrm(sum, options->hdr_out, err) < 0))
         return complain(err);
     int missed = require_missed(options->require, sum, text);
@@ -208,22 +209,23 @@ static int run(struct bench *bench, struct error *err)
 int bench_run(const struct options *options)
 {
     struct error err;
-    enum outcome outcome;
+    struct link link;
     struct bench bench = {.options = options, .sum = calloc(1, sizeof(*bench.sum))};
     if (!bench.sum)
         return EXIT_CODE_START;
     int code;
     loop_library_init();
-    if (check_options(options, &err) < 0 || check_descriptors(options, &err) < 0) {
+    if (check_options(options, &err) < 0 || check_descriptors(options, &err) < 0 ||
+        target_connect(options, &bench.plan, &link, &err) < 0) {
         code = complain(&err);
     } else {
-        int fd = target_connect(options, &bench.target, &outcome, &err);
-        if (fd >= 0)
-            close(fd);
-        code = fd < 0 ? complain(&err) : run(&bench, &err);
+        link_leave(&link);
+        link_clear(&link);
+        code = run(&bench, &err);
     }
     for (uint64_t i = 0; i < bench.thread_count; i++)
         bench_thread_free(bench.threads[i]);
+    target_close(&bench.plan);
     free(bench.threads);
     free(bench.sum);
     loop_library_end();

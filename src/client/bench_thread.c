@@ -171,13 +171,13 @@ static void on_ended(struct flow *flow, const struct flow_failure *failure)
     struct runner *runner = runner_of(flow);
     struct bench_thread *thread = runner->thread;
     struct bench_results *results = &thread->results;
-    results->errors[failure->outcome]++;
-    if (failure->outcome != OUTCOME_OK && results->failures_kept < BENCH_FAILURES_KEPT)
+    results->errors[failure->how.outcome]++;
+    if (failure->how.outcome != OUTCOME_OK && results->failures_kept < BENCH_FAILURES_KEPT)
         results->failures[results->failures_kept++] = *failure;
     results->unanswered += failure->unanswered;
     if (thread->is_ending || thread->budget == 0)
         end_runner(runner);
-    else if (failure->outcome == OUTCOME_OK)
+    else if (failure->how.outcome == OUTCOME_OK)
         connect_now(runner);
     else
         loop_set_deadline(&thread->loop, &flow->deadline, loop_now_ms() + RECONNECT_PAUSE_MS);
@@ -350,7 +350,7 @@ static int open_thread(struct bench_thread *thread, struct error *err)
     thread->snapshot = calloc(1, sizeof(*thread->snapshot));
     thread->env = (struct flow_env){.loop = &thread->loop,
                                     .callbacks = {on_connected, on_echo, on_ended},
-                                    .target = thread->share.target,
+                                    .plan = thread->share.plan,
                                     .scratch = malloc(SCRATCH_BYTES),
                                     .scratch_bytes = SCRATCH_BYTES,
                                     .seed = options->seed,

@@ -14,14 +14,13 @@
 #include "base/error.h"
 #include "client/bench.h"
 #include "client/options.h"
-#include "net/dial.h"
 
 struct bench_thread;
 
 /* A thread's share of the whole. */
 struct bench_share {
     const struct options *options;
-    const struct dial_target *target;
+    const struct link_plan *plan;
     uint64_t connections;
     uint64_t first_connection; /* number of its first, from 1 */
     uint64_t requests;         /* 0: no end by count */

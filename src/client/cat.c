@@ -15,7 +15,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,12 +33,13 @@ struct buffer {
 
 struct cat {
     const struct options *options;
-    struct dial_target target;
-    int fd, interrupt_fd;
+    struct link_plan plan;
+    struct link link;
+    int interrupt_fd;
     size_t output_step; /* bytes that standard output takes without blocking */
     struct buffer to_peer, to_output;
     bool has_input_end, has_half_closed, has_peer_end, is_interrupted;
-    int error;         /* of the endpoint */
+    bool has_failed;   /* the endpoint, as link.ending says */
     int local_error;   /* of standard input or output */
     const char *local; /* which of them */
     uint64_t sent, received;
@@ -51,27 +51,18 @@ static size_t room_of(const struct buffer *buffer)
     return buffer->length == 0 ? BUFFER_BYTES : BUFFER_BYTES - buffer->first - buffer->length;
 }
 
-/* Fills from a descriptor that is ready. What read(2) said. */
-static ssize_t fill(struct buffer *buffer, int fd)
+/* Where the next bytes go. */
+static char *end_of(struct buffer *buffer)
 {
     if (buffer->length == 0)
         buffer->first = 0;
-    ssize_t bytes = read(fd, buffer->bytes + buffer->first + buffer->length, room_of(buffer));
-    if (bytes > 0)
-        buffer->length += (size_t)bytes;
-    return bytes;
+    return buffer->bytes + buffer->first + buffer->length;
 }
 
-/* Empties into a descriptor that is ready, at most `step` bytes. What write(2) said. */
-static ssize_t empty(struct buffer *buffer, int fd, size_t step)
+static void take_out(struct buffer *buffer, size_t bytes)
 {
-    size_t length = buffer->length < step ? buffer->length : step;
-    ssize_t bytes = write(fd, buffer->bytes + buffer->first, length);
-    if (bytes > 0) {
-        buffer->first += (size_t)bytes;
-        buffer->length -= (size_t)bytes;
-    }
-    return bytes;
+    buffer->first += bytes;
+    buffer->length -= bytes;
 }
 
 static bool is_transient(void)
@@ -96,56 +87,84 @@ static void fail_local(struct cat *cat, const char *which)
 
 static void read_input(struct cat *cat)
 {
-    ssize_t bytes = fill(&cat->to_peer, STDIN_FILENO);
-    if (bytes == 0)
+    struct buffer *buffer = &cat->to_peer;
+    char *end = end_of(buffer);
+    ssize_t bytes = read(STDIN_FILENO, end, room_of(buffer));
+    if (bytes > 0)
+        buffer->length += (size_t)bytes;
+    else if (bytes == 0)
         cat->has_input_end = true;
-    else if (bytes < 0 && !is_transient())
+    else if (!is_transient())
         fail_local(cat, "standard input");
 }
 
 static void write_output(struct cat *cat)
 {
-    if (empty(&cat->to_output, STDOUT_FILENO, cat->output_step) < 0 && !is_transient())
+    struct buffer *buffer = &cat->to_output;
+    size_t length = buffer->length < cat->output_step ? buffer->length : cat->output_step;
+    ssize_t bytes = write(STDOUT_FILENO, buffer->bytes + buffer->first, length);
+    if (bytes > 0)
+        take_out(buffer, (size_t)bytes);
+    else if (bytes < 0 && !is_transient())
         fail_local(cat, "standard output");
     cat->progress_ns = clock_now_ns(); /* a slow reader of ours is not the endpoint's fault */
 }
 
+/* The link has ended: by the peer's clean end, or not. */
+static void note_end(struct cat *cat)
+{
+    if (cat->link.ending.outcome == OUTCOME_OK)
+        cat->has_peer_end = true;
+    else
+        cat->has_failed = true;
+}
+
 static void read_peer(struct cat *cat)
 {
-    ssize_t bytes = fill(&cat->to_output, cat->fd);
-    if (bytes > 0)
+    struct buffer *buffer = &cat->to_output;
+    char *end = end_of(buffer);
+    ssize_t bytes = link_recv(&cat->link, end, room_of(buffer));
+    if (bytes >= 0) {
+        buffer->length += (size_t)bytes;
         cat->received += (uint64_t)bytes;
-    else if (bytes == 0)
-        cat->has_peer_end = true;
-    else if (!is_transient())
-        cat->error = errno;
+    } else {
+        note_end(cat);
+    }
     cat->progress_ns = clock_now_ns();
 }
 
 static void write_peer(struct cat *cat)
 {
-    ssize_t bytes = empty(&cat->to_peer, cat->fd, BUFFER_BYTES);
-    if (bytes > 0)
+    struct buffer *buffer = &cat->to_peer;
+    ssize_t bytes = link_send(&cat->link, buffer->bytes + buffer->first, buffer->length);
+    if (bytes >= 0) {
+        take_out(buffer, (size_t)bytes);
         cat->sent += (uint64_t)bytes;
-    else if (bytes < 0 && !is_transient())
-        cat->error = errno;
+    } else {
+        note_end(cat);
+    }
     cat->progress_ns = clock_now_ns();
+}
+
+/* True where our side is to be ended, and is not yet. */
+static bool wants_half_close(const struct cat *cat)
+{
+    return !cat->has_half_closed && cat->to_peer.length == 0 &&
+           (cat->has_input_end || cat->is_interrupted);
 }
 
 static void half_close(struct cat *cat)
 {
-    if (cat->has_half_closed || cat->to_peer.length > 0 ||
-        !(cat->has_input_end || cat->is_interrupted))
-        return;
-    cat->has_half_closed = true;
-    if (shutdown(cat->fd, SHUT_WR) < 0)
-        cat->error = errno;
+    enum link_step step = link_half_close(&cat->link);
+    cat->has_half_closed = step == LINK_DONE;
+    if (step == LINK_ENDED)
+        note_end(cat);
 }
 
 static bool is_over(const struct cat *cat)
 {
     bool is_output_done = cat->to_output.length == 0 || cat->local_error;
-    return cat->local_error || ((cat->has_peer_end || cat->error) && is_output_done);
+    return cat->local_error || ((cat->has_peer_end || cat->has_failed) && is_output_done);
 }
 
 /* The time that the endpoint has left to do something, in ms; -1 while it owes us nothing. */
@@ -168,57 +187,77 @@ static void on_interrupt(struct cat *cat)
     if (cat->is_interrupted)
         _exit(INTERRUPT_EXIT_TWICE);
     cat->is_interrupted = true;
-    cat->to_peer.length = 0;
+    if (cat->to_peer.length > cat->link.held)
+        cat->to_peer.length = cat->link.held; /* what TLS has begun must be finished */
+}
+
+/* What the link is to be asked for. */
+static short peer_events(const struct cat *cat)
+{
+    if (cat->has_peer_end || cat->has_failed)
+        return 0;
+    return (short)((room_of(&cat->to_output) > 0 ? POLLIN : 0) |
+                   (cat->to_peer.length > 0 || wants_half_close(cat) ? POLLOUT : 0));
 }
 
 static void step(struct cat *cat)
 {
-    bool is_peer_open = !cat->has_peer_end && !cat->error;
-    bool wants_input =
-        is_peer_open && !cat->has_input_end && !cat->is_interrupted && room_of(&cat->to_peer) > 0;
-    short peer_events = (short)((is_peer_open && room_of(&cat->to_output) > 0 ? POLLIN : 0) |
-                                (is_peer_open && cat->to_peer.length > 0 ? POLLOUT : 0));
+    short events = peer_events(cat);
+    bool wants_input = !cat->has_peer_end && !cat->has_failed && !cat->has_input_end &&
+                       !cat->is_interrupted && room_of(&cat->to_peer) > 0;
+    bool has_more = (events & POLLIN) && link_has_more(&cat->link);
     struct pollfd polled[] = {
         {.fd = wants_input ? STDIN_FILENO : -1, .events = POLLIN},
-        {.fd = peer_events ? cat->fd : -1, .events = peer_events},
+        {.fd = events ? cat->link.fd : -1, .events = link_waits(&cat->link, events)},
         {.fd = cat->to_output.length > 0 ? STDOUT_FILENO : -1, .events = POLLOUT},
         {.fd = cat->interrupt_fd, .events = POLLIN},
     };
-    int ready = poll(polled, sizeof(polled) / sizeof(polled[0]), time_left(cat));
-    if (ready == 0)
-        cat->error = ETIMEDOUT;
-    if (ready <= 0)
+    int count = poll(polled, sizeof(polled) / sizeof(polled[0]), has_more ? 0 : time_left(cat));
+    if (count == 0 && !has_more) {
+        (void)link_end(&cat->link, link_timeout(&cat->link));
+        cat->has_failed = true;
+    }
+    if (count < 0 || cat->has_failed)
         return;
     if (polled[3].revents)
         on_interrupt(cat);
     if (polled[0].revents)
         read_input(cat);
-    if (polled[1].revents & (POLLIN | POLLHUP | POLLERR) && room_of(&cat->to_output) > 0)
+    short ready = (short)(link_ready(&cat->link, polled[1].revents) | (has_more ? POLLIN : 0));
+    if (ready & POLLIN && room_of(&cat->to_output) > 0)
         read_peer(cat);
-    if (polled[1].revents & POLLOUT && cat->to_peer.length > 0)
+    if (ready & POLLOUT && cat->to_peer.length > 0)
         write_peer(cat);
     if (polled[2].revents)
         write_output(cat);
 }
 
-static const char *ending(const struct cat *cat)
+/* "ended by FIN", or what else there is to say. */
+static const char *ending(const struct cat *cat, char *out, size_t size)
 {
-    if (cat->error == ETIMEDOUT)
-        return "ended by a timeout";
-    if (cat->error)
-        return cat->error == ECONNRESET || cat->error == EPIPE ? "ended by RST"
-                                                               : strerror(cat->error);
-    return cat->has_peer_end ? "ended by FIN" : "not ended";
+    const struct ending *how = &cat->link.ending;
+    char text[256];
+    if (!cat->has_peer_end && !cat->has_failed)
+        return "not ended";
+    if (how->end == STREAM_END_NONE || how->reason)
+        snprintf(out, size, "%s%s%s", ending_text(how, text, sizeof(text)),
+                 how->end == STREAM_END_NONE ? "" : ", ended by ",
+                 how->end == STREAM_END_NONE ? "" : stream_end_word(how->end));
+    else
+        snprintf(out, size, "ended by %s%s", how->end == STREAM_END_TIMEOUT ? "a " : "",
+                 stream_end_word(how->end));
+    return out;
 }
 
 /* The one line, and the exit code: an echo gives back exactly what it got. */
 static int conclude(const struct cat *cat)
 {
     uint64_t unsent = cat->to_peer.length;
+    char text[320];
     bool is_short =
         cat->received != cat->sent || unsent > 0 || (!cat->has_input_end && !cat->is_interrupted);
     fprintf(stderr, OPTIONS_PROGRAM ": %s: sent %" PRIu64 " bytes, received %" PRIu64 " bytes, %s",
-            cat->target.name, cat->sent, cat->received, ending(cat));
+            cat->plan.target.name, cat->sent, cat->received, ending(cat, text, sizeof(text)));
     if (unsent > 0)
         fprintf(stderr, "; %" PRIu64 " bytes were not taken", unsent);
     else if (!cat->has_input_end && !cat->is_interrupted && !cat->local_error)
@@ -230,17 +269,15 @@ static int conclude(const struct cat *cat)
     if (cat->local_error)
         fprintf(stderr, "; %s: %s", cat->local, strerror(cat->local_error));
     fputc('\n', stderr);
-    return cat->error || cat->local_error || is_short ? EXIT_CODE_FAILED : EXIT_CODE_OK;
+    return cat->has_failed || cat->local_error || is_short ? EXIT_CODE_FAILED : EXIT_CODE_OK;
 }
 
 int cat_run(const struct options *options)
 {
     static struct cat cat;
     struct error err;
-    enum outcome outcome;
     cat.options = options;
-    cat.fd = target_connect(options, &cat.target, &outcome, &err);
-    if (cat.fd < 0) {
+    if (target_connect(options, &cat.plan, &cat.link, &err) < 0) {
         fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
         return (int)err.exit_code;
     }
@@ -248,11 +285,13 @@ int cat_run(const struct options *options)
     cat.output_step = output_step();
     cat.progress_ns = clock_now_ns();
     while (!is_over(&cat)) {
-        half_close(&cat);
-        if (!cat.error || cat.to_output.length > 0)
+        if (wants_half_close(&cat))
+            half_close(&cat);
+        if (!cat.has_failed || cat.to_output.length > 0)
             step(&cat);
     }
-    close(cat.fd);
+    link_clear(&cat.link);
+    target_close(&cat.plan);
     if (cat.interrupt_fd >= 0)
         close(cat.interrupt_fd);
     return conclude(&cat);

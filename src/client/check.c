@@ -26,8 +26,8 @@
 struct probe check_probe(struct check *check)
 {
     uint64_t connection = ++check->connections;
-    return (struct probe){.target = &check->target,
-                          .fd = -1,
+    return (struct probe){.plan = &check->plan,
+                          .link = {.fd = -1},
                           .connection = connection,
                           .seed = pattern_seed(check->options->seed, connection),
                           .until_ns = check->until_ns,
@@ -47,11 +47,11 @@ enum verdict check_verdict(struct check *check, enum verdict verdict, const char
 enum verdict check_fault(struct check *check, struct probe *probe)
 {
     probe_close(probe);
-    if (probe->failure.outcome == OUTCOME_OK)
+    if (probe->failure.how.outcome == OUTCOME_OK)
         return VERDICT_OK;
     FILE *text = fmemopen(check->diagnosis, sizeof(check->diagnosis), "w");
     if (text) {
-        report_failure(&probe->failure, check->target.name, text);
+        report_failure(&probe->failure, check->plan.target.name, text);
         fclose(text);
     }
     check->diagnosis[strcspn(check->diagnosis, "\n")] = '\0';
@@ -77,7 +77,8 @@ static bool is_chosen(const struct options *options, const struct property *prop
         return false;
     if (options->skip && has_name(options->skip, property->name))
         return false;
-    return !property->needs_idle || options->idle_ms > 0;
+    return property->when == ALWAYS || (property->when == WITH_IDLE && options->idle_ms > 0) ||
+           (property->when == WITH_TLS && options->endpoint.kind == ENDPOINT_TLS);
 }
 
 static int check_names(const char *option, const char *list, struct error *err)
@@ -182,7 +183,7 @@ static void run_all(struct check *check, int interrupt_fd, struct tally *tally, 
 static int write_json(const struct check *check, const struct tally *tally, struct error *err)
 {
     static const char *const NAMES[] = {"passed", "failed", "choices"};
-    json_t *root = report_json_head("check", check->options, check->target.name);
+    json_t *root = report_json_head("check", check->options, check->plan.target.name);
     for (int i = 0; i < 3; i++)
         (void)json_object_set_new(root, NAMES[i], json_integer(tally->verdicts[i]));
     (void)json_object_set(root, "properties", tally->properties);
@@ -199,15 +200,14 @@ static int run(struct check *check, struct error *err)
 {
     const struct options *options = check->options;
     bool json_is_output = options->json && strcmp(options->json, "-") == 0;
-    struct tally tally = {.properties = json_array()};
-    enum outcome outcome;
-    int fd = target_connect(options, &check->target, &outcome, err);
-    if (fd < 0) {
-        json_decref(tally.properties);
+    struct tally tally = {0};
+    struct link link;
+    if (target_connect(options, &check->plan, &link, err) < 0)
         return complain(err);
-    }
-    close(fd);
-    check->is_unix = check->target.address.ss_family == AF_UNIX;
+    link_leave(&link);
+    link_clear(&link);
+    tally.properties = json_array();
+    check->is_unix = check->plan.target.address.ss_family == AF_UNIX;
     int interrupt_fd = interrupt_open();
     run_all(check, interrupt_fd, &tally, json_is_output ? stderr : stdout);
     if (interrupt_fd >= 0)
@@ -216,6 +216,7 @@ static int run(struct check *check, struct error *err)
     if (options->json && write_json(check, &tally, err) < 0)
         code = complain(err);
     json_decref(tally.properties);
+    target_close(&check->plan);
     return code;
 }
 

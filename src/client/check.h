@@ -19,7 +19,7 @@ enum verdict {
 /* One run of all properties. */
 struct check {
     const struct options *options;
-    struct dial_target target;
+    struct link_plan plan;
     bool is_unix;
     uint64_t until_ns;    /* of the property that runs now */
     uint64_t connections; /* opened so far */
@@ -27,10 +27,12 @@ struct check {
     char diagnosis[512]; /* why the verdict is what it is; empty: nothing to add */
 };
 
+enum property_when { ALWAYS, WITH_IDLE /* given */, WITH_TLS };
+
 struct property {
     const char *name;
     const char *summary;
-    bool needs_idle; /* run only with --idle */
+    enum property_when when;
     enum verdict (*run)(struct check *check);
 };
 

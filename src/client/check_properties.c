@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a faithful echo does, one function a property. */
 #include <inttypes.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,7 +34,7 @@ static enum verdict all_values(struct check *check)
         bytes[i] = (unsigned char)(i * 255 / 4 + i / 256); /* every value, in more than one order */
     for (size_t i = 0; i < 256; i++)
         bytes[i] = (unsigned char)i;
-    (void)(probe_connect(&probe) && probe_raw(&probe, bytes, sizeof(bytes), 0) &&
+    (void)(probe_connect(&probe) && probe_raw(&probe, bytes, sizeof(bytes)) &&
            probe_expect_raw(&probe, bytes, sizeof(bytes)));
     return check_fault(check, &probe);
 }
@@ -46,7 +44,7 @@ static enum verdict empty_sends(struct check *check)
     struct probe probe = check_probe(check);
     bool is_right = probe_connect(&probe);
     for (int i = 0; is_right && i < 20; i++) {
-        (void)send(probe.fd, "", 0, MSG_NOSIGNAL); /* no byte, and so no meaning */
+        (void)send(probe.link.fd, "", 0, MSG_NOSIGNAL); /* no byte, and so no meaning */
         is_right = probe_exchange(&probe, 3);
     }
     return check_fault(check, &probe);
@@ -91,10 +89,11 @@ static enum verdict urgent_byte(struct check *check)
     static const unsigned char BYTES[] = "abcUdef";
     if (check->is_unix)
         return check_verdict(check, VERDICT_CHOICE, "Unix sockets have no urgent data");
+    if (check->plan.layer)
+        return check_verdict(check, VERDICT_CHOICE, "TLS has no urgent data");
     struct probe probe = check_probe(check);
-    (void)(probe_connect(&probe) && probe_raw(&probe, BYTES, 3, 0) &&
-           probe_raw(&probe, BYTES + 3, 1, MSG_OOB) && probe_raw(&probe, BYTES + 4, 3, 0) &&
-           probe_expect_raw(&probe, BYTES, 7));
+    (void)(probe_connect(&probe) && probe_raw(&probe, BYTES, 3) && probe_urgent(&probe, BYTES[3]) &&
+           probe_raw(&probe, BYTES + 4, 3) && probe_expect_raw(&probe, BYTES, 7));
     return check_fault(check, &probe);
 }
 
@@ -104,7 +103,7 @@ static enum verdict urgent_byte(struct check *check)
  * byte back, is a choice. */
 static enum verdict conclude_end(struct check *check, struct probe *probe)
 {
-    if (probe->failure.outcome == OUTCOME_TIMEOUT && probe->sent > 0 &&
+    if (probe->failure.how.outcome == OUTCOME_TIMEOUT && probe->sent > 0 &&
         probe->checked == probe->sent) {
         probe_close(probe);
         return check_verdict(check, VERDICT_CHOICE,
@@ -119,6 +118,36 @@ static enum verdict clean_end(struct check *check)
     (void)(probe_connect(&probe) && probe_exchange(&probe, 1000) && probe_half_close(&probe) &&
            probe_await_end(&probe));
     return conclude_end(check, &probe);
+}
+
+/* Over TLS an end is clean where close_notify came before the FIN (RFC 8446, 6.1). */
+static enum verdict close_notify(struct check *check)
+{
+    struct probe probe = check_probe(check);
+    (void)(probe_connect(&probe) && probe_send(&probe, 100000, PROBE_SCRATCH_BYTES) &&
+           probe_half_close(&probe) && probe_await_end(&probe));
+    return conclude_end(check, &probe);
+}
+
+/* A FIN with no close_notify before it may be an attacker's. Who answers with a clean end tells its
+ * own user that all is well; the standard allows it, so it is a choice. What did come must come
+ * back right in either case. */
+static enum verdict truncation(struct check *check)
+{
+    struct probe probe = check_probe(check);
+    bool is_clean = probe_connect(&probe) && probe_exchange(&probe, 1000) &&
+                    probe_truncate(&probe) && probe_await_end(&probe);
+    bool is_right = probe.sent > 0 && probe.checked == probe.sent && !probe.failure.has_byte;
+    if (is_clean)
+        return probe_close(&probe),
+               check_verdict(check, VERDICT_CHOICE,
+                             "it takes a FIN without close_notify for a clean end");
+    if (!is_right)
+        return check_fault(check, &probe);
+    if (probe.failure.how.outcome == OUTCOME_TIMEOUT)
+        return conclude_end(check, &probe);
+    probe_close(&probe);
+    return VERDICT_OK;
 }
 
 static enum verdict half_close_at_once(struct check *check)
@@ -234,9 +263,8 @@ static enum verdict idle(struct check *check)
     struct probe probe = check_probe(check);
     if (!probe_connect(&probe) || !probe_exchange(&probe, 100))
         return check_fault(check, &probe);
-    struct pollfd silent = {.fd = probe.fd, .events = POLLIN};
-    int said = poll(&silent, 1, idle_ms < INT_MAX ? (int)idle_ms : INT_MAX);
-    bool is_alive = said == 0 && probe_exchange(&probe, 100);
+    bool was_silent = probe_stay_silent(&probe, idle_ms);
+    bool is_alive = was_silent && probe_exchange(&probe, 100);
     probe_close(&probe);
     if (is_alive)
         return VERDICT_OK;
@@ -244,7 +272,7 @@ static enum verdict idle(struct check *check)
                          "the connection did not live through %.3f s of "
                          "silence: %s",
                          (double)idle_ms / 1000,
-                         said ? "it was ended meanwhile" : "nothing came back afterwards");
+                         was_silent ? "nothing came back afterwards" : "it was ended meanwhile");
 }
 
 /* ---- a reader that does not read ---- */
@@ -277,26 +305,31 @@ static enum verdict unread_then_half_close(struct check *check)
 }
 
 const struct property CHECK_PROPERTIES[] = {
-    {"single-bytes", "200 single bytes, each awaited", false, single_bytes},
-    {"all-256-values", "every value that a byte can have", false, all_values},
-    {"empty-sends", "sends of no byte between others", false, empty_sends},
-    {"one-byte-drip", "2000 bytes, one a send, not awaited", false, one_byte_drip},
-    {"pipelined-order", "1000 messages of 1 to 2000 bytes back to back", false, pipelined_order},
-    {"urgent-byte", "an urgent byte stays in its place (TCP)", false, urgent_byte},
-    {"clean-end", "after our half-close its own end, and not a byte more", false, clean_end},
-    {"half-close-at-once", "20 short messages, each with a half-close right behind", false,
+    {"single-bytes", "200 single bytes, each awaited", ALWAYS, single_bytes},
+    {"all-256-values", "every value that a byte can have", ALWAYS, all_values},
+    {"empty-sends", "sends of no byte between others", ALWAYS, empty_sends},
+    {"one-byte-drip", "2000 bytes, one a send, not awaited", ALWAYS, one_byte_drip},
+    {"pipelined-order", "1000 messages of 1 to 2000 bytes back to back", ALWAYS, pipelined_order},
+    {"urgent-byte", "an urgent byte stays in its place (TCP)", ALWAYS, urgent_byte},
+    {"clean-end", "after our half-close its own end, and not a byte more", ALWAYS, clean_end},
+    {"close-notify", "100 kB and a half-close: all is back before its close_notify (TLS)", WITH_TLS,
+     close_notify},
+    {"truncation", "a FIN without close_notify is not answered as a clean end (TLS)", WITH_TLS,
+     truncation},
+    {"half-close-at-once", "20 short messages, each with a half-close right behind", ALWAYS,
      half_close_at_once},
-    {"reset-and-reconnect", "20 resets with bytes under way, and service after each", false,
+    {"reset-and-reconnect", "20 resets with bytes under way, and service after each", ALWAYS,
      reset_and_reconnect},
-    {"delayed-ack", "no step of 40 ms in the latency of larger messages", false, delayed_ack},
-    {"many-connections", "100 at once, no byte of one on another", false, many_connections},
-    {"half-close-in-flight", "1 MiB, half-closed while it comes back", false, half_close_in_flight},
-    {"large-bursts", "1 MiB at a time, four times", false, large_bursts},
-    {"full-duplex", "16 MiB out and in at once", false, full_duplex},
-    {"holds-the-sender", "64 MiB to a reader that does not read: held, and all returned", false,
+    {"delayed-ack", "no step of 40 ms in the latency of larger messages", ALWAYS, delayed_ack},
+    {"many-connections", "100 at once, no byte of one on another", ALWAYS, many_connections},
+    {"half-close-in-flight", "1 MiB, half-closed while it comes back", ALWAYS,
+     half_close_in_flight},
+    {"large-bursts", "1 MiB at a time, four times", ALWAYS, large_bursts},
+    {"full-duplex", "16 MiB out and in at once", ALWAYS, full_duplex},
+    {"holds-the-sender", "64 MiB to a reader that does not read: held, and all returned", ALWAYS,
      holds_the_sender},
     {"unread-then-half-close", "64 MiB or until held, unread, then a half-close, then all is read",
-     false, unread_then_half_close},
-    {"idle", "an echo after --idle of silence", true, idle},
-    {NULL, NULL, false, NULL},
+     ALWAYS, unread_then_half_close},
+    {"idle", "an echo after --idle of silence", WITH_IDLE, idle},
+    {NULL, NULL, ALWAYS, NULL},
 };

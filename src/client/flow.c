@@ -3,9 +3,8 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/pattern.h"
@@ -19,8 +18,7 @@ void flow_abandon(struct flow *flow)
     (void)event_del(flow->readable);
     (void)event_del(flow->writable);
     deadline_unset(&flow->env->loop->deadlines, &flow->deadline);
-    close(flow->fd);
-    flow->fd = -1;
+    link_close(&flow->link);
     flow->state = FLOW_CLOSED;
 }
 
@@ -35,25 +33,28 @@ static void end(struct flow *flow, struct flow_failure *failure)
     flow->callbacks->on_ended(flow, failure);
 }
 
-static void end_error(struct flow *flow, int error)
+struct flow_failure flow_failure_of(const struct link *link)
 {
-    enum stream_end how = error == ECONNRESET || error == EPIPE ? STREAM_END_RST : STREAM_END_NONE;
-    end(flow,
-        &(struct flow_failure){.outcome = outcome_of_errno(error), .end = how, .error = error});
+    struct flow_failure failure = {.how = link->ending};
+    if (failure.how.end == STREAM_END_FIN && failure.how.outcome == OUTCOME_OK)
+        failure.how.outcome = OUTCOME_RESET;
+    return failure;
 }
 
-/* The peer's FIN: right after ours and with everything back, too early else. */
-static void end_fin(struct flow *flow)
+/* The link has ended. A FIN is right after ours and with everything back, and too early else. */
+static void end_link(struct flow *flow)
 {
-    bool is_right = flow->state == FLOW_FINISHING && flow->checked == flow->sent;
-    end(flow, &(struct flow_failure){.outcome = is_right ? OUTCOME_OK : OUTCOME_RESET,
-                                     .end = STREAM_END_FIN});
+    struct flow_failure failure = flow_failure_of(&flow->link);
+    if (flow->link.ending.outcome == OUTCOME_OK && flow->state == FLOW_FINISHING &&
+        flow->checked == flow->sent)
+        failure.how.outcome = OUTCOME_OK;
+    end(flow, &failure);
 }
 
 void flow_explain(struct flow_failure *failure, uint64_t seed, uint64_t offset, uint64_t sent,
                   const unsigned char *bytes, size_t length)
 {
-    *failure = (struct flow_failure){.outcome = OUTCOME_MISMATCH,
+    *failure = (struct flow_failure){.how = {.outcome = OUTCOME_MISMATCH},
                                      .has_byte = true,
                                      .is_extra = offset >= sent,
                                      .came = bytes[0],
@@ -77,7 +78,7 @@ void flow_on_due(struct flow *flow)
     if (loop_now_ms() < due_ms)
         loop_set_deadline(flow->env->loop, &flow->deadline, due_ms);
     else
-        end(flow, &(struct flow_failure){.outcome = OUTCOME_TIMEOUT, .end = STREAM_END_TIMEOUT});
+        end(flow, &(struct flow_failure){.how = link_timeout(&flow->link)});
 }
 
 /* Waiting begins: for a connection, an answer, the end. */
@@ -126,19 +127,16 @@ void flow_flush(struct flow *flow, uint64_t now_ns)
         uint64_t left = flow->queued - flow->sent;
         size_t length = left < env->scratch_bytes ? (size_t)left : env->scratch_bytes;
         pattern_fill(flow->seed, flow->sent, env->scratch, length);
-        ssize_t sent = send(flow->fd, env->scratch, length, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent < 0 && errno != EAGAIN) {
-            end_error(flow, errno);
+        ssize_t sent = link_send(&flow->link, env->scratch, length);
+        if (sent < 0) {
+            end_link(flow);
             return;
         }
-        if (sent > 0) {
-            flow->sent += (uint64_t)sent;
-            env->sent_bytes += (uint64_t)sent;
-        }
-        if (sent < (ssize_t)length) {
-            (void)event_add(flow->writable, NULL);
+        flow->sent += (uint64_t)sent;
+        env->sent_bytes += (uint64_t)sent;
+        if ((size_t)sent < length) {
+            if (link_waits(&flow->link, POLLOUT) & POLLOUT)
+                (void)event_add(flow->writable, NULL);
             return;
         }
     }
@@ -157,19 +155,20 @@ static void tell_echoes(struct flow *flow, uint64_t now_ns)
     }
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+/* Receives and checks once. */
+static void receive(struct flow *flow)
 {
-    struct flow *flow = arg;
     struct flow_env *env = flow->env;
-    (void)what;
-    ssize_t bytes = recv(fd, env->scratch, env->scratch_bytes, 0);
-    if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
+    ssize_t bytes = link_recv(&flow->link, env->scratch, env->scratch_bytes);
+    if (bytes < 0) {
+        end_link(flow);
         return;
-    if (bytes <= 0) {
-        if (bytes == 0)
-            end_fin(flow);
-        else
-            end_error(flow, errno);
+    }
+    if (bytes == 0) {
+        if (link_waits(&flow->link, POLLIN) & POLLOUT)
+            (void)event_add(flow->writable, NULL);
+        if (link_waits(&flow->link, POLLOUT) & POLLIN)
+            flow_flush(flow, clock_now_ns());
         return;
     }
     size_t length = (size_t)bytes;
@@ -190,26 +189,79 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ---- */
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+static void half_close(struct flow *flow)
 {
-    struct flow *flow = arg;
-    (void)what;
-    if (flow->state == FLOW_OPEN) {
-        flow_flush(flow, clock_now_ns());
-        return;
+    enum link_step step = link_half_close(&flow->link);
+    if (step == LINK_WAIT)
+        (void)event_add(flow->writable, NULL);
+    else if (step == LINK_ENDED)
+        end_link(flow);
+}
+
+/* Waits for what the link waits for on its way to be open. */
+static void await_link(struct flow *flow)
+{
+    short waits = link_waits(&flow->link, 0);
+    if (event_add(waits & POLLIN ? flow->readable : flow->writable, NULL) < 0) {
+        (void)link_end(&flow->link, ending_of_errno(ENOMEM));
+        end_link(flow);
+    } else if (!(waits & POLLIN)) {
+        (void)event_del(flow->readable);
     }
-    int failure = dial_result(fd);
-    if (failure || event_add(flow->readable, NULL) < 0) {
-        end_error(flow, failure ? -failure : ENOMEM);
+}
+
+static void advance(struct flow *flow)
+{
+    switch (link_advance(&flow->link)) {
+    case LINK_WAIT:
+        await_link(flow);
+        return;
+    case LINK_ENDED:
+        end_link(flow);
+        return;
+    case LINK_DONE:
+        break;
+    }
+    if (event_add(flow->readable, NULL) < 0) {
+        (void)link_end(&flow->link, ending_of_errno(ENOMEM));
+        end_link(flow);
         return;
     }
     flow->state = FLOW_OPEN;
+    if (link_has_more(&flow->link))
+        event_active(flow->readable, EV_READ, 0);
     flow->callbacks->on_connected(flow);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct flow *flow = arg;
+    (void)fd, (void)what;
+    if (flow->state == FLOW_CONNECTING) {
+        advance(flow);
+        return;
+    }
+    receive(flow);
+    while (link_has_more(&flow->link))
+        receive(flow);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct flow *flow = arg;
+    (void)fd, (void)what;
+    if (flow->state == FLOW_CONNECTING)
+        advance(flow);
+    else if (flow->state == FLOW_FINISHING)
+        half_close(flow);
+    else
+        flow_flush(flow, clock_now_ns());
 }
 
 int flow_init(struct flow *flow, struct flow_env *env)
 {
-    *flow = (struct flow){.env = env, .callbacks = &env->callbacks, .fd = -1};
+    *flow = (struct flow){.env = env, .callbacks = &env->callbacks};
+    link_init(&flow->link);
     flow->messages = calloc(env->pipeline, sizeof(*flow->messages));
     flow->readable = event_new(env->loop->base, -1, EV_READ | EV_PERSIST, on_readable, flow);
     flow->writable = event_new(env->loop->base, -1, EV_WRITE, on_writable, flow);
@@ -219,6 +271,7 @@ int flow_init(struct flow *flow, struct flow_env *env)
 void flow_clear(struct flow *flow)
 {
     flow_abandon(flow);
+    link_clear(&flow->link);
     if (flow->readable)
         event_free(flow->readable);
     if (flow->writable)
@@ -233,25 +286,26 @@ void flow_connect(struct flow *flow, uint64_t connection)
     flow->seed = pattern_seed(flow->env->seed, connection);
     flow->queued = flow->sent = flow->checked = 0;
     flow->first = flow->count = 0;
-    flow->fd = dial_start(flow->env->target);
-    if (flow->fd < 0) {
-        struct flow_failure failure = {
-            .outcome = outcome_of_errno(-flow->fd), .error = -flow->fd, .connection = connection};
+    if (link_start(&flow->link, flow->env->plan) == LINK_ENDED) {
+        struct flow_failure failure = flow_failure_of(&flow->link);
+        failure.connection = connection;
         flow->callbacks->on_ended(flow, &failure);
         return;
     }
+    int fd = flow->link.fd;
     flow->state = FLOW_CONNECTING;
     await(flow);
-    if (event_assign(flow->readable, base, flow->fd, EV_READ | EV_PERSIST, on_readable, flow) < 0 ||
-        event_assign(flow->writable, base, flow->fd, EV_WRITE, on_writable, flow) < 0 ||
-        event_add(flow->writable, NULL) < 0)
-        end_error(flow, ENOMEM);
+    if (event_assign(flow->readable, base, fd, EV_READ | EV_PERSIST, on_readable, flow) < 0 ||
+        event_assign(flow->writable, base, fd, EV_WRITE, on_writable, flow) < 0 ||
+        event_add(flow->writable, NULL) < 0) {
+        (void)link_end(&flow->link, ending_of_errno(ENOMEM));
+        end_link(flow);
+    }
 }
 
 void flow_finish(struct flow *flow)
 {
     flow->state = FLOW_FINISHING;
     await(flow);
-    if (shutdown(flow->fd, SHUT_WR) < 0)
-        end_error(flow, errno);
+    half_close(flow);
 }

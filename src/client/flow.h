@@ -16,8 +16,8 @@
 
 #include "base/attr.h"
 #include "base/deadline.h"
+#include "client/link.h"
 #include "client/outcome.h"
-#include "net/dial.h"
 #include "net/loop.h"
 
 struct flow;
@@ -32,9 +32,7 @@ struct flow_message {
 
 /* How a flow ended, with all that can be said of a byte that was not right. */
 struct flow_failure {
-    enum outcome outcome;
-    enum stream_end end;
-    int error;           /* errno, or 0 */
+    struct ending how;
     uint64_t connection; /* number of the connection, from 1 */
     uint64_t offset;     /* bytes that had come right */
     uint64_t awaited;    /* bytes that were still to come */
@@ -51,11 +49,15 @@ struct flow_failure {
 void flow_explain(struct flow_failure *failure, uint64_t seed, uint64_t offset, uint64_t sent,
                   const unsigned char *bytes, size_t length);
 
+/* A failure of a link that has ended. Its FIN came too early, unless its owner knows better. */
+struct flow_failure flow_failure_of(const struct link *link);
+
 struct flow_callbacks {
     void (*on_connected)(struct flow *flow);
     /* One message is back, whole and right. flow_push() may be called; it is sent afterwards. */
     void (*on_echo)(struct flow *flow, const struct flow_message *message, uint64_t now_ns);
-    /* The flow is over and closed; failure->outcome is OK after a flow_finish() that went well. */
+    /* The flow is over and closed; failure->how.outcome is OK after a flow_finish() that went well.
+     */
     void (*on_ended)(struct flow *flow, const struct flow_failure *failure);
 };
 
@@ -63,7 +65,7 @@ struct flow_callbacks {
 struct flow_env {
     struct loop *loop;
     struct flow_callbacks callbacks;
-    const struct dial_target *target;
+    const struct link_plan *plan;
     unsigned char *scratch;
     size_t scratch_bytes;
     uint64_t seed;
@@ -81,7 +83,7 @@ struct flow {
     struct event *readable, *writable;
     struct flow_message *messages; /* a ring of env->pipeline */
     uint32_t first, count;
-    int fd;
+    struct link link;
     enum flow_state state;
     uint64_t connection;            /* number of the connection */
     uint64_t seed;                  /* this connection's */

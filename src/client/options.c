@@ -33,6 +33,44 @@
         "json", 0, OPTION_TEXT, 0, "FILE", NULL, 0, 0, NULL, AT(json), \
             "write the results there as JSON; - is standard output"    \
     }
+#define ROW_TEXT(name, argument, field, help)                                \
+    {                                                                        \
+        name, 0, OPTION_TEXT, 0, argument, NULL, 0, 0, NULL, AT(field), help \
+    }
+/* How a connection is made: TLS in curl's words, and the PROXY header. */
+#define ROWS_LINK                                                                                  \
+    ROW_TEXT("cacert", "FILE", cacert, "tls://: whom to trust, PEM; else whom the system trusts"), \
+        ROW_TEXT("cert", "FILE", cert, "tls://: our own certificate, PEM"),                        \
+        ROW_TEXT("key", "FILE", key, "tls://: its key, PEM; else it is in --cert's file"),         \
+        {"insecure",                                                                               \
+         'k',                                                                                      \
+         OPTION_FLAG,                                                                              \
+         0,                                                                                        \
+         NULL,                                                                                     \
+         NULL,                                                                                     \
+         0,                                                                                        \
+         0,                                                                                        \
+         NULL,                                                                                     \
+         AT(insecure),                                                                             \
+         "tls://: any certificate will do"},                                                       \
+        ROW_TEXT("servername", "NAME", server_name,                                                \
+                 "tls://: ask for this name and expect its certificate; else ENDPOINT's host"),    \
+        ROW_TEXT("alpn", "LIST", alpn, "tls://: protocols to offer, like h2,http/1.1"),            \
+        {"proxy",                                                                                  \
+         0,                                                                                        \
+         OPTION_WORD,                                                                              \
+         0,                                                                                        \
+         "none|v1|v2",                                                                             \
+         "none",                                                                                   \
+         0,                                                                                        \
+         0,                                                                                        \
+         PROXY_WORDS,                                                                              \
+         AT(proxy),                                                                                \
+         "begin each connection with a PROXY protocol header"},                                    \
+        ROW_TEXT("proxy-src", "ADDRESS:PORT", proxy_source,                                        \
+                 "the source in that header; else our own end"),                                   \
+        ROW_TEXT("proxy-dst", "ADDRESS:PORT", proxy_destination,                                   \
+                 "the destination in that header; else the peer's end")
 #define ROW_QUIET                                                                           \
     {                                                                                       \
         "quiet", 'q', OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(quiet), "show no progress" \
@@ -42,8 +80,12 @@
         "help", 'h', OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(help), "print this and exit" \
     }
 
+/* As enum proxy_version counts. */
+static const char *const PROXY_WORDS[] = {"none", "v1", "v2", NULL};
+
 static const struct option_row CAT_ROWS[] = {
     ROW_TIMEOUT("10s"),
+    ROWS_LINK,
     ROW_QUIET,
     ROW_HELP,
 };
@@ -55,6 +97,7 @@ static const struct option_row PING_ROWS[] = {
      "from one message to the next"},
     ROW_SIZE,
     ROW_TIMEOUT("10s"),
+    ROWS_LINK,
     ROW_SEED,
     ROW_JSON,
     ROW_QUIET,
@@ -77,11 +120,14 @@ static const struct option_row BENCH_ROWS[] = {
      "stop after so many messages; 0: after --duration"},
     {"requests-per-connection", 0, OPTION_COUNT, 0, "N", "0", 0, 0, NULL, AT(per_connection),
      "then close it and open another; 0: never"},
+    {"resume", 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(resume),
+     "tls://: each such connection resumes the TLS session of the one before it"},
     {"ramp-up", 0, OPTION_TIME, 0, "TIME", "0", 0, MS_MAX, NULL, AT(ramp_up_ms),
      "spread the opening of the connections over this"},
     {"warm-up", 0, OPTION_TIME, 0, "TIME", "0", 0, MS_MAX, NULL, AT(warm_up_ms),
      "run for so long before anything is counted"},
     ROW_TIMEOUT("5s"),
+    ROWS_LINK,
     ROW_SEED,
     {"require", 0, OPTION_TEXT, 0, "LIST", NULL, 0, 0, NULL, AT(require),
      "exit 1 unless all of p50= p90= p99= p999= max= mean= (at most), errors= (at most), rate= "
@@ -100,6 +146,7 @@ static const struct option_row CHECK_ROWS[] = {
     {"idle", 0, OPTION_TIME, 0, "TIME", "0", 0, MS_MAX, NULL, AT(idle_ms),
      "also check that an echo comes after so long a silence; 0: do not"},
     ROW_TIMEOUT("5s"),
+    ROWS_LINK,
     ROW_SEED,
     ROW_JSON,
     ROW_QUIET,

@@ -2,6 +2,9 @@
 #include "client/outcome.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 
 const char *outcome_word(enum outcome outcome)
 {
@@ -44,6 +47,26 @@ enum outcome outcome_of_errno(int error)
 
 const char *stream_end_word(enum stream_end end)
 {
-    static const char *const WORDS[] = {"open", "FIN", "RST", "timeout"};
+    static const char *const WORDS[] = {"open", "FIN", "RST", "timeout",
+                                        "TLS without close_notify"};
     return WORDS[end];
+}
+
+struct ending ending_of_errno(int error)
+{
+    bool is_reset = error == ECONNRESET || error == EPIPE;
+    return (struct ending){.outcome = outcome_of_errno(error),
+                           .end = is_reset ? STREAM_END_RST : STREAM_END_NONE,
+                           .error = error};
+}
+
+const char *ending_text(const struct ending *ending, char *out, size_t size)
+{
+    const char *what = ending->reason                       ? ending->reason
+                       : ending->error                      ? strerror(ending->error)
+                       : ending->outcome == OUTCOME_TIMEOUT ? "no answer in time"
+                                                            : "ended too early";
+    snprintf(out, size, "%s%s%s%s", ending->outcome == OUTCOME_TLS ? "TLS: " : "", what,
+             ending->hint ? "; " : "", ending->hint ? ending->hint : "");
+    return out;
 }

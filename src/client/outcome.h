@@ -3,16 +3,17 @@
 #ifndef CLIENT_OUTCOME_H
 #define CLIENT_OUTCOME_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-#define OUTCOMES(X)                                                                       \
-    X(OK, "ok")             /* every byte came back */                                    \
-    X(REFUSED, "refused")   /* nobody listens there, or may */                            \
-    X(TIMEOUT, "timeout")   /* nothing came within --timeout */                           \
-    X(RESET, "reset")       /* ended by a reset, or by a FIN before all bytes had come */ \
-    X(DNS, "dns")           /* the name is not known */                                   \
-    X(TLS, "tls")           /* the handshake or the certificate failed */                 \
-    X(MISMATCH, "mismatch") /* a byte was wrong, missing or extra */                      \
+#define OUTCOMES(X)                                                                          \
+    X(OK, "ok")             /* every byte came back */                                       \
+    X(REFUSED, "refused")   /* nobody listens there, or may */                               \
+    X(TIMEOUT, "timeout")   /* nothing came within --timeout */                              \
+    X(RESET, "reset")       /* ended by a reset, or by a FIN before all bytes had come */    \
+    X(DNS, "dns")           /* the name is not known */                                      \
+    X(TLS, "tls")           /* a handshake or certificate failed, or no close_notify came */ \
+    X(MISMATCH, "mismatch") /* a byte was wrong, missing or extra */                         \
     X(OTHER, "other")       /* the system failed: descriptors, ports, memory, routes */
 
 enum outcome {
@@ -29,8 +30,30 @@ const char *outcome_name(enum outcome outcome);
 /* The class of an errno that ended an exchange. */
 enum outcome outcome_of_errno(int error);
 
-/* How a stream ended, as far as it could be seen. */
-enum stream_end { STREAM_END_NONE, STREAM_END_FIN, STREAM_END_RST, STREAM_END_TIMEOUT };
+/* How a stream ended, as far as it could be seen. A FIN that TLS's close_notify does not precede
+ * may be anybody's (RFC 8446, 6.1): what came before it may be a part of what was sent. */
+enum stream_end {
+    STREAM_END_NONE,
+    STREAM_END_FIN, /* over TLS: after its close_notify */
+    STREAM_END_RST,
+    STREAM_END_TIMEOUT,
+    STREAM_END_TRUNCATED
+};
 const char *stream_end_word(enum stream_end end);
+
+/* All that is known of how an exchange ended. The texts are constants. */
+struct ending {
+    enum outcome outcome;
+    enum stream_end end;
+    int error;          /* errno, or 0 */
+    const char *reason; /* TLS's, or NULL */
+    const char *hint;   /* what would be right, or NULL */
+};
+
+struct ending ending_of_errno(int error);
+
+/* "TLS: self-signed certificate; -k ...", "Connection refused", "no answer in time"; returns `out`.
+ */
+const char *ending_text(const struct ending *ending, char *out, size_t size);
 
 #endif

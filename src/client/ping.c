@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* evecho ping: one message at a time on one connection, each byte checked, as ping(8) prints. */
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -27,8 +24,8 @@
 
 struct ping {
     const struct options *options;
-    struct dial_target target;
-    int fd; /* -1 between connections */
+    struct link_plan plan;
+    struct link link; /* closed between connections */
     int interrupt_fd;
     FILE *out; /* standard output, unless the JSON goes there */
     bool is_interrupted;
@@ -72,7 +69,7 @@ static double loss(const struct ping *ping)
 
 static void print_summary(const struct ping *ping, FILE *out)
 {
-    fprintf(out, "\n--- %s ping statistics ---\n", ping->target.name);
+    fprintf(out, "\n--- %s ping statistics ---\n", ping->plan.target.name);
     fprintf(out, "%" PRIu64 " messages sent, %" PRIu64 " received, %.4g%% lost; errors", ping->sent,
             ping->received, loss(ping));
     for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++)
@@ -91,16 +88,21 @@ static void print_midway(const struct ping *ping)
 
 /* ---- waiting ---- */
 
-/* Waits until the descriptor is ready, the time has come, or we are interrupted. Above 0: ready. */
-static int wait_for(struct ping *ping, short events, uint64_t until_ns)
+/* Waits until the link may go on, the time has come, or we are interrupted. What may go on, or 0.
+ */
+static short wait_for(struct ping *ping, short events, uint64_t until_ns)
 {
+    const struct link *link = &ping->link;
+    if ((events & POLLIN) && link_has_more(link))
+        return POLLIN;
     for (;;) {
         uint64_t now_ns = clock_now_ns();
         uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
         const struct timespec left = {(time_t)(left_ns / 1000000000U),
                                       (long)(left_ns % 1000000000U)};
-        struct pollfd polled[] = {{.fd = events ? ping->fd : -1, .events = events},
-                                  {.fd = ping->interrupt_fd, .events = POLLIN}};
+        struct pollfd polled[] = {
+            {.fd = events ? link->fd : -1, .events = link_waits(link, events)},
+            {.fd = ping->interrupt_fd, .events = POLLIN}};
         int ready = ppoll(polled, 2, &left, NULL);
         if (ready == 0)
             return 0;
@@ -112,47 +114,33 @@ static int wait_for(struct ping *ping, short events, uint64_t until_ns)
                 _exit(INTERRUPT_EXIT_TWICE);
             if (number == SIGINT) {
                 ping->is_interrupted = true;
-                return events ? 1 : 0; /* a message on its way may still come back */
+                return events; /* a message on its way may still come back */
             }
         } else if (polled[0].revents) {
-            return 1;
+            return link_ready(link, polled[0].revents);
         }
     }
 }
 
 /* ---- one message ---- */
 
-static void fail_errno(struct message *message, int error)
-{
-    bool is_reset = error == ECONNRESET || error == EPIPE;
-    message->failure = (struct flow_failure){.outcome = outcome_of_errno(error),
-                                             .end = is_reset ? STREAM_END_RST : STREAM_END_NONE,
-                                             .error = error};
-}
-
 static void send_some(struct ping *ping, struct message *message)
 {
     uint64_t left = message->bytes - message->sent;
     size_t length = left < SCRATCH_BYTES ? (size_t)left : SCRATCH_BYTES;
     pattern_fill(ping->seed, ping->offset + message->sent, ping->scratch, length);
-    ssize_t bytes = send(ping->fd, ping->scratch, length, MSG_NOSIGNAL);
-    if (bytes > 0)
+    ssize_t bytes = link_send(&ping->link, ping->scratch, length);
+    if (bytes < 0)
+        message->failure = flow_failure_of(&ping->link);
+    else
         message->sent += (uint64_t)bytes;
-    else if (bytes < 0 && errno != EAGAIN && errno != EINTR)
-        fail_errno(message, errno);
 }
 
 static void receive_some(struct ping *ping, struct message *message)
 {
-    ssize_t bytes = recv(ping->fd, ping->scratch, SCRATCH_BYTES, 0);
-    if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
+    ssize_t bytes = link_recv(&ping->link, ping->scratch, SCRATCH_BYTES);
     if (bytes < 0) {
-        fail_errno(message, errno);
-        return;
-    }
-    if (bytes == 0) {
-        message->failure = (struct flow_failure){.outcome = OUTCOME_RESET, .end = STREAM_END_FIN};
+        message->failure = flow_failure_of(&ping->link);
         return;
     }
     size_t length = (size_t)bytes;
@@ -169,20 +157,19 @@ static void receive_some(struct ping *ping, struct message *message)
 /* Sends one message and awaits it; returns its outcome. */
 static enum outcome exchange(struct ping *ping, struct message *message)
 {
-    while (message->back < message->bytes && message->failure.outcome == OUTCOME_OK) {
+    while (message->back < message->bytes && message->failure.how.outcome == OUTCOME_OK) {
         short events = (short)(POLLIN | (message->sent < message->bytes ? POLLOUT : 0));
         if (wait_for(ping, events, message->due_ns) == 0)
-            message->failure =
-                (struct flow_failure){.outcome = OUTCOME_TIMEOUT, .end = STREAM_END_TIMEOUT};
+            message->failure = (struct flow_failure){.how = link_timeout(&ping->link)};
         else if (message->sent < message->bytes)
             send_some(ping, message);
-        if (message->failure.outcome == OUTCOME_OK)
+        if (message->failure.how.outcome == OUTCOME_OK)
             receive_some(ping, message);
     }
     message->failure.connection = ping->connection;
     message->failure.offset = ping->offset + message->back;
     message->failure.awaited = message->sent - message->back;
-    return message->failure.outcome;
+    return message->failure.how.outcome;
 }
 
 static uint64_t next_size(struct ping *ping)
@@ -208,21 +195,19 @@ static void ping_once(struct ping *ping)
         histogram_add(&ping->times, time_ns);
         if (!ping->options->quiet)
             fprintf(ping->out, "%" PRIu64 " bytes from %s: seq=%" PRIu64 " time=%.3f ms\n",
-                    message.bytes, ping->target.name, ping->sent, (double)time_ns / 1e6);
+                    message.bytes, ping->plan.target.name, ping->sent, (double)time_ns / 1e6);
         return;
     }
     ping->errors[outcome]++;
     fprintf(ping->out, "seq=%" PRIu64 " lost: ", ping->sent);
-    report_failure(&message.failure, ping->target.name, ping->out);
-    close(ping->fd);
-    ping->fd = -1;
+    report_failure(&message.failure, ping->plan.target.name, ping->out);
+    link_close(&ping->link);
 }
 
 /* ---- the run ---- */
 
-static void start_connection(struct ping *ping, int fd)
+static void start_connection(struct ping *ping)
 {
-    ping->fd = fd;
     ping->connection++;
     ping->seed = pattern_seed(ping->options->seed, ping->connection);
     ping->offset = 0;
@@ -231,17 +216,18 @@ static void start_connection(struct ping *ping, int fd)
 /* Connects again to the address that answered before. */
 static void reconnect(struct ping *ping)
 {
-    int timeout_ms = ping->options->timeout_ms < INT_MAX ? (int)ping->options->timeout_ms : INT_MAX;
-    int fd = dial_wait(&ping->target, timeout_ms);
-    if (fd >= 0) {
-        start_connection(ping, fd);
-        fprintf(ping->out, "connected again to %s\n", ping->target.name);
+    char reason[256];
+    if (link_connect(&ping->link, &ping->plan, ping->options->timeout_ms)) {
+        start_connection(ping);
+        fprintf(ping->out, "connected again to %s\n", ping->plan.target.name);
         return;
     }
-    ping->errors[outcome_of_errno(-fd)]++;
+    const struct ending *ending = &ping->link.ending;
+    link_close(&ping->link);
+    ping->errors[ending->outcome]++;
     ping->sent++;
-    fprintf(ping->out, "seq=%" PRIu64 " lost: %s: %s\n", ping->sent, ping->target.name,
-            strerror(-fd));
+    fprintf(ping->out, "seq=%" PRIu64 " lost: %s: %s\n", ping->sent, ping->plan.target.name,
+            ending_text(ending, reason, sizeof(reason)));
 }
 
 static void run(struct ping *ping)
@@ -249,9 +235,9 @@ static void run(struct ping *ping)
     const struct options *options = ping->options;
     uint64_t due_ns = clock_now_ns();
     while (!ping->is_interrupted && (options->count == 0 || ping->sent < options->count)) {
-        if (ping->fd < 0)
+        if (ping->link.state != LINK_OPEN)
             reconnect(ping);
-        if (ping->fd >= 0)
+        if (ping->link.state == LINK_OPEN)
             ping_once(ping);
         fflush(ping->out);
         due_ns += options->interval_ms * NS_PER_MS;
@@ -284,7 +270,7 @@ static int write_json(const struct ping *ping, struct error *err)
         {"p99_ns", histogram_percentile(times, 99)},
         {"p999_ns", histogram_percentile(times, 99.9)},
     };
-    json_t *root = report_json_head("ping", ping->options, ping->target.name);
+    json_t *root = report_json_head("ping", ping->options, ping->plan.target.name);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         (void)json_object_set_new(root, numbers[i].name,
                                   json_integer((json_int_t)numbers[i].value));
@@ -303,29 +289,36 @@ static int conclude(struct ping *ping)
     return ping->received == ping->sent ? EXIT_CODE_OK : EXIT_CODE_FAILED;
 }
 
-int ping_run(const struct options *options)
+static int open_and_run(struct ping *ping)
 {
     struct error err;
-    enum outcome outcome;
+    char tls[160];
+    if (target_connect(ping->options, &ping->plan, &ping->link, &err) < 0) {
+        fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
+        return (int)err.exit_code;
+    }
+    ping->interrupt_fd = interrupt_open();
+    start_connection(ping);
+    link_describe(&ping->link, tls, sizeof(tls));
+    fprintf(ping->out, "PING %s: messages of %s bytes%s%s\n", ping->plan.target.name,
+            ping->options->size, *tls ? "; " : "", tls);
+    run(ping);
+    link_leave(&ping->link);
+    link_clear(&ping->link);
+    int code = conclude(ping);
+    target_close(&ping->plan);
+    return code;
+}
+
+int ping_run(const struct options *options)
+{
     struct ping *ping = calloc(1, sizeof(*ping));
     if (!ping)
         return EXIT_CODE_START;
     ping->options = options;
     ping->random = options->seed;
     ping->out = options->json && strcmp(options->json, "-") == 0 ? stderr : stdout;
-    int fd = target_connect(options, &ping->target, &outcome, &err);
-    if (fd < 0) {
-        fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
-        free(ping);
-        return (int)err.exit_code;
-    }
-    ping->interrupt_fd = interrupt_open();
-    start_connection(ping, fd);
-    fprintf(ping->out, "PING %s: messages of %s bytes\n", ping->target.name, options->size);
-    run(ping);
-    if (ping->fd >= 0)
-        close(ping->fd);
-    int code = conclude(ping);
+    int code = open_and_run(ping);
     free(ping);
     return code;
 }

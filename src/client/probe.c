@@ -5,17 +5,15 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/pattern.h"
-#include "net/sock.h"
 
 #define NS_PER_MS 1000000U
 
 static bool is_alive(const struct probe *probe)
 {
-    return probe->fd >= 0 && probe->failure.outcome == OUTCOME_OK;
+    return probe->link.fd >= 0 && probe->failure.how.outcome == OUTCOME_OK;
 }
 
 static bool fail(struct probe *probe, struct flow_failure failure)
@@ -27,62 +25,58 @@ static bool fail(struct probe *probe, struct flow_failure failure)
     return false;
 }
 
-static bool fail_errno(struct probe *probe, int error)
+/* The link has ended. */
+static bool fail_link(struct probe *probe)
 {
-    bool is_reset = error == ECONNRESET || error == EPIPE;
-    return fail(probe, (struct flow_failure){.outcome = outcome_of_errno(error),
-                                             .end = is_reset ? STREAM_END_RST : STREAM_END_NONE,
-                                             .error = error});
+    return fail(probe, flow_failure_of(&probe->link));
 }
 
-/* Waits for an event; at most so long as progress may be missing, and as the step may take. */
-static bool await(struct probe *probe, short events, short *got)
+/* Waits until the link may go on; at most so long as progress may be missing, and as the step may
+ * take. *ready is empty where poll was only interrupted. */
+static bool await(struct probe *probe, short events, short *ready)
 {
     uint64_t now_ns = clock_now_ns(), patience_ns = probe->timeout_ms * NS_PER_MS;
     uint64_t left_ns = probe->until_ns > now_ns ? probe->until_ns - now_ns : 0;
     left_ns = left_ns < patience_ns ? left_ns : patience_ns;
-    struct pollfd polled = {.fd = probe->fd, .events = events};
-    int ready = poll(&polled, 1, (int)(left_ns / NS_PER_MS));
-    *got = polled.revents;
-    if (ready > 0 || (ready < 0 && errno == EINTR))
+    int count = link_poll(&probe->link, events, left_ns / NS_PER_MS, ready);
+    if (count > 0 || (count < 0 && errno == EINTR))
         return true;
-    return fail(probe,
-                (struct flow_failure){.outcome = OUTCOME_TIMEOUT, .end = STREAM_END_TIMEOUT});
+    return fail(probe, (struct flow_failure){.how = link_timeout(&probe->link)});
 }
 
 bool probe_connect(struct probe *probe)
 {
-    short got;
-    probe->fd = dial_start(probe->target);
-    if (probe->fd < 0)
-        return fail_errno(probe, -probe->fd);
-    if (!await(probe, POLLOUT, &got))
-        return false;
-    int failure = dial_result(probe->fd);
-    return failure ? fail_errno(probe, -failure) : true;
+    short ready;
+    enum link_step step = link_start(&probe->link, probe->plan);
+    while (step == LINK_WAIT) {
+        if (!await(probe, 0, &ready))
+            return false;
+        step = link_advance(&probe->link);
+    }
+    return step == LINK_DONE ? true : fail_link(probe);
 }
 
 /* ---- the pattern ---- */
 
-/* Sends once what the kernel takes, at most `length`. */
+/* Sends once what the link takes, at most `length`. */
 static bool send_once(struct probe *probe, uint64_t length)
 {
     size_t some = length < PROBE_SCRATCH_BYTES ? (size_t)length : PROBE_SCRATCH_BYTES;
     pattern_fill(probe->seed, probe->sent, probe->scratch, some);
-    ssize_t bytes = send(probe->fd, probe->scratch, some, MSG_NOSIGNAL);
+    ssize_t bytes = link_send(&probe->link, probe->scratch, some);
     if (bytes < 0)
-        return errno == EAGAIN || errno == EINTR ? true : fail_errno(probe, errno);
+        return fail_link(probe);
     probe->sent += (uint64_t)bytes;
     return true;
 }
 
-/* Receives once and checks it. *is_end is set at the peer's FIN. */
+/* Receives once and checks it. *is_end is set at the peer's clean end. */
 static bool receive_once(struct probe *probe, bool *is_end)
 {
-    ssize_t bytes = recv(probe->fd, probe->scratch, PROBE_SCRATCH_BYTES, 0);
-    *is_end = bytes == 0;
+    ssize_t bytes = link_recv(&probe->link, probe->scratch, PROBE_SCRATCH_BYTES);
+    *is_end = bytes < 0 && probe->link.ending.outcome == OUTCOME_OK;
     if (bytes < 0)
-        return errno == EAGAIN || errno == EINTR ? true : fail_errno(probe, errno);
+        return *is_end ? true : fail_link(probe);
     size_t length = (size_t)bytes;
     uint64_t awaited = probe->sent - probe->checked;
     size_t right = pattern_match(probe->seed, probe->checked, probe->scratch,
@@ -96,25 +90,20 @@ static bool receive_once(struct probe *probe, bool *is_end)
     return fail(probe, failure);
 }
 
-static bool fail_early_end(struct probe *probe)
-{
-    return fail(probe, (struct flow_failure){.outcome = OUTCOME_RESET, .end = STREAM_END_FIN});
-}
-
 /* Sends up to one offset, reads up to another. */
 static bool pump(struct probe *probe, uint64_t send_to, uint64_t check_to, size_t chunk)
 {
     while (is_alive(probe) && (probe->sent < send_to || probe->checked < check_to)) {
-        short got;
+        short ready;
         uint64_t left = send_to > probe->sent ? send_to - probe->sent : 0;
         bool is_end = false;
-        if (!await(probe, (short)(POLLIN | (left ? POLLOUT : 0)), &got))
+        if (!await(probe, (short)(POLLIN | (left ? POLLOUT : 0)), &ready))
             return false;
-        if ((got & (POLLIN | POLLHUP | POLLERR)) && !receive_once(probe, &is_end))
+        if ((ready & POLLIN) && !receive_once(probe, &is_end))
             return false;
         if (is_end)
-            return fail_early_end(probe);
-        if ((got & POLLOUT) && left && !send_once(probe, left < chunk ? left : chunk))
+            return fail_link(probe);
+        if ((ready & POLLOUT) && left && !send_once(probe, left < chunk ? left : chunk))
             return false;
     }
     return is_alive(probe);
@@ -140,11 +129,10 @@ bool probe_fill(struct probe *probe, uint64_t most, uint64_t still_ms, bool *is_
     uint64_t end = probe->sent + most;
     *is_held = false;
     while (is_alive(probe) && probe->sent < end) {
-        struct pollfd polled = {.fd = probe->fd, .events = POLLOUT};
+        short ready;
         if (clock_now_ns() >= probe->until_ns)
-            return fail(probe, (struct flow_failure){.outcome = OUTCOME_TIMEOUT,
-                                                     .end = STREAM_END_TIMEOUT});
-        if (poll(&polled, 1, (int)still_ms) == 0) {
+            return fail(probe, (struct flow_failure){.how = link_timeout(&probe->link)});
+        if (link_poll(&probe->link, POLLOUT, still_ms, &ready) == 0) {
             *is_held = true;
             return true;
         }
@@ -156,56 +144,104 @@ bool probe_fill(struct probe *probe, uint64_t most, uint64_t still_ms, bool *is_
 
 bool probe_half_close(struct probe *probe)
 {
+    enum link_step step = LINK_WAIT;
+    if (probe->link.held > 0 && !probe_send(probe, probe->link.held, PROBE_SCRATCH_BYTES))
+        return false;
+    while (is_alive(probe) && (step = link_half_close(&probe->link)) == LINK_WAIT) {
+        short ready;
+        bool is_end = false;
+        if (!await(probe, POLLIN | POLLOUT, &ready) ||
+            ((ready & POLLIN) && !receive_once(probe, &is_end)))
+            return false;
+        if (is_end)
+            return fail_link(probe);
+    }
     if (!is_alive(probe))
         return false;
-    return shutdown(probe->fd, SHUT_WR) == 0 ? true : fail_errno(probe, errno);
+    return step == LINK_DONE ? true : fail_link(probe);
+}
+
+bool probe_truncate(struct probe *probe)
+{
+    if (!is_alive(probe))
+        return false;
+    if (shutdown(probe->link.fd, SHUT_WR) == 0)
+        return true;
+    (void)link_end(&probe->link, ending_of_errno(errno));
+    return fail_link(probe);
 }
 
 bool probe_await_end(struct probe *probe)
 {
     bool is_end = false;
-    short got;
+    short ready;
     while (is_alive(probe) && !is_end) {
-        if (!await(probe, POLLIN, &got) || !receive_once(probe, &is_end))
+        if (!await(probe, POLLIN, &ready) || !receive_once(probe, &is_end))
             return false;
     }
     if (!is_alive(probe))
         return false;
-    return probe->checked == probe->sent ? true : fail_early_end(probe);
+    return probe->checked == probe->sent ? true : fail_link(probe);
+}
+
+bool probe_stay_silent(struct probe *probe, uint64_t silent_ms)
+{
+    uint64_t end_ns = clock_now_ns() + silent_ms * NS_PER_MS, now_ns;
+    while (is_alive(probe) && (now_ns = clock_now_ns()) < end_ns) {
+        short ready;
+        bool is_end = false;
+        uint64_t left_ms = (end_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
+        if (link_poll(&probe->link, POLLIN, left_ms, &ready) <= 0)
+            continue;
+        if (!receive_once(probe, &is_end))
+            return false;
+        if (is_end)
+            return fail_link(probe);
+    }
+    return is_alive(probe);
 }
 
 /* ---- bytes of the caller's ---- */
 
-bool probe_raw(struct probe *probe, const unsigned char *bytes, size_t length, int flags)
+bool probe_raw(struct probe *probe, const unsigned char *bytes, size_t length)
 {
     while (is_alive(probe) && length > 0) {
-        short got;
-        if (!await(probe, POLLOUT, &got))
+        short ready;
+        if (!await(probe, POLLOUT, &ready))
             return false;
-        ssize_t sent = send(probe->fd, bytes, length, flags | MSG_NOSIGNAL);
-        if (sent < 0 && errno != EAGAIN && errno != EINTR)
-            return fail_errno(probe, errno);
-        bytes += sent > 0 ? sent : 0;
-        length -= sent > 0 ? (size_t)sent : 0;
+        ssize_t sent = link_send(&probe->link, bytes, length);
+        if (sent < 0)
+            return fail_link(probe);
+        bytes += sent;
+        length -= (size_t)sent;
     }
     return is_alive(probe);
+}
+
+bool probe_urgent(struct probe *probe, unsigned char byte)
+{
+    short ready;
+    if (!is_alive(probe) || !await(probe, POLLOUT, &ready))
+        return false;
+    if (send(probe->link.fd, &byte, 1, MSG_OOB | MSG_NOSIGNAL) == 1)
+        return true;
+    (void)link_end(&probe->link, ending_of_errno(errno));
+    return fail_link(probe);
 }
 
 bool probe_expect_raw(struct probe *probe, const unsigned char *bytes, size_t length)
 {
     size_t came = 0;
     while (is_alive(probe) && came < length) {
-        short got;
-        if (!await(probe, POLLIN, &got))
+        short ready;
+        if (!await(probe, POLLIN, &ready))
             return false;
-        ssize_t some = recv(probe->fd, probe->scratch, length - came, 0);
-        if (some == 0)
-            return fail_early_end(probe);
-        if (some < 0 && errno != EAGAIN && errno != EINTR)
-            return fail_errno(probe, errno);
+        ssize_t some = link_recv(&probe->link, probe->scratch, length - came);
+        if (some < 0)
+            return fail_link(probe);
         for (ssize_t i = 0; i < some; i++, came++) {
             if (probe->scratch[i] != bytes[came]) {
-                struct flow_failure failure = {.outcome = OUTCOME_MISMATCH,
+                struct flow_failure failure = {.how = {.outcome = OUTCOME_MISMATCH},
                                                .has_byte = true,
                                                .expected = bytes[came],
                                                .came = probe->scratch[i]};
@@ -220,14 +256,13 @@ bool probe_expect_raw(struct probe *probe, const unsigned char *bytes, size_t le
 
 void probe_close(struct probe *probe)
 {
-    if (probe->fd >= 0)
-        close(probe->fd);
-    probe->fd = -1;
+    if (probe->failure.how.outcome == OUTCOME_OK)
+        link_leave(&probe->link);
+    link_clear(&probe->link);
 }
 
 void probe_reset(struct probe *probe)
 {
-    if (probe->fd >= 0)
-        sock_reset(probe->fd);
-    probe->fd = -1;
+    link_reset(&probe->link);
+    link_clear(&probe->link);
 }

@@ -13,11 +13,11 @@
 
 #include "base/attr.h"
 #include "client/flow.h"
-#include "net/dial.h"
+#include "client/link.h"
 
 struct probe {
-    const struct dial_target *target;
-    int fd; /* -1: not connected */
+    const struct link_plan *plan;
+    struct link link; /* initialised, and closed before probe_connect() */
     uint64_t connection, seed;
     uint64_t sent, checked; /* stream offsets */
     uint64_t until_ns;      /* every step must have ended by then */
@@ -28,7 +28,7 @@ struct probe {
 
 #define PROBE_SCRATCH_BYTES 262144
 
-/* Connects. The probe's target, connection, seed, times and scratch are set. */
+/* Connects. The probe's plan, link, connection, seed, times and scratch are set. */
 bool probe_connect(struct probe *probe) MUST_CHECK;
 
 /* Sends `bytes` of the pattern, reading and checking meanwhile, until all of it is back. */
@@ -45,15 +45,21 @@ bool probe_fill(struct probe *probe, uint64_t most, uint64_t still_ms, bool *is_
 /* Reads and checks until everything sent is back. */
 bool probe_drain(struct probe *probe) MUST_CHECK;
 
-/* Half-closes. */
+/* Half-closes. Over TLS a record that was begun is finished first. */
 bool probe_half_close(struct probe *probe) MUST_CHECK;
+
+/* Ends the TCP stream alone: over TLS a FIN with no close_notify before it. */
+bool probe_truncate(struct probe *probe) MUST_CHECK;
 
 /* Awaits the peer's end, with everything sent back before it and nothing more. */
 bool probe_await_end(struct probe *probe) MUST_CHECK;
 
+/* True where nothing comes for so long, and no end. */
+bool probe_stay_silent(struct probe *probe, uint64_t silent_ms) MUST_CHECK;
+
 /* Sends bytes of the caller's, and expects others back. The pattern's offsets do not move. */
-bool probe_raw(struct probe *probe, const unsigned char *bytes, size_t length,
-               int flags) MUST_CHECK;
+bool probe_raw(struct probe *probe, const unsigned char *bytes, size_t length) MUST_CHECK;
+bool probe_urgent(struct probe *probe, unsigned char byte) MUST_CHECK;
 bool probe_expect_raw(struct probe *probe, const unsigned char *bytes, size_t length) MUST_CHECK;
 
 void probe_close(struct probe *probe);

@@ -33,6 +33,7 @@ uint64_t report_errors(const struct bench_results *results)
 
 void report_failure(const struct flow_failure *failure, const char *target, FILE *out)
 {
+    char text[256];
     fprintf(out, "%s: connection %" PRIu64 ", offset %" PRIu64 ": ", target, failure->connection,
             failure->offset);
     if (failure->is_extra)
@@ -40,10 +41,7 @@ void report_failure(const struct flow_failure *failure, const char *target, FILE
     else if (failure->has_byte)
         fprintf(out, "expected 0x%02x, came 0x%02x", failure->expected, failure->came);
     else
-        fprintf(out, "%s",
-                failure->error                        ? strerror(failure->error)
-                : failure->outcome == OUTCOME_TIMEOUT ? "no answer in time"
-                                                      : "ended too early");
+        fprintf(out, "%s", ending_text(&failure->how, text, sizeof(text)));
     if (failure->has_place && failure->place > failure->offset)
         fprintf(out, ", which belongs at offset %" PRIu64 ": %" PRIu64 " bytes are missing",
                 failure->place, failure->place - failure->offset);
@@ -52,8 +50,8 @@ void report_failure(const struct flow_failure *failure, const char *target, FILE
                 failure->place);
     if (failure->awaited > 0)
         fprintf(out, ", %" PRIu64 " bytes still awaited", failure->awaited);
-    if (failure->end != STREAM_END_NONE)
-        fprintf(out, ", the stream ended by %s", stream_end_word(failure->end));
+    if (failure->how.end != STREAM_END_NONE)
+        fprintf(out, ", the stream ended by %s", stream_end_word(failure->how.end));
     fputc('\n', out);
 }
 

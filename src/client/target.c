@@ -1,33 +1,88 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "client/target.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-int target_connect(const struct options *options, struct dial_target *target, enum outcome *outcome,
-                   struct error *err)
+#include "client/link_tls.h"
+
+/* One of the PROXY header's ends; without a text it stays without a family. */
+static int read_end(const char *option, const char *text, struct address *out, struct error *err)
+{
+    struct address addresses[ADDRESS_RESOLVED_MAX];
+    struct endpoint endpoint;
+    const char *attributes;
+    if (!text)
+        return 0;
+    if (endpoint_parse(text, &endpoint, &attributes, err) < 0)
+        return error_prefix(err, "--%s: '%.200s': ", option, text);
+    if (endpoint.kind != ENDPOINT_TCP || attributes)
+        return error_usage(err, "--%s: '%.200s' is not an ADDRESS:PORT", option, text);
+    if (address_resolve(endpoint.host, endpoint.port, addresses, err) < 1)
+        return error_prefix(err, "--%s: ", option);
+    *out = addresses[0];
+    return 0;
+}
+
+static int make_plan(const struct options *options, struct link_plan *plan, struct error *err)
+{
+    const char *host = options->endpoint.host;
+    *plan = (struct link_plan){.proxy = (enum proxy_version)options->proxy};
+    if (read_end("proxy-src", options->proxy_source, &plan->proxy_source, err) < 0 ||
+        read_end("proxy-dst", options->proxy_destination, &plan->proxy_destination, err) < 0)
+        return -1;
+    if (plan->proxy_source.family && plan->proxy_destination.family &&
+        plan->proxy_source.family != plan->proxy_destination.family)
+        return error_usage(err, "--proxy-src and --proxy-dst: both IPv4 or both IPv6 are expected");
+    if (options->endpoint.kind != ENDPOINT_TLS)
+        return 0;
+    const struct link_tls_options tls = {
+        .cacert = options->cacert,
+        .cert = options->cert,
+        .key = options->key,
+        .server_name = options->server_name ? options->server_name : host,
+        .alpn = options->alpn,
+        .is_insecure = options->insecure,
+        .resumes = options->resume,
+    };
+    plan->layer = link_tls_new(&tls, err);
+    return plan->layer ? 0 : -1;
+}
+
+static int try_targets(const struct options *options, struct link_plan *plan, struct link *link,
+                       struct error *err)
 {
     struct dial_target targets[DIAL_TARGETS_MAX];
-    char reasons[400] = "";
+    char reasons[400] = "", reason[200];
     size_t used = 0;
-    int timeout_ms = options->timeout_ms < INT_MAX ? (int)options->timeout_ms : INT_MAX;
-    *outcome = OUTCOME_DNS;
     int count = dial_resolve(&options->endpoint, targets, err);
     if (count < 0)
         return error_prefix(err, "'%.200s': ", options->endpoint_text);
-    for (int i = 0; i < count; i++) {
-        int fd = dial_wait(&targets[i], timeout_ms);
-        if (fd >= 0) {
-            *target = targets[i];
-            *outcome = OUTCOME_OK;
-            return fd;
-        }
-        *outcome = outcome_of_errno(-fd);
-        used += (size_t)snprintf(reasons + used, sizeof(reasons) - used, "%s%s: %s", i ? "; " : "",
-                                 targets[i].name, strerror(-fd));
-        if (used >= sizeof(reasons))
-            break;
+    for (int i = 0; i < count && used < sizeof(reasons); i++) {
+        plan->target = targets[i];
+        if (link_connect(link, plan, options->timeout_ms))
+            return 0;
+        used +=
+            (size_t)snprintf(reasons + used, sizeof(reasons) - used, "%s%s: %s", i ? "; " : "",
+                             targets[i].name, ending_text(&link->ending, reason, sizeof(reason)));
+        link_clear(link);
     }
     return error_start(err, "cannot connect to %.200s: %s", options->endpoint_text, reasons);
+}
+
+int target_connect(const struct options *options, struct link_plan *plan, struct link *link,
+                   struct error *err)
+{
+    link_init(link);
+    if (make_plan(options, plan, err) == 0 && try_targets(options, plan, link, err) == 0)
+        return 0;
+    target_close(plan);
+    return -1;
+}
+
+void target_close(struct link_plan *plan)
+{
+    if (plan->layer)
+        plan->layer->free(plan->layer);
+    plan->layer = NULL;
 }

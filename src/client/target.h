@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The one address of an endpoint that answers. */
+/* The one address of an endpoint that answers, and how links to it are made. */
 #ifndef CLIENT_TARGET_H
 #define CLIENT_TARGET_H
 
 #include "base/attr.h"
 #include "base/error.h"
+#include "client/link.h"
 #include "client/options.h"
-#include "client/outcome.h"
-#include "net/dial.h"
 
-/* Tries the endpoint's addresses in order, each for at most --timeout. Returns a connected,
- * non-blocking descriptor to the first that answers, and fills *target with it. Else -1: *err names
- * every address and its reason, *outcome has the class. */
-int target_connect(const struct options *options, struct dial_target *target, enum outcome *outcome,
+/* Makes the plan that the options ask for, tries the endpoint's addresses in order, each for at
+ * most --timeout, and opens *link to the first that answers; the plan then leads there. 0, or -1:
+ * *err names the option that is wrong, or every address and its reason, and nothing is left open.
+ */
+int target_connect(const struct options *options, struct link_plan *plan, struct link *link,
                    struct error *err) MUST_CHECK;
+
+/* After the last link. */
+void target_close(struct link_plan *plan);
 
 #endif

@@ -17,7 +17,7 @@ static int resolve_tcp(const struct endpoint *endpoint, struct dial_target *out,
     for (int i = 0; i < count; i++) {
         char text[ADDRESS_TEXT_MAX];
         out[i].length = address_to_sockaddr(&addresses[i], &out[i].address);
-        snprintf(out[i].name, sizeof(out[i].name), "tcp://%s",
+        snprintf(out[i].name, sizeof(out[i].name), "%s://%s", endpoint_scheme(endpoint->kind),
                  address_format(text, sizeof(text), &addresses[i]));
     }
     return count;
@@ -27,20 +27,20 @@ int dial_resolve(const struct endpoint *endpoint, struct dial_target *out, struc
 {
     switch (endpoint->kind) {
     case ENDPOINT_TCP:
+    case ENDPOINT_TLS:
         return resolve_tcp(endpoint, out, err);
     case ENDPOINT_UNIX:
         out[0].length = sock_unix_address(endpoint, (struct sockaddr_un *)&out[0].address);
         snprintf(out[0].name, sizeof(out[0].name), "unix:%s%s", endpoint->is_abstract ? "@" : "",
                  endpoint->path);
         return 1;
-    case ENDPOINT_TLS:
     case ENDPOINT_UDP:
         return error_usage(err, "%s:// is not built into this version",
                            endpoint_scheme(endpoint->kind));
     case ENDPOINT_FD:
         break;
     }
-    return error_usage(err, "fd: cannot be connected to; tcp:// and unix: can");
+    return error_usage(err, "fd: cannot be connected to; tcp://, tls:// and unix: can");
 }
 
 int dial_start(const struct dial_target *target)

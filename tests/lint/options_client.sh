@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# evecho's tables of options, a command each, against its page.
+# evecho's tables of options, a command each, against its page: the command's own section, and the
+# one for what all commands have.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 . "${top_srcdir:-.}/tests/lint/option_lists.sh"
 
@@ -20,7 +21,7 @@ for command; do
     "$evecho" "$command" --help >"$scratch/help" 2>&1 </dev/null
     options_of_help "$scratch/help" | sorted >"$scratch/options"
     awk -v title=".Ss evecho $command" '
-        /^\.S[sh]/ { inside = $0 == title }
+        /^\.S[sh]/ { inside = $0 == title || $0 == ".Ss Connecting" }
         inside' $page >"$scratch/section"
     same_options "$scratch/options" "$scratch/section" "$page, $command"
 done

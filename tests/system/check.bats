@@ -31,7 +31,7 @@ teardown() {
     ends 0 evecho check --only single-bytes,urgent-byte "$ENDPOINT"
     [[ $(<stdout) == $'1..2\nok 1 single-bytes\nok 2 urgent-byte' ]]
     ends 0 evecho check --skip unread-then-half-close,holds-the-sender "$ENDPOINT" --json -
-    jq -e ".schema == 1 and .failed == 0 and (.properties | length) == $all - 3" stdout
+    jq -e ".schema == 1 and .failed == 0 and (.properties | length) == $all - 5" stdout
     ends 0 evecho check --only idle --idle 300ms "$ENDPOINT"
     [[ $(<stdout) == $'1..1\nok 1 idle' ]]
 }

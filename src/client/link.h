@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A link: one connection's bytes, plain or TLS, on a non-blocking descriptor.
+ *
+ *     CLOSED --start--> CONNECTING --> GREETING (PROXY header) --> HANDSHAKING (TLS) --> OPEN
+ *
+ * A link never waits. Where it cannot go on it says so, and its owner, who may have a loop or a
+ * poll(2), waits for link_waits() and calls again. How it ended is in link->ending.
+ */
+#ifndef CLIENT_LINK_H
+#define CLIENT_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/attr.h"
+#include "client/outcome.h"
+#include "net/dial.h"
+#include "net/proxy_build.h"
+
+struct link;
+struct ssl_st;
+struct ssl_session_st;
+
+enum link_state { LINK_CLOSED, LINK_CONNECTING, LINK_GREETING, LINK_HANDSHAKING, LINK_OPEN };
+enum link_step { LINK_DONE, LINK_WAIT, LINK_ENDED };
+
+/* What TLS does for a link. Only link_tls.c makes one, so a build without TLS lacks that file and
+ * nothing else. The functions are the like of link_*() below. */
+struct link_layer {
+    enum link_step (*handshake)(struct link *link);
+    ssize_t (*send)(struct link *link, const void *bytes, size_t length);
+    ssize_t (*recv)(struct link *link, void *bytes, size_t size);
+    enum link_step (*half_close)(struct link *link);
+    void (*close)(struct link *link);
+    void (*forget)(struct link *link); /* the session kept to resume */
+    void (*describe)(const struct link *link, char *out, size_t size);
+    void (*free)(struct link_layer *layer);
+};
+
+/* Where links go and how: made once, shared by all of them, never changed. */
+struct link_plan {
+    struct dial_target target;
+    struct link_layer *layer; /* NULL: plain */
+    enum proxy_version proxy;
+    struct address proxy_source, proxy_destination; /* no family: the socket's own */
+};
+
+struct link {
+    const struct link_plan *plan;
+    struct ssl_st *ssl;             /* NULL: plain */
+    struct ssl_session_st *session; /* what the next handshake may resume, or NULL */
+    struct ending ending;
+    uint64_t handshake_ns; /* when it began, and when it is done how long it took */
+    int fd;                /* -1: closed */
+    enum link_state state;
+    short recv_waits, send_waits; /* what poll(2) must say before they can go on */
+    uint16_t greeted;             /* bytes of the PROXY header that are sent */
+    uint16_t held;                /* see link_send() */
+    bool has_more;                /* see link_has_more() */
+    bool is_ended;                /* ->ending is to be told once what came before it was */
+    bool is_resumed;              /* the handshake resumed a session */
+};
+
+/* A closed link. */
+void link_init(struct link *link);
+
+/* Starts to connect: LINK_WAIT, or LINK_ENDED where the system refuses. */
+enum link_step link_start(struct link *link, const struct link_plan *plan) MUST_CHECK;
+
+/* Goes on towards OPEN: LINK_DONE once it is. */
+enum link_step link_advance(struct link *link) MUST_CHECK;
+
+/* Both, waiting for at most timeout_ms in all. True where the link is open. */
+bool link_connect(struct link *link, const struct link_plan *plan, uint64_t timeout_ms) MUST_CHECK;
+
+/* What to ask poll(2) for so as to send and receive (POLLOUT, POLLIN); what is asked for is of no
+ * matter until the link is open. */
+short link_waits(const struct link *link, short wanted);
+
+/* What poll's answer means: POLLIN where receiving, POLLOUT where sending may go on. */
+short link_ready(const struct link *link, short got);
+
+/* poll(2) on this link alone, for at most timeout_ms; not at all where more has come already. What
+ * poll returned, and in *ready what it means. */
+int link_poll(const struct link *link, short wanted, uint64_t timeout_ms, short *ready) MUST_CHECK;
+
+/* True where bytes, or the end, have come already: poll would not tell of them. */
+static inline bool link_has_more(const struct link *link)
+{
+    return link->has_more;
+}
+
+/* How many bytes went: fewer than `length` where it must wait, -1 where the link has ended. TLS may
+ * have begun a record that the kernel did not take in whole: its link->held bytes did not go yet,
+ * and must be the first ones of the next call. */
+ssize_t link_send(struct link *link, const void *bytes, size_t length) MUST_CHECK;
+
+/* How many bytes came: 0 where it must wait, -1 where the link has ended (by FIN as well). */
+ssize_t link_recv(struct link *link, void *bytes, size_t size) MUST_CHECK;
+
+/* Sends no more: TLS's close_notify and a FIN. Nothing may be held. */
+enum link_step link_half_close(struct link *link) MUST_CHECK;
+
+/* Closes without a word: a plain peer sees a FIN. A session is kept for the next connection. */
+void link_close(struct link *link);
+
+/* Ends as one who is done: over TLS with a close_notify, and the peer's own is awaited for a
+ * moment.
+ */
+void link_leave(struct link *link);
+
+/* Closes with a reset. */
+void link_reset(struct link *link);
+
+/* Closes, and forgets the session too. */
+void link_clear(struct link *link);
+
+/* "TLSv1.3, ...", or an empty text where it is plain; returns `out`. */
+const char *link_describe(const struct link *link, char *out, size_t size);
+
+/* How it ends where its owner waits no longer. */
+struct ending link_timeout(const struct link *link);
+
+/* For the layer: sets the ending; returns LINK_ENDED, which is also what bytes are then told by. */
+enum link_step link_end(struct link *link, struct ending ending);
+
+#endif
