@@ -7,7 +7,7 @@
  * apart; after they have ended it is exact, and then
  *
  *     bytes_in + made = bytes_out + owed + lost + sunk     on streams
- *     udp_in = udp_out + every udp_dropped_*               on datagrams
+ *     udp_in = udp_out + udp_sunk + every udp_dropped_*    on datagrams
  */
 #ifndef BASE_COUNTERS_H
 #define BASE_COUNTERS_H
@@ -51,6 +51,8 @@
     X(UDP_BYTES_IN, "udp_bytes_in", COUNTER, "udp_received_bytes_total",                           \
       "bytes in the datagrams received")                                                           \
     X(UDP_BYTES_OUT, "udp_bytes_out", COUNTER, "udp_sent_bytes_total", "bytes in the answers")     \
+    X(UDP_SUNK, "udp_sunk", COUNTER, "udp_sunk_total",                                             \
+      "of the datagrams, those that a service threw away as it should")                            \
     X(UDP_DROPPED_TRUNCATED, "udp_dropped_truncated", COUNTER, "udp_dropped_truncated_total",      \
       "datagrams dropped because they were not whole")                                             \
     X(UDP_DROPPED_ADDRESS, "udp_dropped_address", COUNTER, "udp_dropped_address_total",            \

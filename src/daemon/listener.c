@@ -59,7 +59,8 @@ int listener_open(struct listener *listener, struct loop *loop, struct udp *udp,
     listener->callbacks = callbacks;
     listener->owner = owner;
     if (listener->sock.is_datagram) {
-        listener->answering = udp_open(udp, loop, &listener->sock, &listener->counters, err);
+        listener->answering =
+            udp_open(udp, loop, &listener->sock, &listener->policy, &listener->counters, err);
         return listener->answering ? 0 : -1;
     }
     listener->next_turn = event_new(loop->base, -1, 0, on_next_turn, listener);

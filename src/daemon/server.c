@@ -437,7 +437,7 @@ static int open_server(struct server *server, struct error *err)
     server->has_pid_file = options->pid_file != NULL;
     server->limit = limit_new(&values);
     server->name = name_of(options);
-    server->udp = udp_new(options->udp_rate);
+    server->udp = udp_new(options->udp_rate, server->name);
     if (!server->limit || !server->name || !server->udp)
         return error_start(err, "no memory for the limits");
     server->notify_fd = notify_open();

@@ -7,9 +7,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/service.h"
 #include "daemon/udp_rule.h"
 #include "net/datagram.h"
 
@@ -22,18 +24,20 @@
 
 struct udp {
     struct udp_rule *rule;
+    const char *name;
 };
 
 struct udp_socket {
     struct udp *udp;
     const struct sock_listening *sock;
+    struct policy *const *policy;
     struct counters *counters;
     struct datagram_batch *batch;
     struct event *readable, *writable;
     uint32_t kernel_drops; /* told so far */
 };
 
-struct udp *udp_new(uint64_t rate)
+struct udp *udp_new(uint64_t rate, const char *name)
 {
     struct udp *udp = calloc(1, sizeof(*udp));
     if (udp)
@@ -42,6 +46,7 @@ struct udp *udp_new(uint64_t rate)
         free(udp);
         return NULL;
     }
+    udp->name = name;
     return udp;
 }
 
@@ -81,6 +86,37 @@ static void tell_drop(const struct udp_socket *socket, enum udp_drop reason,
                 LOG_TEXT("error", error));
 }
 
+/* How many of the datagram's bytes, as they are afterwards, are the answer; -1: there is none. */
+static ssize_t make_answer(const struct udp_socket *socket, const struct datagram *datagram)
+{
+    const struct service *service = service_at((*socket->policy)->values.service);
+    char peer[ADDRESS_TEXT_MAX], here[ADDRESS_TEXT_MAX];
+    struct address local = datagram->local;
+    if (service->is_echo)
+        return (ssize_t)datagram->length;
+    local.port = socket->sock->port;
+    address_format(peer, sizeof(peer), &datagram->peer);
+    address_format(here, sizeof(here), &local);
+    const struct service_facts facts = {.unix_s = (uint64_t)time(NULL),
+                                        .name = socket->udp->name,
+                                        .listener = socket->sock->name,
+                                        .peer = peer,
+                                        .peer_length = strlen(peer),
+                                        .local = here,
+                                        .local_length = strlen(here)};
+    return service_answer(service, &facts, datagram->bytes, datagram->length);
+}
+
+/* Queues the answer, if there shall be one. */
+static void answer(struct udp_socket *socket, int index)
+{
+    ssize_t length = make_answer(socket, datagram_at(socket->batch, index));
+    if (length >= 0)
+        datagram_answer(socket->batch, index, (size_t)length);
+    else
+        count(socket, COUNTER_UDP_SUNK, 1);
+}
+
 /* Queues the answers. A line for each reason, not for each datagram: a flood has better uses. */
 static void judge(struct udp_socket *socket, int received)
 {
@@ -91,7 +127,7 @@ static void judge(struct udp_socket *socket, int received)
         enum udp_drop verdict = udp_rule_judge(socket->udp->rule, datagram, now_ns);
         in_bytes += datagram->length;
         if (verdict == UDP_DROP_NONE)
-            datagram_answer(socket->batch, i, datagram->length);
+            answer(socket, i);
         else if (dropped[verdict]++ == 0)
             example[verdict] = i;
     }
@@ -215,14 +251,15 @@ static void tell_room(const struct sock_listening *sock)
 }
 
 struct udp_socket *udp_open(struct udp *udp, struct loop *loop, const struct sock_listening *sock,
-                            struct counters *counters, struct error *err)
+                            struct policy *const *policy, struct counters *counters,
+                            struct error *err)
 {
     struct udp_socket *socket = calloc(1, sizeof(*socket));
     if (!socket) {
         error_start(err, "no memory for %s", sock->name);
         return NULL;
     }
-    *socket = (struct udp_socket){.udp = udp, .sock = sock, .counters = counters};
+    *socket = (struct udp_socket){.udp = udp, .sock = sock, .policy = policy, .counters = counters};
     socket->batch = datagram_batch_new(DATAGRAM_BYTES_MAX);
     socket->readable = event_new(loop->base, sock->fd, EV_READ | EV_PERSIST, on_readable, socket);
     socket->writable = event_new(loop->base, sock->fd, EV_WRITE, on_writable, socket);

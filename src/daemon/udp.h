@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Echo by datagrams (RFC 862): what all UDP sockets of the process share, and each of them.
+/* Services by datagrams (RFC 862 to 868): what all UDP sockets of the process share, and each.
  *
  *     readable --> batch --udp_rule_judge()--> answered in place --> sent
  *                                 `--> dropped, counted by its reason
  *
  * All of it runs in the loop of the thread that accepts. What the kernel would not take for want of
  * room is held, and nothing more is read meanwhile, for a moment; then it is dropped and counted.
- * The numbers balance: udp_in is udp_out and all udp_dropped_*, wherever nothing is held.
+ * The numbers balance: udp_in is udp_out, udp_sunk and all udp_dropped_*, where nothing is held.
  */
 #ifndef DAEMON_UDP_H
 #define DAEMON_UDP_H
@@ -16,21 +16,25 @@
 #include "base/attr.h"
 #include "base/counters.h"
 #include "base/error.h"
+#include "daemon/policy.h"
 #include "net/loop.h"
 #include "net/sock.h"
 
 struct udp;
 struct udp_socket;
 
-/* `rate` datagrams a second a source; 0: no limit. NULL without memory. */
-struct udp *udp_new(uint64_t rate);
+/* `rate` datagrams a second a source; 0: no limit. The name is for whoami, and must live as long.
+ * NULL without memory. */
+struct udp *udp_new(uint64_t rate, const char *name);
 void udp_free(struct udp *udp);
 void udp_set_rate(struct udp *udp, uint64_t rate);
 
-/* Starts answering on a bound socket, which stays its owner's and must live as long, as must the
- * counters, whose only writer it is. NULL where the system refuses. */
+/* Starts answering on a bound socket, which stays its owner's and must live as long, as must its
+ * owner's policy, which may change, and the counters, whose only writer it is. NULL where the
+ * system refuses. */
 struct udp_socket *udp_open(struct udp *udp, struct loop *loop, const struct sock_listening *sock,
-                            struct counters *counters, struct error *err) MUST_CHECK;
+                            struct policy *const *policy, struct counters *counters,
+                            struct error *err) MUST_CHECK;
 
 /* Answers all that the kernel holds already. */
 void udp_answer_queued(struct udp_socket *socket);

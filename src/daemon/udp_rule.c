@@ -112,7 +112,8 @@ const char *udp_drop_message(enum udp_drop drop)
 
 bool udp_is_balanced(const struct counters *counters)
 {
-    uint64_t known = counter_get(counters, COUNTER_UDP_OUT);
+    uint64_t known =
+        counter_get(counters, COUNTER_UDP_OUT) + counter_get(counters, COUNTER_UDP_SUNK);
     for (int i = UDP_DROP_NONE + 1; i < UDP_DROP_COUNT; i++)
         known += counter_get(counters, udp_drop_counter((enum udp_drop)i));
     return counter_get(counters, COUNTER_UDP_IN) == known;

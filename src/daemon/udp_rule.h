@@ -48,7 +48,8 @@ void udp_rule_add_port(struct udp_rule *rule, uint16_t port);
 enum udp_drop udp_rule_judge(struct udp_rule *rule, const struct datagram *datagram,
                              uint64_t now_ns);
 
-/* True where every datagram received is answered or dropped, which is so but for those held. */
+/* True where every datagram received is answered, dropped, or taken by a service that answers none:
+ * which is so but for those held. */
 bool udp_is_balanced(const struct counters *counters);
 
 enum counter udp_drop_counter(enum udp_drop drop);

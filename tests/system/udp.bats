@@ -15,7 +15,7 @@ udp_counters_are() {
     for reason in truncated address port own rate common send; do
         ((sum += $(counter "udp_dropped_$reason"))) || true
     done
-    (($(counter udp_in) == $(counter udp_out) + sum)) || fail "does not add up: $COUNTERS"
+    (($(counter udp_in) == $(counter udp_out) + $(counter udp_sunk) + sum)) || fail "does not add up: $COUNTERS"
     for pair; do
         [[ $(counter "${pair%%=*}") == "${pair#*=}" ]] || fail "not $pair: $COUNTERS"
     done
@@ -264,6 +264,31 @@ queue_holds() {
     dgram -n 10 "$ENDPOINT"
     fact_is right=10
     udp_counters_are udp_dropped_send=0 udp_out=10
+}
+
+# What a service says to a datagram of so many bytes.
+asked() { head -c "$2" /dev/zero | socat -T 0.3 -b 65536 - "UDP:${1#udp://}"; }
+
+@test "other services answer with no more than was asked" {
+    need socat
+    start_server --name me -l udp://127.0.0.1:0,service=discard -l udp://127.0.0.1:0,service=chargen \
+        -l udp://127.0.0.1:0,service=time -l udp://127.0.0.1:0,service=whoami
+    dgram -w 200 "${ENDPOINTS[0]}"
+    fact_is back=0
+    for size in 1 72 512; do
+        dgram -s "$size" "${ENDPOINTS[1]}"
+        fact_is "longest=$size"
+    done
+    dgram -s 0 "${ENDPOINTS[1]}"
+    fact_is longest=0
+    dgram -s 100 "${ENDPOINTS[2]}"
+    fact_is longest=4
+    asked "${ENDPOINTS[3]}" 1000 >said
+    [[ $(jq -r .name said) == me && $(jq -r .local said) == "${ENDPOINTS[3]#udp://}" ]]
+    [[ $(jq -r .peer said) == 127.0.0.1:* ]]
+    asked "${ENDPOINTS[3]}" 10 >said
+    [[ $(cat said) == '{"name":"m' ]]
+    udp_counters_are udp_sunk=1 udp_out=7
 }
 
 @test "a taken port is a failure to start that names it" {

@@ -116,8 +116,10 @@ static void test_counters(void **state)
         counter_add(&counters, udp_drop_counter(drop), 1);
         assert_true(udp_is_balanced(&counters));
     }
-    counter_add(&counters, COUNTER_UDP_IN, 1);
+    counter_add(&counters, COUNTER_UDP_IN, 2);
     counter_add(&counters, COUNTER_UDP_OUT, 1);
+    assert_false(udp_is_balanced(&counters));
+    counter_add(&counters, COUNTER_UDP_SUNK, 1);
     assert_true(udp_is_balanced(&counters));
 }
 
