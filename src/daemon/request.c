@@ -83,8 +83,10 @@ static int read_target(struct text target, struct request *request)
     if (target.length > scheme_length && strncasecmp(target.at, SCHEME, scheme_length) == 0) {
         struct text after = {target.at + scheme_length, target.length - scheme_length};
         const char *slash = memchr(after.at, '/', after.length);
-        target = slash ? (struct text){slash, (size_t)(after.at + after.length - slash)}
-                       : (struct text){"/", 1};
+        const char *mark = memchr(after.at, '?', after.length);
+        bool has_path = slash && (!mark || slash < mark);
+        target = has_path ? (struct text){slash, (size_t)(after.at + after.length - slash)}
+                          : (struct text){"/", 1};
     }
     if (target.length == 0 || target.at[0] != '/')
         return 400;

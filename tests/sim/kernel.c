@@ -27,6 +27,8 @@
 
 static struct {
     uint64_t random, now_ms;
+    const unsigned char *decisions; /* used up before the seed is */
+    size_t decisions_left;
     struct kernel_rates rates;
     struct kernel_socket sockets[SOCKETS_MAX];
     int count;
@@ -51,7 +53,14 @@ static uint64_t next_random(uint64_t *state)
 
 uint64_t kernel_random(uint64_t limit)
 {
-    return next_random(&the.random) % limit;
+    uint64_t number = 0;
+    if (the.decisions_left == 0)
+        return next_random(&the.random) % limit;
+    for (uint64_t most = limit - 1; most > 0 && the.decisions_left > 0; most >>= 8) {
+        number = number << 8 | *the.decisions++;
+        the.decisions_left--;
+    }
+    return number % limit;
 }
 
 static bool happens(unsigned rate)
@@ -64,7 +73,7 @@ void kernel_set_rates(const struct kernel_rates *rates)
     the.rates = *rates;
 }
 
-void kernel_begin(uint64_t seed, const struct kernel_rates *rates)
+void kernel_begin(uint64_t seed, const unsigned char *decisions, size_t length)
 {
     if (pattern[0] == 0) {
         uint64_t state = 1;
@@ -76,7 +85,9 @@ void kernel_begin(uint64_t seed, const struct kernel_rates *rates)
     the.complaint[0] = '\0';
     the.random = seed * 0xd1b54a32d192ed03U;
     the.now_ms = START_MS;
-    the.rates = *rates;
+    the.rates = (struct kernel_rates){0};
+    the.decisions = decisions;
+    the.decisions_left = length;
 }
 
 void kernel_trace(bool is_on)

@@ -45,13 +45,14 @@ struct kernel_socket {
     bool ends_in_reset; /* what the peer learns from the close */
 };
 
-/* Begins a new world: all sockets forgotten, the clock at its start. */
-void kernel_begin(uint64_t seed, const struct kernel_rates *rates);
+/* Begins a new world: all sockets forgotten, the clock at its start, nothing going wrong. The
+ * bytes, which a fuzzer makes, decide as long as there are any; then the seed does. */
+void kernel_begin(uint64_t seed, const unsigned char *decisions, size_t length);
 
 /* From now on with other rates. */
 void kernel_set_rates(const struct kernel_rates *rates);
 
-/* A number below `limit`, from the seed. */
+/* A number below `limit`. */
 uint64_t kernel_random(uint64_t limit);
 
 /* A connected socket; -1 where there are too many in this world. */

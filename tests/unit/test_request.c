@@ -31,6 +31,7 @@ static void test_good(void **state)
         {"HEAD /metrics HTTP/1.1\r\nhost:\r\n\r\n", "/metrics", true},
         {"GET /metrics?a=b/c?d HTTP/1.1\r\nHOST: a\r\nAccept: */*\r\n\r\n", "/metrics", false},
         {"GET http://a:1/metrics?x HTTP/1.1\r\nHost: a\r\n\r\n", "/metrics", false},
+        {"GET http://a?x=/metrics HTTP/1.1\r\nHost: a\r\n\r\n", "/", false},
         {"GET HTTP://a HTTP/1.0\r\n\r\n", "/", false},
         {"\r\n\nGET /x HTTP/1.0\n\n", "/x", false},
         {"GET /x HTTP/1.7\r\nHost: a\r\n\r\nmore", "/x", false},

@@ -1,412 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A worker, its connections, their streams and libevent, all of them the real ones, in a simulated
- * world: tests/sim/kernel.c is the kernel and the clock, this file the peers and the judge.
+/* Many worlds of tests/sim/world.h, each made by its seed.
  *
- * A seed makes a world and everything that happens in it. In a gentle world calls come up short and
- * late, no more, and each peer reads what comes and finishes: there everything must come back and
- * end cleanly. In a harsh one calls fail, memory runs out, peers vanish, stop reading or reset, and
- * the service drains: there a loss must be a reset, counted, and nothing may outlast its deadlines.
- *
- *     SIM_SEEDS=N   how many worlds (default 30000)
+ *     SIM_SEEDS=N   how many (default 30000)
  *     SIM_FIRST=N   the first one (default 1); one alone is told call by call
  */
 #include "unit.h"
 
-#include <event2/event.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "../sim/kernel.h"
-#include "base/log.h"
-#include "daemon/worker.h"
+#include "../sim/world.h"
 
-#define PEERS_MAX 4
 #define SEEDS 30000
-
-struct peer {
-    struct kernel_socket *socket;
-    int fd;
-    uint64_t plan_bytes; /* what it means to send */
-    uint64_t chunk_bytes;
-    unsigned eagerness; /* of 8 chances to read, so many are taken */
-    bool is_closed;     /* as the log has it */
-    bool is_fin;
-    uint64_t lost_bytes, discarded_bytes;
-    char reason[16];
-};
-
-static struct {
-    bool is_gentle, is_rude, is_direct, is_over;
-    struct worker *worker;
-    struct limit *limit;
-    struct policy *policy;
-    struct peer peers[PEERS_MAX];
-    int count;
-    uint64_t released;
-} world;
-
-/* What all worlds together came to, so that a run shows that it went somewhere. */
-static struct {
-    uint64_t connections, bytes, lost, resets, reasons[REASON_COUNT];
-} seen;
-
-/* ---- the log, as the judge reads it ---- */
-
-static const struct log_field *field_of(const struct log_field *fields, size_t count,
-                                        const char *key)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(fields[i].key, key) == 0)
-            return &fields[i];
-    }
-    return NULL;
-}
-
-static uint64_t number_of(const struct log_field *fields, size_t count, const char *key)
-{
-    const struct log_field *field = field_of(fields, count, key);
-    return field ? field->number : UINT64_MAX;
-}
-
-void log_write(bool is_limited, enum log_level level, const char *message,
-               const struct log_field *fields, size_t count)
-{
-    (void)is_limited;
-    if (level == LOG_LEVEL_ERROR)
-        kernel_complain(message, 0);
-    if (strcmp(message, "connection closed") != 0)
-        return;
-    struct peer *peer = &world.peers[number_of(fields, count, "id")];
-    const struct log_field *reason = field_of(fields, count, "reason");
-    if (peer->is_closed)
-        kernel_complain("closed twice", (uint64_t)peer->fd);
-    peer->is_closed = true;
-    peer->is_fin = strcmp(field_of(fields, count, "end")->text, "fin") == 0;
-    peer->lost_bytes = number_of(fields, count, "lost");
-    peer->discarded_bytes = number_of(fields, count, "discarded");
-    snprintf(peer->reason, sizeof(peer->reason), "%.*s", (int)reason->text_length, reason->text);
-    if (number_of(fields, count, "out") != peer->socket->out)
-        kernel_complain("the log tells other bytes out than the kernel took", peer->socket->out);
-}
-
-void log_close(void)
-{
-}
-
-/* ---- the judge ---- */
-
-static uint64_t counted(enum counter counter)
-{
-    return counter_get(worker_counters(world.worker, 0), counter);
-}
-
-static void judge_sums(void)
-{
-    uint64_t in = counted(COUNTER_BYTES_IN), out = 0, read = 0;
-    bool has_unix = false;
-    for (int i = 0; i < world.count; i++) {
-        out += world.peers[i].socket->out;
-        read += world.peers[i].socket->read;
-        has_unix = has_unix || world.peers[i].socket->is_unix;
-    }
-    if (in != counted(COUNTER_BYTES_OUT) + counted(COUNTER_OWED) + counted(COUNTER_LOST))
-        kernel_complain("the sums are wrong, bytes in", in);
-    if (out != counted(COUNTER_BYTES_OUT))
-        kernel_complain("the kernel took other bytes than were counted", out);
-    /* A direct Unix stream counts what it has only looked at. */
-    if (has_unix ? read > in + counted(COUNTER_DISCARDED) : read != in + counted(COUNTER_DISCARDED))
-        kernel_complain("other bytes were read than were counted", read);
-}
-
-/* A clean end is one that says "this was all". */
-static void judge_end(const struct peer *peer)
-{
-    const struct kernel_socket *socket = peer->socket;
-    bool is_whole = socket->out == socket->sent;
-    bool is_told = socket->ends_in_reset || socket->is_peer_reset || socket->is_peer_gone;
-    /* The one gap, and the page names it: what was read into memory from a Unix socket. */
-    bool is_known = socket->is_unix && (!world.is_direct || peer->discarded_bytes > 0) &&
-                    peer->lost_bytes + peer->discarded_bytes > 0;
-    if (!is_whole && !is_told && !is_known)
-        kernel_complain("a clean end after a loss, of bytes", socket->sent - socket->out);
-    if (peer->is_fin && peer->lost_bytes > 0)
-        kernel_complain("the log tells a loss and a clean end", peer->lost_bytes);
-    if (peer->is_fin && socket->is_linger_zero)
-        kernel_complain("the log tells a clean end, and it is a reset", socket->out);
-    if (world.is_gentle && (!is_whole || socket->ends_in_reset || strcmp(peer->reason, "eof") != 0))
-        kernel_complain("nothing was wrong, and not everything came back", socket->out);
-}
-
-/* One that there was no memory for is reset before it is a connection; on a Unix socket that is a
- * plain close, where nothing came. */
-static bool is_refused(const struct peer *peer)
-{
-    return !peer->is_closed && peer->socket->is_closed &&
-           (peer->socket->ends_in_reset || (peer->socket->is_unix && peer->socket->sent == 0));
-}
-
-static void judge_world(void)
-{
-    for (int i = 0; i < world.count; i++) {
-        const struct peer *peer = &world.peers[i];
-        if (!peer->is_closed && !is_refused(peer))
-            kernel_complain("a connection outlasts its deadlines", (uint64_t)peer->fd);
-        else if (!peer->socket->is_closed)
-            kernel_complain("a descriptor was never closed", (uint64_t)peer->fd);
-        else if (peer->is_closed)
-            judge_end(peer);
-    }
-    if (counted(COUNTER_ACCEPTED) != counted(COUNTER_CLOSED))
-        kernel_complain("opened and not closed", counted(COUNTER_ACCEPTED));
-    if (counted(COUNTER_OWED) != 0)
-        kernel_complain("owed to nobody", counted(COUNTER_OWED));
-    if (worker_load(world.worker) != 0 || limit_open(world.limit) != 0)
-        kernel_complain("places in the limits were not given back", worker_load(world.worker));
-    if (world.released != (uint64_t)world.count)
-        kernel_complain("other connections released than given", world.released);
-}
-
-/* ---- what happens ---- */
-
-static void turn(void)
-{
-    (void)event_base_loop(worker_loop(world.worker)->base,
-                          EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
-    judge_sums();
-}
-
-/* What waits in the kernel's queues comes through before time passes. */
-static void turn_while_moving(void)
-{
-    uint64_t before;
-    int still = 0;
-    for (int turns = 0; turns < 2000 && still < 3; turns++) {
-        before = counted(COUNTER_BYTES_IN) + counted(COUNTER_BYTES_OUT);
-        turn();
-        still = before == counted(COUNTER_BYTES_IN) + counted(COUNTER_BYTES_OUT) ? still + 1 : 0;
-    }
-}
-
-static void on_released(void *owner, uint64_t count)
-{
-    (void)owner;
-    world.released += count;
-}
-
-static uint64_t some_bytes(void)
-{
-    static const uint64_t SIZES[] = {1, 2, 100, 4096, 8192, 20000, 70000, 300000};
-    uint64_t most = SIZES[kernel_random(COUNT_OF(SIZES))];
-    return kernel_random(2) ? most : 1 + kernel_random(most);
-}
-
-static void arrive(void)
-{
-    bool is_unix = kernel_random(3) == 0;
-    struct peer *peer = &world.peers[world.count];
-    struct conn_arrival arrival = {
-        .fd = kernel_socket(is_unix, some_bytes(), some_bytes()),
-        .peer = {.family = is_unix ? AF_UNIX : AF_INET, .bytes = {127, 0, 0, 1}},
-        .id = (uint64_t)world.count++,
-        .policy = policy_ref(world.policy)};
-    *peer = (struct peer){.fd = arrival.fd, .socket = kernel_at(arrival.fd)};
-    peer->plan_bytes = kernel_random(8) ? some_bytes() : 0;
-    peer->chunk_bytes = kernel_random(2) ? peer->plan_bytes : 1 + kernel_random(5000);
-    peer->eagerness = (unsigned)kernel_random(9);
-    if (limit_admit(world.limit, &arrival.peer) != LIMIT_ADMITTED ||
-        worker_give(world.worker, &arrival) < 0)
-        kernel_complain("not let in", 0);
-}
-
-static void finish_sending(struct peer *peer)
-{
-    peer->plan_bytes = peer->socket->sent;
-    peer->socket->has_peer_fin = true;
-}
-
-static void send_some(struct peer *peer)
-{
-    uint64_t left = peer->plan_bytes - peer->socket->sent;
-    (void)kernel_send(peer->socket, left < peer->chunk_bytes ? left : peer->chunk_bytes);
-    if (peer->plan_bytes == peer->socket->sent && kernel_random(3) == 0)
-        finish_sending(peer);
-}
-
-/* A peer whose program ended: what it was not sent is of no use to it any more. */
-static void vanish(struct peer *peer)
-{
-    finish_sending(peer);
-    peer->socket->is_peer_gone = true;
-}
-
-static void misbehave(struct peer *peer)
-{
-    switch (kernel_random(12)) {
-    case 0:
-        kernel_reset(peer->socket);
-        break;
-    case 1:
-        vanish(peer);
-        break;
-    case 2:
-        finish_sending(peer); /* earlier than planned */
-        break;
-    case 3:
-        worker_drain(world.worker);
-        break;
-    case 4:
-        peer->eagerness = 0;
-        break;
-    default:
-        kernel_pass(kernel_random(400));
-    }
-}
-
-static void step(void)
-{
-    struct peer *peer = &world.peers[kernel_random((uint64_t)world.count)];
-    switch (kernel_random(8)) {
-    case 0:
-    case 1:
-    case 2:
-        send_some(peer);
-        break;
-    case 3:
-    case 4:
-        if (kernel_random(8) < peer->eagerness)
-            (void)kernel_take(peer->socket, some_bytes());
-        break;
-    case 5:
-        if (world.count < PEERS_MAX && kernel_random(10) == 0)
-            arrive();
-        break;
-    case 6:
-        kernel_pass(kernel_random(3));
-        break;
-    default:
-        if (world.is_rude && kernel_random(4) == 0)
-            misbehave(peer);
-    }
-    if (kernel_random(4))
-        turn();
-}
-
-static bool is_all_over(void)
-{
-    return worker_load(world.worker) == 0;
-}
-
-static const struct kernel_rates QUIET = {.shorts = 200, .agains = 100};
-
-/* Everybody is at their best again: what was promised to them must come. */
-static void end_gently(void)
-{
-    kernel_set_rates(&QUIET);
-    for (int turns = 0; turns < 20000 && !is_all_over(); turns++) {
-        struct peer *peer = &world.peers[kernel_random((uint64_t)world.count)];
-        peer->chunk_bytes += 1000;
-        peer->socket->in_room += 1000;
-        peer->socket->out_room += 1000;
-        send_some(peer);
-        (void)kernel_take(peer->socket, 1 + kernel_random(100000));
-        turn();
-    }
-}
-
-/* Nobody does anything any more: the deadlines must end it all. */
-static void end_harshly(const struct policy_values *values)
-{
-    uint64_t longest_ms = values->idle_ms + values->stall_ms + values->flush_ms +
-                          values->linger_ms + values->quiet_ms + 500;
-    kernel_set_rates(&QUIET);
-    for (uint64_t passed_ms = 0; passed_ms < longest_ms && !is_all_over(); passed_ms += 20) {
-        kernel_pass(20);
-        turn_while_moving();
-    }
-    if (values->idle_ms == 0 || values->stall_ms == 0)
-        worker_abort_all(world.worker, REASON_FORCED); /* where there is no deadline */
-    for (int i = 0; i < 100; i++)
-        turn();
-}
-
-/* ---- a world ---- */
-
-static void set_up(uint64_t seed, struct policy_values *values)
-{
-    static const struct kernel_rates NOTHING = {0};
-    struct error err;
-    kernel_begin(seed, &NOTHING);
-    memset(&world, 0, sizeof(world));
-    world.is_gentle = kernel_random(3) == 0;
-    world.is_rude = !world.is_gentle;
-    world.is_direct = kernel_random(2) == 0;
-    *values = (struct policy_values){.buffer_bytes = kernel_random(4) ? 200 + some_bytes() : 0};
-    if (!world.is_gentle) {
-        bool has_times = kernel_random(8) != 0;
-        values->idle_ms = has_times ? 1000 : 0;
-        values->stall_ms = has_times ? 500 : 0;
-        values->flush_ms = kernel_random(4) ? 800 : 0;
-        values->linger_ms = kernel_random(4) ? 200 : 0;
-        values->quiet_ms = kernel_random(4) ? 100 : 0;
-    }
-    world.limit =
-        limit_new(&(struct limit_values){.owed_bytes = kernel_random(3) ? 0 : 1 + some_bytes()});
-    world.policy = policy_new(values, "tcp://sim", 0);
-    struct worker_config config = {.path = world.is_direct ? STREAM_DIRECT : STREAM_BUFFERED,
-                                   .listeners = 1,
-                                   .limit = world.limit,
-                                   .on_released = on_released};
-    world.worker = worker_new(&config, &err);
-    assert_non_null(world.worker);
-    assert_int_equal(limit_watch(world.limit, worker_counters(world.worker, 0)), 0);
-}
-
-static void tear_down(void)
-{
-    static const struct kernel_rates NOTHING = {0};
-    kernel_set_rates(&NOTHING);
-    worker_abort_all(world.worker, REASON_FORCED); /* only where the judge has complained */
-    for (int i = 0; i < 5; i++)
-        turn();
-    worker_free(world.worker);
-    policy_unref(world.policy);
-    limit_free(world.limit);
-}
-
-static void remember(void)
-{
-    for (int i = 0; i < REASON_COUNT; i++)
-        seen.reasons[i] += counted(counter_of_reason((enum reason)i));
-    seen.connections += (uint64_t)world.count;
-    seen.bytes += counted(COUNTER_BYTES_IN);
-    seen.lost += counted(COUNTER_LOST);
-    for (int i = 0; i < world.count; i++)
-        seen.resets += world.peers[i].socket->ends_in_reset;
-}
-
-static void live(uint64_t seed)
-{
-    struct policy_values values;
-    set_up(seed, &values);
-    struct kernel_rates rates = {.shorts = (unsigned)kernel_random(900),
-                                 .agains = (unsigned)kernel_random(300)};
-    if (!world.is_gentle && kernel_random(2))
-        rates.errors = (unsigned)kernel_random(40);
-    if (!world.is_gentle && kernel_random(4) == 0)
-        rates.memories = (unsigned)kernel_random(kernel_random(2) ? 60 : 600);
-    kernel_set_rates(&rates);
-    arrive();
-    for (uint64_t steps = 20 + kernel_random(150); steps > 0 && !kernel_complaint(); steps--)
-        step();
-    if (world.is_gentle)
-        end_gently();
-    else
-        end_harshly(&values);
-    judge_world();
-    remember();
-    tear_down();
-}
 
 static uint64_t number_from(const char *name, uint64_t otherwise)
 {
@@ -418,30 +23,29 @@ static void test_worlds(void **state)
 {
     uint64_t seeds = number_from("SIM_SEEDS", SEEDS), first = number_from("SIM_FIRST", 1);
     (void)state;
-    kernel_take_memory();
-    loop_library_init();
+    world_begin();
     kernel_trace(seeds == 1);
     for (uint64_t seed = first; seed < first + seeds; seed++) {
-        uint64_t live_before = kernel_allocations_live();
-        live(seed);
-        if (kernel_allocations_live() != live_before)
-            kernel_complain("memory was not given back", kernel_allocations_live() - live_before);
+        kernel_begin(seed, NULL, 0);
+        world_live();
         if (kernel_complaint())
             fail_msg("seed %llu: %s; ./dev simulate 1 %llu repeats it", (unsigned long long)seed,
                      kernel_complaint(), (unsigned long long)seed);
     }
     print_message("# %llu worlds, %llu connections, %llu bytes in, %llu lost, %llu resets;",
-                  (unsigned long long)seeds, (unsigned long long)seen.connections,
-                  (unsigned long long)seen.bytes, (unsigned long long)seen.lost,
-                  (unsigned long long)seen.resets);
+                  (unsigned long long)seeds, (unsigned long long)world_seen.connections,
+                  (unsigned long long)world_seen.bytes, (unsigned long long)world_seen.lost,
+                  (unsigned long long)world_seen.resets);
     for (int i = 0; i < REASON_COUNT; i++)
-        print_message(" %s %llu", reason_word((enum reason)i), (unsigned long long)seen.reasons[i]);
+        print_message(" %s %llu", reason_word((enum reason)i),
+                      (unsigned long long)world_seen.reasons[i]);
     print_message("\n");
     /* Worlds in which nothing happens prove nothing. */
-    if (seeds >= SEEDS) {
-        for (int i = 0; i < REASON_COUNT; i++)
-            assert_true(i == REASON_DEADLINE || seen.reasons[i] > 0);
-    }
+    static const enum reason REACHED[] = {REASON_EOF,   REASON_RESET,  REASON_ERROR,
+                                          REASON_IDLE,  REASON_STALL,  REASON_FLUSH,
+                                          REASON_DRAIN, REASON_FORCED, REASON_MEMORY};
+    for (size_t i = 0; seeds >= SEEDS && i < COUNT_OF(REACHED); i++)
+        assert_true(world_seen.reasons[REACHED[i]] > 0);
 }
 
 int main(void)
