@@ -89,7 +89,8 @@ int option_set_command(struct option_set *set, int argc, char **argv, struct err
  */
 int option_set_file(struct option_set *set, const char *path, struct error *err) MUST_CHECK;
 
-/* Sets one attribute, a name=value text, in a copy of the target. */
+/* Sets one attribute, a name=value text, in a copy of the target, which owns none of its texts: a
+ * value that is a text points into `text`. */
 int option_set_attribute(const struct option_set *set, void *target, const char *text,
                          struct error *err) MUST_CHECK;
 

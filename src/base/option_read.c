@@ -251,7 +251,12 @@ int option_set_attribute(const struct option_set *set, void *target, const char 
     int index = find_row(set, name, OPTION_AS_ATTRIBUTE);
     if (index < 0)
         return error_usage(err, "unknown attribute '%.60s'; the man page lists them", name);
-    if (option_value_set(&set->rows[index], target, equals + 1, err) < 0)
+    const struct option_row *row = &set->rows[index];
+    if (row->kind == OPTION_TEXT && equals[1]) {
+        *(const char **)(void *)((char *)target + row->offset) = equals + 1;
+        return 0;
+    }
+    if (option_value_set(row, target, equals + 1, err) < 0)
         return error_prefix(err, "%s: ", name);
     return 0;
 }

@@ -15,6 +15,8 @@
     X(DRAIN, "drain", "the service is stopping and the connection was quiet")            \
     X(DEADLINE, "deadline", "the service is stopping and the drain timeout ran out")     \
     X(FORCED, "forced", "a second signal ended the service at once")                     \
+    X(HANDSHAKE, "handshake", "the TLS handshake failed, or took too long")              \
+    X(TRUNCATED, "truncated", "the peer ended without TLS's close_notify")               \
     X(MEMORY, "memory", "no memory was left for what the connection needed")
 
 enum reason {

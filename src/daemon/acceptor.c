@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "daemon/listener.h"
 #include "net/sock.h"
+#include "net/tls.h"
 
 /* How long a failed accept keeps the listeners away from the next one. */
 #define FAILURE_PAUSE_MS 100
@@ -33,8 +34,17 @@ struct acceptor {
 
 /* ---- opening ---- */
 
+static struct policy *make_policy(const struct policy_values *values, struct tls_context *tls,
+                                  const char *name, size_t listener)
+{
+    struct policy *policy = policy_new(values, name, listener);
+    if (policy)
+        policy->tls = tls_context_ref(tls);
+    return policy;
+}
+
 static int append(struct acceptor *acceptor, const struct sock_listening *sock, size_t spec,
-                  const struct policy_values *values, struct error *err)
+                  const struct policy_values *values, struct tls_context *tls, struct error *err)
 {
     size_t count = acceptor->count + 1;
     struct listener *listeners = realloc(acceptor->listeners, count * sizeof(*listeners));
@@ -43,7 +53,7 @@ static int append(struct acceptor *acceptor, const struct sock_listening *sock, 
     size_t *specs = realloc(acceptor->specs, count * sizeof(*specs));
     if (specs)
         acceptor->specs = specs;
-    struct policy *policy = policy_new(values, sock->name, acceptor->count);
+    struct policy *policy = make_policy(values, tls, sock->name, acceptor->count);
     if (!listeners || !specs || !policy) {
         policy_unref(policy);
         return error_start(err, "no memory for a listener");
@@ -53,30 +63,77 @@ static int append(struct acceptor *acceptor, const struct sock_listening *sock, 
     return 0;
 }
 
+/* The certificates of a listener; *tls stays NULL where it has none. */
+static int open_tls(const struct options_listener *spec, struct tls_context **tls,
+                    struct error *notice, struct error *err)
+{
+    *tls = NULL;
+    notice->text[0] = '\0';
+    if (spec->endpoint.kind != ENDPOINT_TLS)
+        return 0;
+    *tls = tls_context_new(&spec->tls, notice, err);
+    if (!*tls)
+        return error_prefix(err, "--listen '%.200s': ", spec->text);
+    return 0;
+}
+
+/* The same, and what should be known goes to the log. */
+static int open_tls_logged(const struct options_listener *spec, struct tls_context **tls,
+                           struct error *err)
+{
+    struct error notice;
+    int result = open_tls(spec, tls, &notice, err);
+    if (result == 0 && notice.text[0])
+        log_event(LOG_LEVEL_WARN, "a certificate is no use", LOG_TEXT("listener", spec->text),
+                  LOG_TEXT("why", notice.text));
+    return result;
+}
+
+int acceptor_check(const struct options *options, struct error *notice, struct error *err)
+{
+    notice->text[0] = '\0';
+    for (size_t i = 0; i < options->listener_count; i++) {
+        struct tls_context *tls;
+        struct error one;
+        if (open_tls(&options->listeners[i], &tls, &one, err) < 0)
+            return -1;
+        tls_context_unref(tls);
+        if (one.text[0])
+            *notice = one;
+    }
+    return 0;
+}
+
 static int open_spec(struct acceptor *acceptor, const struct options_listener *spec, size_t index,
                      struct error *err)
 {
     struct sock_listening socks[SOCK_LISTENING_MAX];
     struct error notice;
+    struct tls_context *tls;
     const struct sock_options how = {(int)spec->policy.backlog, (mode_t)spec->policy.mode};
     if (how.backlog > sock_backlog_max())
         log_event(LOG_LEVEL_NOTICE, "backlog is lowered to what the system allows",
                   LOG_TEXT("listener", spec->text), LOG_NUMBER("asked", spec->policy.backlog),
                   LOG_NUMBER("used", (uint64_t)sock_backlog_max()),
                   LOG_TEXT("hint", "raise net.core.somaxconn"));
+    if (open_tls_logged(spec, &tls, err) < 0)
+        return -1;
     int count = sock_listen(&spec->endpoint, &how, socks, &notice, err);
-    if (count < 0)
+    if (count < 0) {
+        tls_context_unref(tls);
         return error_prefix(err, "--listen '%.200s': ", spec->text);
+    }
     if (notice.text[0])
         log_event(LOG_LEVEL_NOTICE, "an address is not served", LOG_TEXT("why", notice.text));
-    for (int i = 0; i < count; i++) {
-        if (append(acceptor, &socks[i], index, &spec->policy, err) < 0) {
-            for (; i < count; i++)
-                sock_close(&socks[i]);
-            return -1;
-        }
-    }
-    return 0;
+    int used = 0;
+    while (used < count && append(acceptor, &socks[used], index, &spec->policy, tls, err) == 0)
+        used++;
+    tls_context_unref(tls); /* the policies have theirs */
+    if (used == count)
+        return 0;
+    while (used < count)
+        sock_close(&socks[used++]);
+    return -1;
 }
 
 /* The endpoint alone: what a reload cannot change. */
@@ -260,18 +317,55 @@ bool acceptor_has_endpoints(const struct acceptor *acceptor, const struct option
     return is_same;
 }
 
-int acceptor_reload(struct acceptor *acceptor, const struct options *options, struct error *err)
+void acceptor_drop_plan(const struct acceptor *acceptor, struct policy **plan)
+{
+    for (size_t i = 0; i < acceptor->count; i++)
+        policy_unref(plan[i]);
+    free(plan);
+}
+
+/* Listeners of one spec stand side by side, and share its certificates. */
+static int fill_plan(const struct acceptor *acceptor, const struct options *options,
+                     struct policy **plan, struct error *err)
+{
+    struct tls_context *tls = NULL;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < acceptor->count; i++) {
+        const struct options_listener *spec = &options->listeners[acceptor->specs[i]];
+        if (i == 0 || acceptor->specs[i] != acceptor->specs[i - 1]) {
+            tls_context_unref(tls);
+            result = open_tls_logged(spec, &tls, err);
+        }
+        if (result == 0)
+            plan[i] = make_policy(&spec->policy, tls, acceptor->listeners[i].sock.name, i);
+        if (result == 0 && !plan[i])
+            result = error_start(err, "no memory for new settings");
+    }
+    tls_context_unref(tls);
+    return result;
+}
+
+struct policy **acceptor_plan(const struct acceptor *acceptor, const struct options *options,
+                              struct error *err)
+{
+    struct policy **plan = calloc(acceptor->count, sizeof(struct policy *));
+    if (!plan)
+        error_start(err, "no memory for new settings");
+    if (plan && fill_plan(acceptor, options, plan, err) < 0) {
+        acceptor_drop_plan(acceptor, plan);
+        plan = NULL;
+    }
+    return plan;
+}
+
+void acceptor_adopt(struct acceptor *acceptor, struct policy **plan)
 {
     for (size_t i = 0; i < acceptor->count; i++) {
-        struct listener *listener = &acceptor->listeners[i];
-        struct policy *policy =
-            policy_new(&options->listeners[acceptor->specs[i]].policy, listener->sock.name, i);
-        if (!policy)
-            return error_start(err, "no memory for new settings");
-        policy_unref(listener->policy);
-        listener->policy = policy;
+        struct policy *old = acceptor->listeners[i].policy;
+        acceptor->listeners[i].policy = plan[i];
+        plan[i] = old;
     }
-    return 0;
+    acceptor_drop_plan(acceptor, plan);
 }
 
 /* To their peers those in the backlog are connected: they have sent, and closing would reset them.

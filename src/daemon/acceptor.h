@@ -49,9 +49,18 @@ bool acceptor_is_paused(const struct acceptor *acceptor);
 /* True where the options' endpoints are those that are open, in that order. */
 bool acceptor_has_endpoints(const struct acceptor *acceptor, const struct options *options);
 
-/* Gives every listener the policy that such options have for it. 0, or -1 without memory. */
-int acceptor_reload(struct acceptor *acceptor, const struct options *options,
-                    struct error *err) MUST_CHECK;
+/* A reload in two steps, so that a refusal leaves everything as it was. What every listener would
+ * go by under such options, certificates included; NULL where that cannot be. The second step takes
+ * it over, and cannot fail. */
+struct policy **acceptor_plan(const struct acceptor *acceptor, const struct options *options,
+                              struct error *err) MUST_CHECK;
+void acceptor_adopt(struct acceptor *acceptor, struct policy **plan);
+void acceptor_drop_plan(const struct acceptor *acceptor, struct policy **plan);
+
+/* Reads the files that the listeners name, and no more. *notice is empty, or what is no failure and
+ * should be known. */
+int acceptor_check(const struct options *options, struct error *notice,
+                   struct error *err) MUST_CHECK;
 
 /* The listening sockets' names in the order given, as the `listening` lines tell them; they stay
  * after the stop. */

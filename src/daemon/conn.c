@@ -33,6 +33,7 @@ bool conn_may_change(enum conn_state from, enum conn_state to)
         [CONN_PAUSED] = {[CONN_OPEN] = true, [CONN_FLUSH] = true, [CONN_CLOSED] = true},
         [CONN_FLUSH] = {[CONN_LINGER] = true, [CONN_CLOSED] = true},
         [CONN_LINGER] = {[CONN_CLOSED] = true},
+        [CONN_HANDSHAKE] = {[CONN_OPEN] = true, [CONN_CLOSED] = true},
     };
     return EDGES[from][to];
 }
@@ -72,11 +73,17 @@ uint64_t conn_due_ms(const struct conn *conn, enum reason *why)
     const struct policy_values *values = &conn->policy->values;
     uint64_t due_ms = UINT64_MAX, drain_ms = conn->env->drain_start_ms;
     *why = (enum reason)conn->reason;
+    if (conn->state == CONN_HANDSHAKE) {
+        /* All of it: a peer that trickles makes progress for ever. */
+        consider(&due_ms, why, conn->opened_ms, values->handshake_ms, REASON_HANDSHAKE);
+        return due_ms;
+    }
     if (conn->state == CONN_LINGER) {
         /* No time to linger is no time at all, not for ever. */
         return conn->ending_ms + values->linger_ms;
     }
-    if (conn->owed_bytes > 0)
+    /* A flush that owes nothing has yet to say its end. */
+    if (conn->owed_bytes > 0 || conn->state == CONN_FLUSH)
         consider(&due_ms, why, conn->taken_ms, values->stall_ms, REASON_STALL);
     if (conn->state == CONN_FLUSH) {
         consider(&due_ms, why, conn->ending_ms, values->flush_ms, REASON_FLUSH);
@@ -158,12 +165,22 @@ static void abort_error(struct conn *conn, int error)
 {
     bool is_peer = error == ECONNRESET || error == EPIPE || error == ETIMEDOUT;
     conn->error = error;
+    if (conn->state == CONN_HANDSHAKE && error != ENOMEM) {
+        /* OpenSSL has told the peer why, which a reset would take back. */
+        conn->reason = REASON_HANDSHAKE;
+        end(conn, false);
+        return;
+    }
     conn_abort(conn, error == ENOMEM ? REASON_MEMORY : is_peer ? REASON_RESET : REASON_ERROR);
 }
 
 /* FLUSH is paid: the peer finished first, or we say that we have. */
 static void finish(struct conn *conn)
 {
+    if (!stream_say_end(&conn->stream)) {
+        set_deadline(conn);
+        return;
+    }
     if (conn->has_peer_fin) {
         end(conn, false);
         return;
@@ -275,6 +292,8 @@ static void on_input(struct stream *stream)
     /* Misbehaving on purpose would have its say here, before the bytes go back. */
     int failure = stream_echo(stream, &moved);
     conn->heard_ms = loop_now_ms();
+    if (moved.out > 0)
+        conn->taken_ms = conn->heard_ms;
     conn->in_bytes += moved.in;
     conn->out_bytes += moved.out;
     counter_add(conn->counters, COUNTER_BYTES_IN, moved.in);
@@ -316,7 +335,7 @@ static void on_end(struct stream *stream)
     if (conn->state == CONN_LINGER)
         end(conn, false);
     else
-        begin_close(conn, REASON_EOF);
+        begin_close(conn, stream_is_truncated(stream) ? REASON_TRUNCATED : REASON_EOF);
 }
 
 static void on_error(struct stream *stream, int error)
@@ -324,9 +343,35 @@ static void on_error(struct stream *stream, int error)
     abort_error(conn_of(stream), error);
 }
 
+/* What its service has to say, then what the peer has. */
+static void begin(struct conn *conn)
+{
+    const struct service *service = service_of(conn);
+    if (service->make && !say(conn))
+        return;
+    if (service->make && !service->is_endless)
+        begin_close(conn, REASON_SERVED);
+    else if (stream_resume(&conn->stream) < 0)
+        abort_error(conn, ENOMEM);
+    else if (conn->env->drain_start_ms)
+        conn_drain(conn);
+    else
+        set_deadline(conn);
+}
+
+static void on_open(struct stream *stream)
+{
+    struct conn *conn = conn_of(stream);
+    conn->heard_ms = conn->taken_ms = loop_now_ms();
+    counter_add(conn->counters, COUNTER_TLS_HANDSHAKES, 1);
+    change_state(conn, CONN_OPEN);
+    begin(conn);
+}
+
 /* ---- life ---- */
 
-const struct stream_callbacks CONN_STREAM_CALLBACKS = {on_input, on_drained, on_end, on_error};
+const struct stream_callbacks CONN_STREAM_CALLBACKS = {on_input, on_drained, on_end, on_error,
+                                                       on_open};
 
 static void let_go(struct conn_env *env, const struct conn_arrival *arrival)
 {
@@ -352,6 +397,7 @@ struct conn *conn_open(struct conn_env *env, const struct conn_arrival *arrival)
     }
     const struct policy_values *values = &arrival->policy->values;
     const struct stream_how how = {.read_max = values->buffer_bytes,
+                                   .tls = arrival->policy->tls,
                                    .is_unix = arrival->peer.family == AF_UNIX,
                                    .is_buffered = service_at(values->service)->make != NULL};
     if (stream_open(&conn->stream, &env->stream, arrival->fd, &how) < 0) {
@@ -360,6 +406,7 @@ struct conn *conn_open(struct conn_env *env, const struct conn_arrival *arrival)
         return NULL;
     }
     conn->env = env;
+    conn->state = how.tls ? CONN_HANDSHAKE : CONN_OPEN;
     conn->policy = arrival->policy;
     conn->counters = &env->counters[conn->policy->listener];
     conn->id = arrival->id;
@@ -371,17 +418,10 @@ struct conn *conn_open(struct conn_env *env, const struct conn_arrival *arrival)
 
 void conn_start(struct conn *conn)
 {
-    const struct service *service = service_of(conn);
-    if (service->make && !say(conn))
-        return;
-    if (service->make && !service->is_endless)
-        begin_close(conn, REASON_SERVED);
-    else if (stream_resume(&conn->stream) < 0)
-        abort_error(conn, ENOMEM);
-    else if (conn->env->drain_start_ms)
-        conn_drain(conn);
+    if (conn->state == CONN_HANDSHAKE)
+        set_deadline(conn); /* on_open() goes on */
     else
-        set_deadline(conn);
+        begin(conn);
 }
 
 void conn_drain(struct conn *conn)
@@ -403,7 +443,7 @@ void conn_on_due(struct conn *conn)
             loop_set_deadline(conn->env->loop, &conn->deadline, due_ms);
     } else if (conn->state == CONN_LINGER) {
         end(conn, false);
-    } else if (why == REASON_STALL || why == REASON_FLUSH) {
+    } else if (why == REASON_STALL || why == REASON_FLUSH || why == REASON_HANDSHAKE) {
         conn_abort(conn, why);
     } else if (stream_unread(&conn->stream) > 0) {
         /* It is the loop that was late, not the peer. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One connection, from the descriptor to the reason it ended.
  *
+ *   HANDSHAKE                (TLS alone; it ends as CLOSED where it fails or takes too long)
+ *       |
  *     OPEN <-> PAUSED      (it is owed more than the high-water mark: its sender is held)
  *       |        |
  *       +--------+--> FLUSH    no more reading; what is owed is paid
@@ -35,7 +37,15 @@
 #include "net/loop.h"
 #include "net/stream.h"
 
-enum conn_state { CONN_OPEN, CONN_PAUSED, CONN_FLUSH, CONN_LINGER, CONN_CLOSED, CONN_STATE_COUNT };
+enum conn_state {
+    CONN_OPEN,
+    CONN_PAUSED,
+    CONN_FLUSH,
+    CONN_LINGER,
+    CONN_CLOSED,
+    CONN_HANDSHAKE,
+    CONN_STATE_COUNT
+};
 
 struct conn;
 

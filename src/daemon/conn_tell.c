@@ -7,7 +7,7 @@
 #include "base/log.h"
 
 #define NAME_MAX_BYTES 128
-#define FIELDS_MAX 16
+#define FIELDS_MAX 24
 
 static size_t name_peer(const struct conn *conn, char *out, size_t size)
 {
@@ -16,9 +16,25 @@ static size_t name_peer(const struct conn *conn, char *out, size_t size)
     return strlen(address_format(out, size, &conn->peer));
 }
 
+static size_t describe_tls(struct log_field *out, const struct stream_tls_info *tls)
+{
+    size_t count = 0;
+    out[count++] = LOG_TEXT("tls", tls->version);
+    out[count++] = LOG_TEXT("cipher", tls->cipher);
+    out[count++] = LOG_TEXT("resumed", tls->is_resumed ? "yes" : "no");
+    if (tls->alpn_length > 0)
+        out[count++] = LOG_BYTES("alpn", tls->alpn, tls->alpn_length);
+    if (tls->server_name_length > 0)
+        out[count++] = LOG_BYTES("sni", tls->server_name, tls->server_name_length);
+    if (tls->subject_length > 0)
+        out[count++] = LOG_BYTES("subject", tls->subject, tls->subject_length);
+    return count;
+}
+
 void conn_tell_closed(const struct conn *conn, bool is_reset)
 {
     char peer[NAME_MAX_BYTES];
+    struct stream_tls_info tls;
     struct log_field fields[FIELDS_MAX];
     size_t count = 0;
     fields[count++] = LOG_NUMBER("id", conn->id);
@@ -36,7 +52,10 @@ void conn_tell_closed(const struct conn *conn, bool is_reset)
     fields[count++] = LOG_TEXT("end", is_reset ? "reset" : "fin");
     fields[count++] = LOG_TEXT("reason", reason_word((enum reason)conn->reason));
     if (conn->error)
-        fields[count++] = LOG_TEXT("error", strerror(conn->error));
+        fields[count++] = LOG_TEXT("error", stream_error_text(&conn->stream, conn->error));
+    /* Last: what does not fit in a line is left out, and these may be long. */
+    if (stream_describe_tls(&conn->stream, &tls))
+        count += describe_tls(fields + count, &tls);
     log_write(false, LOG_LEVEL_INFO, "connection closed", fields, count);
 }
 

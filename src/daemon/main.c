@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "daemon/acceptor.h"
 #include "daemon/activation.h"
 #include "daemon/options.h"
 #include "daemon/privilege.h"
 #include "daemon/server.h"
+#include "net/tls.h"
 
 /* Where one of 0 to 2 is closed the first socket would take its number, and a peer our log. */
 static void open_standard_descriptors(void)
@@ -78,7 +80,8 @@ static int run(const struct activation *activation, int argc, char **argv)
     if (options->help)
         options_print_help(options, stdout);
     else if (options->version)
-        printf(OPTIONS_PROGRAM " " PACKAGE_VERSION " (libevent %s)\n", event_get_version());
+        printf(OPTIONS_PROGRAM " " PACKAGE_VERSION " (libevent %s, %s)\n", event_get_version(),
+               tls_library() ? tls_library() : "without TLS");
     else
         code = check(options, &err);
     options_clear(options);

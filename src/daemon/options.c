@@ -16,11 +16,12 @@
 #define MS_MAX (1000ULL * 3600 * 24 * 365) /* a year: sums of times never overflow */
 #define BUFFER_MAX (1ULL << 30)
 #define UDP_RATE_MAX 1000000
-#define ATTRIBUTES_MAX 512
 
 static const char *const AUTO[] = {"auto", NULL};
 static const char *const NONE[] = {"none", NULL};
 static const char *const READ_PATHS[] = {"direct", "buffered", NULL};
+static const char *const CLIENT_CERTS[] = {"none", "optional", "require", NULL};
+static const char *const TLS_PROFILES[] = {"intermediate", "modern", NULL};
 static const char *const LOG_LEVELS[] = {"error", "warn", "notice", "info", "debug", NULL};
 static const char *const LOG_FORMATS[] = {"text", "json", NULL};
 
@@ -32,7 +33,8 @@ static const char *const LOG_FORMATS[] = {"text", "json", NULL};
 /* The order is that of --help and of the man page. */
 static const struct option_row ROWS[] = {
     {"listen", 'l', OPTION_LIST, LIVE, "ENDPOINT", NULL, 0, 0, NULL, AT(listen),
-     "serve there; again for more. tcp://HOST:PORT, udp://HOST:PORT, unix:PATH, unix:@NAME, fd:N, "
+     "serve there; again for more. tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH, "
+     "unix:@NAME, fd:N, "
      "fd:NAME, "
      "HOST:PORT, PORT or a path, with attributes after commas; without it the sockets that a "
      "service "
@@ -65,6 +67,21 @@ static const struct option_row ROWS[] = {
     {"service", 0, OPTION_WORD, OPTION_AS_ATTRIBUTE | OPTION_NOT_GLOBAL, "WORD", "echo", 0, 0,
      SERVICE_WORDS, AT(policy.service),
      "what is served there: echo, discard, chargen, daytime, time or whoami"},
+    {"cert", 0, OPTION_TEXT, BOTH, "FILE", NULL, 0, 0, NULL, AT(tls.cert),
+     "certificate of tls:// listeners, in PEM, with those between it and its root"},
+    {"key", 0, OPTION_TEXT, BOTH, "FILE", NULL, 0, 0, NULL, AT(tls.key),
+     "its private key; in the certificate's file unless given"},
+    {"client-ca", 0, OPTION_TEXT, BOTH, "FILE", NULL, 0, 0, NULL, AT(tls.client_ca),
+     "certificates of those who may sign a client's"},
+    {"client-cert", 0, OPTION_WORD, BOTH, "none|optional|require", "none", 0, 0, CLIENT_CERTS,
+     AT(tls.client_cert), "whether a client shows a certificate; what it shows must be right"},
+    {"tls-profile", 0, OPTION_WORD, BOTH, "intermediate|modern", "intermediate", 0, 0, TLS_PROFILES,
+     AT(tls.profile), "intermediate: TLS 1.2 and 1.3; modern: TLS 1.3 alone"},
+    {"alpn", 0, OPTION_TEXT, BOTH, "LIST", NULL, 0, 0, NULL, AT(tls.alpn),
+     "application protocols that TLS agrees to, the best first, with colons between"},
+    {"handshake-timeout", 0, OPTION_TIME, BOTH, "TIME", "10s", 0, MS_MAX, NULL,
+     AT(policy.handshake_ms),
+     "reset a connection whose TLS handshake is not done within, in all; 0: never"},
     {"drain-quiet", 0, OPTION_TIME, BOTH, "TIME", "1s", 0, MS_MAX, NULL, AT(policy.quiet_ms),
      "when stopping, end a connection that is owed nothing and was quiet for so long"},
     {"drain-timeout", 0, OPTION_TIME, LIVE, "TIME", "10s", 0, MS_MAX, NULL, AT(drain_timeout_ms),
@@ -96,21 +113,36 @@ static const struct option_row ROWS[] = {
      "print the version and exit"},
 };
 
+/* A copy that lives as long as the options. */
+static char *keep_attributes(struct options *options, const char *text)
+{
+    size_t count = options->attributes_count + 1;
+    char **kept = realloc(options->attributes, count * sizeof(*kept));
+    if (!kept)
+        return NULL;
+    options->attributes = kept;
+    kept[options->attributes_count++] = strdup(text);
+    return kept[count - 1];
+}
+
 /* Applies a listener's attributes, "name=value,name=value", to a copy of the options. */
-static int apply_attributes(const struct options *options, const char *attributes,
-                            struct policy_values *policy, struct error *err)
+static int apply_attributes(struct options *options, const char *attributes,
+                            struct options_listener *listener, struct error *err)
 {
     struct options beside = *options;
-    char text[ATTRIBUTES_MAX];
-    if (strlen(attributes) >= sizeof(text))
-        return error_usage(err, "attributes of more than %d bytes", ATTRIBUTES_MAX - 1);
-    memcpy(text, attributes, strlen(attributes) + 1);
-    char *rest = text, *one;
+    char *rest = keep_attributes(options, attributes), *one;
+    if (!rest)
+        return error_start(err, "no memory for the listeners");
     while ((one = strsep(&rest, ","))) {
         if (option_set_attribute(&options->set, &beside, one, err) < 0)
             return -1;
     }
-    *policy = beside.policy;
+    /* An attribute that means nothing there is a mistake; an option may be meant for the others. */
+    if (listener->endpoint.kind != ENDPOINT_TLS &&
+        memcmp(&options->tls, &beside.tls, sizeof(beside.tls)) != 0)
+        return error_usage(err, "attributes of TLS belong to a tls:// listener");
+    listener->policy = beside.policy;
+    listener->tls = beside.tls;
     return 0;
 }
 
@@ -159,11 +191,12 @@ static int append_named(struct options *options, struct options_listener *listen
 static int understand_listener(struct options *options, const char *text, unsigned line,
                                struct error *err)
 {
-    struct options_listener listener = {.text = text, .policy = options->policy};
+    struct options_listener listener = {
+        .text = text, .policy = options->policy, .tls = options->tls};
     const char *attributes;
     int result = endpoint_parse(text, &listener.endpoint, &attributes, err);
     if (result == 0 && attributes)
-        result = apply_attributes(options, attributes, &listener.policy, err);
+        result = apply_attributes(options, attributes, &listener, err);
     if (result == 0 && listener.endpoint.kind == ENDPOINT_FD && listener.endpoint.fd < 0)
         result = append_named(options, &listener, err);
     else if (result == 0)
@@ -227,6 +260,9 @@ void options_clear(struct options *options)
 {
     option_set_clear(&options->set);
     free(options->listeners);
+    for (size_t i = 0; i < options->attributes_count; i++)
+        free(options->attributes[i]);
+    free(options->attributes);
     *options = (struct options){0};
 }
 

@@ -16,6 +16,7 @@
 #include "daemon/activation.h"
 #include "daemon/policy.h"
 #include "net/endpoint.h"
+#include "net/tls.h"
 
 #define OPTIONS_PROGRAM "evechod"
 #define OPTIONS_NO_FD OPTION_AUTO
@@ -25,6 +26,7 @@ struct options_listener {
     const char *text; /* as it was written */
     struct endpoint endpoint;
     struct policy_values policy; /* the options, with the listener's attributes over them */
+    struct tls_settings tls;     /* the same; its texts are the options' */
 };
 
 struct options {
@@ -40,12 +42,15 @@ struct options {
     uint64_t log_format; /* enum log_format */
     uint64_t ready_fd;   /* or OPTIONS_NO_FD */
     struct policy_values policy;
+    struct tls_settings tls;
     char *log_target, *name, *config, *pid_file, *user, *group;
     bool check_config, help, version;
 
     const struct activation *activation; /* lives as long as the process */
     struct options_listener *listeners;  /* from `listen`, or the sockets passed, or the default */
     size_t listener_count;
+    char **attributes; /* of the listeners, in pieces: their texts point there */
+    size_t attributes_count;
     struct option_set set;
 };
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/tls.h"
+
 struct policy *policy_new(const struct policy_values *values, const char *listener_name,
                           size_t listener)
 {
@@ -32,6 +34,7 @@ void policy_unref(struct policy *policy)
 {
     if (!policy || atomic_fetch_sub_explicit(&policy->references, 1, memory_order_acq_rel) != 1)
         return;
+    tls_context_unref(policy->tls);
     free(policy->listener_name);
     free(policy);
 }

@@ -15,15 +15,19 @@ struct policy_values {
     uint64_t linger_ms;    /* for the peer's FIN after ours */
     uint64_t quiet_ms;     /* while draining: nothing owed, nothing came */
     uint64_t buffer_bytes; /* high-water mark: owed to one peer before its sender is held */
+    uint64_t handshake_ms; /* for the whole of a TLS handshake */
     uint64_t backlog;
     uint64_t mode;    /* of a Unix socket's path */
     uint64_t service; /* for service_at() */
 };
 
+struct tls_context;
+
 struct policy {
     struct policy_values values;
-    char *listener_name; /* for the log: tcp://127.0.0.1:7007 */
-    uint32_t listener;   /* its place among the listeners: where its connections are counted */
+    struct tls_context *tls; /* a reference that whoever makes the policy gives it; NULL: plain */
+    char *listener_name;     /* for the log: tcp://127.0.0.1:7007 */
+    uint32_t listener;       /* its place among the listeners: where its connections are counted */
     _Atomic uint32_t references;
 };
 

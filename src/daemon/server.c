@@ -228,9 +228,16 @@ static int apply_options(struct server *server, const struct options *new, struc
     const struct log_config log = log_config_of(new);
     if (!acceptor_has_endpoints(server->acceptor, new))
         return error_usage(err, "listen: endpoints change only at a restart");
-    if (find_limits(server, new, &values, err) < 0 || log_reopen(&log, err) < 0 ||
-        acceptor_reload(server->acceptor, new, err) < 0)
+    if (find_limits(server, new, &values, err) < 0)
         return -1;
+    struct policy **plan = acceptor_plan(server->acceptor, new, err);
+    if (!plan)
+        return -1;
+    if (log_reopen(&log, err) < 0) {
+        acceptor_drop_plan(server->acceptor, plan);
+        return -1;
+    }
+    acceptor_adopt(server->acceptor, plan);
     limit_change(server->limit, &values);
     udp_set_rate(server->udp, new->udp_rate);
     acceptor_on_released(server->acceptor, 0);

@@ -331,13 +331,11 @@ int sock_listen(const struct endpoint *endpoint, const struct sock_options *opti
     notice->text[0] = '\0';
     switch (endpoint->kind) {
     case ENDPOINT_TCP:
+    case ENDPOINT_TLS:
     case ENDPOINT_UDP:
         return listen_inet(endpoint, options->backlog, out, notice, err);
     case ENDPOINT_UNIX:
         return listen_unix(endpoint, options, out, err);
-    case ENDPOINT_TLS:
-        return error_usage(err, "%s:// is not built into this version",
-                           endpoint_scheme(endpoint->kind));
     case ENDPOINT_FD:
         return adopt_fd(endpoint->fd, out, err);
     }

@@ -6,12 +6,14 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/loop.h"
 #include "net/sock.h"
 #include "net/stream_direct.h"
+#include "net/stream_tls.h"
 
 /* libevent 2.1 never reads more than this at a time, whatever it is told. */
 #define LIBRARY_READ_BYTES 4096
@@ -75,7 +77,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 }
 
 /* Runs after each write that the loop did, since the low-water mark is as high as can be. */
-static void on_write(struct bufferevent *bev, void *arg)
+void stream_on_write(struct bufferevent *bev, void *arg)
 {
     struct stream *stream = arg;
     size_t owed = evbuffer_get_length(bufferevent_get_output(bev));
@@ -116,7 +118,7 @@ int stream_open(struct stream *stream, const struct stream_env *env, int fd,
         sock_reset(fd);
         return -1;
     }
-    bufferevent_setcb(stream->bev, on_read, on_write, on_event, stream);
+    bufferevent_setcb(stream->bev, on_read, stream_on_write, on_event, stream);
     bufferevent_setwatermark(stream->bev, EV_WRITE, SIZE_MAX, 0);
     if (bufferevent_set_max_single_write(stream->bev, WRITE_BYTES) < 0 ||
         (stream->is_direct && stream_direct_open(stream) < 0)) {
@@ -136,6 +138,11 @@ int stream_resume(struct stream *stream)
     return bufferevent_enable(stream->bev, EV_READ);
 }
 
+bool stream_say_end(struct stream *stream)
+{
+    return !stream->tls || stream_tls_say_end(stream);
+}
+
 int stream_half_close(struct stream *stream)
 {
     return shutdown(bufferevent_getfd(stream->bev), SHUT_WR) < 0 ? -errno : 0;
@@ -145,6 +152,8 @@ void stream_close(struct stream *stream)
 {
     if (stream->is_direct)
         stream_direct_close(stream);
+    if (stream->tls)
+        stream_tls_close(stream);
     bufferevent_free(stream->bev);
     stream->bev = NULL;
 }
@@ -159,13 +168,23 @@ void stream_reset(struct stream *stream)
 
 size_t stream_owed(const struct stream *stream)
 {
+    if (stream->tls)
+        return stream->owed_told; /* what is written and not yet told is owed until then */
     return evbuffer_get_length(output_of(stream)) + stream->held_back;
 }
 
 size_t stream_unread(const struct stream *stream)
 {
     size_t unread = sock_unread(bufferevent_getfd(stream->bev));
+    if (stream->tls)
+        return unread + stream_tls_unread(stream);
     return unread - (stream->held_back < unread ? stream->held_back : unread);
+}
+
+const char *stream_error_text(const struct stream *stream, int error)
+{
+    const char *text = stream->tls ? stream_tls_error(stream) : NULL;
+    return text ? text : strerror(error);
 }
 
 size_t stream_unix_peer(const struct stream *stream, char *out, size_t size)
@@ -196,15 +215,20 @@ int stream_echo(struct stream *stream, struct stream_moved *moved)
     if (stream->is_direct)
         return stream_direct_echo(stream, moved);
     struct evbuffer *input = input_of(stream);
+    int failure = 0;
     moved->in = evbuffer_get_length(input);
-    /* Straight to the kernel, but never past what waits already. */
-    if (moved->in > 0 && stream->owed_told == 0) {
+    if (stream->tls) {
+        moved->out = stream->owed_told - evbuffer_get_length(output_of(stream));
+        failure = stream_tls_prepare(stream);
+    } else if (moved->in > 0 && stream->owed_told == 0) {
+        /* Straight to the kernel, but never past what waits already. */
         int bytes = evbuffer_write(input, bufferevent_getfd(stream->bev));
         if (bytes < 0 && !stream_is_transient(errno))
             return -errno;
         moved->out = bytes > 0 ? (size_t)bytes : 0;
     }
-    int failure = evbuffer_get_length(input) > 0 ? queue_input(stream) : 0;
+    if (failure == 0 && evbuffer_get_length(input) > 0)
+        failure = queue_input(stream);
     stream->owed_told = evbuffer_get_length(output_of(stream));
     return failure;
 }
@@ -212,7 +236,8 @@ int stream_echo(struct stream *stream, struct stream_moved *moved)
 int stream_write(struct stream *stream, const void *bytes, size_t length)
 {
     int failure = bufferevent_write(stream->bev, bytes, length) < 0 ? -ENOMEM : 0;
-    stream->owed_told = evbuffer_get_length(output_of(stream));
+    if (failure == 0)
+        stream->owed_told += length;
     return failure;
 }
 

@@ -13,6 +13,9 @@
  *    libevent reads at most 4096 bytes at a time and asks FIONREAD first; this is 2 to 19 times
  *    cheaper.
  *
+ * A TLS stream is always buffered: the bufferevent encrypts, and all bytes that are counted here
+ * are the plain ones.
+ *
  * A direct Unix stream leaves in the kernel's queue what it could not send yet: a Unix socket has
  * no reset, but closing it with unread bytes gives the peer ECONNRESET (unix(7)), so a loss is
  * never a clean end there either.
@@ -31,6 +34,8 @@
 struct bufferevent;
 struct loop;
 struct stream;
+struct stream_tls;
+struct tls_context;
 
 enum stream_path { STREAM_DIRECT, STREAM_BUFFERED }; /* in the order of --read-path's words */
 
@@ -43,8 +48,11 @@ struct stream_callbacks {
     void (*on_drained)(struct stream *stream, size_t bytes);
     /* The peer's FIN was read: nothing will come any more. */
     void (*on_end)(struct stream *stream);
-    /* The stream is dead; `error` is the errno that says why. */
+    /* The stream is dead; `error` is the errno that says why (stream_error_text() has the words).
+     */
     void (*on_error)(struct stream *stream, int error);
+    /* TLS alone, and first of all: the handshake is done. */
+    void (*on_open)(struct stream *stream);
 };
 
 /* What the streams of one loop share. */
@@ -61,10 +69,11 @@ struct stream_env {
 struct stream {
     const struct stream_env *env;
     struct bufferevent *bev;
-    uint32_t read_max;  /* this stream's own bound on one read */
-    uint32_t span;      /* direct: bytes in scratch, during on_input() */
-    uint32_t held_back; /* direct Unix: bytes seen and left in the kernel's queue */
-    size_t owed_told;   /* output as of the last time its owner was told */
+    struct stream_tls *tls; /* NULL: plain */
+    uint32_t read_max;      /* this stream's own bound on one read */
+    uint32_t span;          /* direct: bytes in scratch, during on_input() */
+    uint32_t held_back;     /* direct Unix: bytes seen and left in the kernel's queue */
+    size_t owed_told;       /* output as of the last time its owner was told */
     uint8_t is_direct : 1;
     uint8_t is_unix : 1;
     uint8_t is_bulk : 1; /* buffered: the last read was full, so the next may be larger */
@@ -72,7 +81,7 @@ struct stream {
 
 struct stream_moved {
     size_t in;  /* bytes taken from the input */
-    size_t out; /* of these, taken by the kernel; the rest is owed */
+    size_t out; /* of these, or of those owed before, taken by the kernel; the rest is owed */
 };
 
 /* Where a worker has memory for it, the scratch buffer that measured best. */
@@ -80,7 +89,8 @@ struct stream_moved {
 
 /* What one stream is, beside what all of its loop are. */
 struct stream_how {
-    uint64_t read_max; /* bounds one read, in bytes; 0: only the environment's bound */
+    uint64_t read_max;       /* bounds one read, in bytes; 0: only the environment's bound */
+    struct tls_context *tls; /* NULL: plain; else always buffered, and on_open() comes first */
     bool is_unix;
     bool is_buffered; /* whatever path the environment says: for what does more than echo */
 };
@@ -116,7 +126,12 @@ size_t stream_owed(const struct stream *stream);
 /* Bytes that wait in the kernel, neither read nor counted yet. */
 size_t stream_unread(const struct stream *stream);
 
-/* Half-close: sends our FIN. Nothing may be owed. 0 or -errno. */
+/* Says that nothing more will come, where the protocol has words for it (TLS: close_notify), before
+ * our FIN. Nothing may be owed. False where the kernel has no room for it now: then on_drained() is
+ * called once more, with 0 bytes. */
+bool stream_say_end(struct stream *stream) MUST_CHECK;
+
+/* Half-close: sends our FIN, after stream_say_end(). 0 or -errno. */
 int stream_half_close(struct stream *stream) MUST_CHECK;
 
 /* Ends the stream. The kernel goes on sending what it has taken; if the peer's FIN was not read
@@ -126,6 +141,24 @@ void stream_close(struct stream *stream);
 
 /* Ends the stream with a reset: the peer learns that bytes are missing. */
 void stream_reset(struct stream *stream);
+
+/* What an error means in words: the system's, or OpenSSL's where it has some. */
+const char *stream_error_text(const struct stream *stream, int error);
+
+/* After on_end(): the peer's FIN came without the words that TLS has for it, so that somebody else
+ * may have cut its bytes off. */
+bool stream_is_truncated(const struct stream *stream);
+
+/* What a TLS stream has agreed on. The bytes of the lengths are the peer's, and may be anything. */
+struct stream_tls_info {
+    const char *version, *cipher;
+    char alpn[255], server_name[255], subject[255];
+    size_t alpn_length, server_name_length, subject_length; /* 0: none */
+    bool is_resumed;
+};
+
+/* False where the stream is plain, or its handshake is not done. */
+bool stream_describe_tls(const struct stream *stream, struct stream_tls_info *out);
 
 /* A Unix peer's name, and our own address, as sock_unix_peer() and sock_local() tell them. */
 size_t stream_unix_peer(const struct stream *stream, char *out, size_t size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Between stream.c and stream_direct.c: the direct way of reading, and what both ways need. */
+/* Between stream.c and stream_direct.c: the direct way of reading, and what all ways need. */
 #ifndef NET_STREAM_DIRECT_H
 #define NET_STREAM_DIRECT_H
 
@@ -16,6 +16,9 @@ static inline bool stream_is_transient(int failure)
 
 /* The smallest of `most` and the bounds on one read. */
 size_t stream_read_max(const struct stream *stream, size_t most);
+
+/* A bufferevent's write callback: tells the owner what the loop has written. */
+void stream_on_write(struct bufferevent *bev, void *arg);
 
 /* Borrows the bufferevent's read event, and a Unix stream's write event. 0 or -1. */
 int stream_direct_open(struct stream *stream) MUST_CHECK;

@@ -35,7 +35,8 @@ static struct {
     int echo_error, half_close_error;
     bool fails_to_open, fails_to_resume;
     bool fails_to_write;
-    bool is_reading, is_half_closed, is_closed, is_reset;
+    bool is_truncated, has_no_room; /* TLS */
+    bool is_reading, is_tls, has_said_end, is_half_closed, is_closed, is_reset;
     size_t written; /* by stream_write(); the last of it is kept */
     unsigned char last[16384];
     size_t last_length;
@@ -45,10 +46,37 @@ int stream_open(struct stream *stream, const struct stream_env *env, int fd,
                 const struct stream_how *how)
 {
     stream->env = env;
+    fake.is_tls = how->tls != NULL;
     stream->is_direct = env->path == STREAM_DIRECT && !how->is_buffered;
     if (fake.fails_to_open)
         close(fd);
     return fake.fails_to_open ? -1 : 0;
+}
+
+bool stream_say_end(struct stream *stream)
+{
+    (void)stream;
+    fake.has_said_end = !fake.has_no_room;
+    return fake.has_said_end;
+}
+
+bool stream_is_truncated(const struct stream *stream)
+{
+    (void)stream;
+    return fake.is_truncated;
+}
+
+const char *stream_error_text(const struct stream *stream, int error)
+{
+    (void)stream;
+    return strerror(error);
+}
+
+bool stream_describe_tls(const struct stream *stream, struct stream_tls_info *out)
+{
+    (void)stream;
+    *out = (struct stream_tls_info){.version = "TLSv1.3", .cipher = "NULL"};
+    return fake.is_tls;
 }
 
 void stream_hold(struct stream *stream)

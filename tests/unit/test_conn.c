@@ -11,9 +11,9 @@
 
 static void test_edges(void **state)
 {
-    static const char *const ALLOWED[] = {/* from OPEN, PAUSED, FLUSH, LINGER, CLOSED */
-                                          "PFC", "OFC", "LC", "C", ""};
-    static const char NAMES[] = "OPFLC";
+    static const char *const ALLOWED[] = {/* in the order of NAMES */
+                                          "PFC", "OFC", "LC", "C", "", "OC"};
+    static const char NAMES[] = "OPFLCH";
     (void)state;
     for (int from = 0; from < CONN_STATE_COUNT; from++) {
         for (int to = 0; to < CONN_STATE_COUNT; to++)

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The TLS way of a stream: a bufferevent that encrypts, how it is opened, and how it ends.
+ *
+ * Its callbacks are deferred, or the end would come before the last bytes (libevent 2.1.12): so
+ * what the loop has written may be told only after more input has come, and stream_echo() counts
+ * it.
+ */
+#include "net/stream_tls.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/loop.h"
+#include "net/sock.h"
+#include "net/stream_direct.h"
+#include "net/tls.h"
+
+struct stream_tls {
+    SSL *ssl;           /* the bufferevent's */
+    struct event *room; /* waits for the kernel to take close_notify; NULL: never needed */
+    const char *error;  /* OpenSSL's words for what ended the stream; static */
+    bool is_open;       /* the handshake is done */
+    bool has_ticket;    /* the client was given one */
+    bool has_peer_notify;
+    bool is_truncated; /* the peer's FIN came without close_notify */
+};
+
+/* ---- libevent's callbacks ---- */
+
+/* The SSL tells of each alert; the only one that says that the peer has finished is this. */
+static void on_info(const SSL *ssl, int where, int value)
+{
+    struct stream_tls *tls = SSL_get_app_data(ssl);
+    if (where == SSL_CB_READ_ALERT && (value & 0xff) == SSL_AD_CLOSE_NOTIFY)
+        tls->has_peer_notify = true;
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+    struct stream *stream = arg;
+    if (evbuffer_get_length(bufferevent_get_input(bev)) > 0)
+        stream->env->callbacks.on_input(stream);
+}
+
+/* The errno of a failed stream; OpenSSL's own words for it are kept. */
+static int find_error(struct stream *stream, int failure)
+{
+    /* The last in OpenSSL's queue is the first to come; a number without a library is no reason. */
+    unsigned long code = bufferevent_get_openssl_error(stream->bev);
+    long verified = SSL_get_verify_result(stream->tls->ssl);
+    if (ERR_SYSTEM_ERROR(code))
+        return ERR_GET_REASON(code);
+    if (ERR_GET_LIB(code) == 0)
+        return failure ? failure : EIO;
+    if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+        return ENOMEM;
+    stream->tls->error = ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED
+                             ? X509_verify_cert_error_string(verified)
+                             : ERR_reason_error_string(code);
+    return EPROTO;
+}
+
+/* libevent has stopped both ways; what is owed is still to be sent. */
+static int end_input(struct stream *stream)
+{
+    bool is_owing = evbuffer_get_length(bufferevent_get_output(stream->bev)) > 0;
+    stream->tls->is_truncated = !stream->tls->has_peer_notify;
+    (void)bufferevent_disable(stream->bev, EV_READ);
+    return is_owing ? bufferevent_enable(stream->bev, EV_WRITE) : 0;
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+    int failure = errno; /* valid only here, and only with BEV_EVENT_ERROR */
+    struct stream *stream = arg;
+    const struct stream_callbacks *callbacks = &stream->env->callbacks;
+    (void)bev;
+    if (what & BEV_EVENT_CONNECTED) {
+        stream->tls->is_open = true;
+        callbacks->on_open(stream);
+    } else if (what & BEV_EVENT_ERROR) {
+        callbacks->on_error(stream, find_error(stream, failure));
+    } else if (what & BEV_EVENT_EOF && !stream->tls->is_open) {
+        stream->tls->error = "the peer ended before the handshake was done";
+        callbacks->on_error(stream, EPROTO);
+    } else if (what & BEV_EVENT_EOF && end_input(stream) < 0) {
+        callbacks->on_error(stream, ENOMEM);
+    } else if (what & BEV_EVENT_EOF) {
+        callbacks->on_end(stream);
+    }
+}
+
+/* ---- life ---- */
+
+int stream_tls_open(struct stream *stream, const struct stream_env *env, int fd,
+                    struct tls_context *context)
+{
+    *stream = (struct stream){.env = env, .read_max = UINT32_MAX};
+    struct stream_tls *tls = calloc(1, sizeof(*tls));
+    SSL *ssl = tls ? tls_accept_new(context) : NULL;
+    if (ssl) {
+        SSL_set_app_data(ssl, tls);
+        SSL_set_info_callback(ssl, on_info);
+        /* On failure it frees the SSL, and leaves the descriptor. */
+        stream->bev =
+            bufferevent_openssl_socket_new(env->loop->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING,
+                                           BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+    }
+    if (!stream->bev) {
+        free(tls);
+        sock_reset(fd);
+        return -1;
+    }
+    tls->ssl = ssl;
+    stream->tls = tls;
+    bufferevent_setcb(stream->bev, on_read, stream_on_write, on_event, stream);
+    bufferevent_setwatermark(stream->bev, EV_WRITE, SIZE_MAX, 0);
+    return 0;
+}
+
+void stream_tls_close(struct stream *stream)
+{
+    struct stream_tls *tls = stream->tls;
+    /* libevent frees the SSL one step later, and with it goes all that could call on_info(). */
+    SSL_set_info_callback(tls->ssl, NULL);
+    if (tls->room)
+        event_free(tls->room);
+    free(tls);
+    stream->tls = NULL;
+}
+
+static void on_room(evutil_socket_t fd, short what, void *arg)
+{
+    struct stream *stream = arg;
+    (void)fd;
+    (void)what;
+    stream->env->callbacks.on_drained(stream, 0);
+}
+
+/* True where the loop will call on_room(). */
+static bool await_room(struct stream *stream)
+{
+    struct stream_tls *tls = stream->tls;
+    if (!tls->room)
+        tls->room = event_new(stream->env->loop->base, bufferevent_getfd(stream->bev), EV_WRITE,
+                              on_room, stream);
+    return tls->room && event_add(tls->room, NULL) == 0;
+}
+
+bool stream_tls_say_end(struct stream *stream)
+{
+    SSL *ssl = stream->tls->ssl;
+    if (SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN)
+        return true;
+    ERR_clear_error();
+    int result = SSL_shutdown(ssl);
+    bool is_blocked = result < 0 && SSL_get_error(ssl, result) == SSL_ERROR_WANT_WRITE;
+    ERR_clear_error();
+    /* Any other failure is a peer that is gone; it has taken all that it was owed. */
+    return !is_blocked || !await_room(stream);
+}
+
+/* ---- bytes ---- */
+
+int stream_tls_prepare(struct stream *stream)
+{
+    struct stream_tls *tls = stream->tls;
+    struct evbuffer *input = bufferevent_get_input(stream->bev);
+    if (!tls->has_ticket) {
+        tls->has_ticket = true;
+        (void)SSL_new_session_ticket(tls->ssl); /* TLS 1.2 has sent its own */
+        ERR_clear_error();
+    }
+    return evbuffer_get_length(input) == 0 || evbuffer_pullup(input, -1) ? 0 : -ENOMEM;
+}
+
+size_t stream_tls_unread(const struct stream *stream)
+{
+    return evbuffer_get_length(bufferevent_get_input(stream->bev)) +
+           (size_t)SSL_pending(stream->tls->ssl);
+}
+
+/* ---- what is told of it ---- */
+
+const char *stream_tls_error(const struct stream *stream)
+{
+    return stream->tls->error;
+}
+
+bool stream_is_truncated(const struct stream *stream)
+{
+    return stream->tls && stream->tls->is_truncated;
+}
+
+static size_t copy(char *out, size_t size, const void *bytes, size_t length)
+{
+    length = length < size ? length : size;
+    if (length > 0)
+        memcpy(out, bytes, length);
+    return length;
+}
+
+static void describe_peer(SSL *ssl, struct stream_tls_info *out)
+{
+    const X509 *cert = SSL_get0_peer_certificate(ssl);
+    BIO *text = cert ? BIO_new(BIO_s_mem()) : NULL;
+    char *bytes = NULL;
+    if (!text)
+        return;
+    X509_NAME_print_ex(text, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253);
+    long length = BIO_get_mem_data(text, &bytes);
+    out->subject_length =
+        copy(out->subject, sizeof(out->subject), bytes, length > 0 ? (size_t)length : 0);
+    BIO_free(text);
+}
+
+bool stream_describe_tls(const struct stream *stream, struct stream_tls_info *out)
+{
+    const unsigned char *alpn;
+    unsigned alpn_length;
+    if (!stream->tls || !stream->tls->is_open)
+        return false;
+    SSL *ssl = stream->tls->ssl;
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    *out = (struct stream_tls_info){.version = SSL_get_version(ssl),
+                                    .cipher = SSL_get_cipher_name(ssl),
+                                    .is_resumed = SSL_session_reused(ssl) == 1};
+    SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
+    out->alpn_length = copy(out->alpn, sizeof(out->alpn), alpn, alpn_length);
+    out->server_name_length =
+        copy(out->server_name, sizeof(out->server_name), name, name ? strlen(name) : 0);
+    describe_peer(ssl, out);
+    ERR_clear_error();
+    return true;
+}
