@@ -17,6 +17,8 @@ struct bench_results {
     struct histogram corrected;   /* ns from when a message was due to its last byte */
     struct histogram uncorrected; /* ns from when it was sent */
     struct histogram late;        /* ns from due to sent: the client's own part */
+    struct histogram handshake;   /* ns, of TLS alone: from connected to open */
+    uint64_t resumed;             /* of those handshakes */
     uint64_t completed;           /* echoes verified */
     uint64_t sent_bytes, received_bytes;
     uint64_t errors[OUTCOME_COUNT];

@@ -137,6 +137,10 @@ static void on_connected(struct flow *flow)
     struct bench_results *results = &runner->thread->results;
     uint64_t now_ns = clock_now_ns();
     results->opened++;
+    if (flow->link.ssl) {
+        histogram_add(&results->handshake, flow->link.handshake_ns);
+        results->resumed += flow->link.is_resumed;
+    }
     if (!runner->was_open)
         results->established++;
     runner->was_open = true;
@@ -408,6 +412,8 @@ void bench_results_merge(struct bench_results *sum, const struct bench_results *
     histogram_merge(&sum->corrected, &one->corrected);
     histogram_merge(&sum->uncorrected, &one->uncorrected);
     histogram_merge(&sum->late, &one->late);
+    histogram_merge(&sum->handshake, &one->handshake);
+    sum->resumed += one->resumed;
     sum->completed += one->completed;
     sum->sent_bytes += one->sent_bytes;
     sum->received_bytes += one->received_bytes;

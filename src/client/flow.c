@@ -59,6 +59,9 @@ void flow_explain(struct flow_failure *failure, uint64_t seed, uint64_t offset, 
                                      .is_extra = offset >= sent,
                                      .came = bytes[0],
                                      .expected = pattern_byte(seed, offset)};
+    /* An alert's first bytes (RFC 8446, 5.1). */
+    if (offset == 0 && length > 1 && bytes[0] == 0x15 && bytes[1] == 0x03)
+        failure->how.hint = "that is TLS's alert: is it tls:// that was meant?";
     failure->has_place = pattern_locate(seed, bytes, length, sent, &failure->place);
 }
 

@@ -128,6 +128,23 @@ static enum link_step handshake(struct link *link)
     return link->recv_waits ? LINK_WAIT : fail(link, kind, error);
 }
 
+/* A server that refuses us says why in an alert, and closes; a send that fails for that must not
+ * hide the alert, which has come already (RFC 8446, 4.4.2.4: a certificate is judged after the
+ * client's handshake is done). */
+static void fail_send(struct link *link, int kind, int error)
+{
+    unsigned char byte;
+    size_t came;
+    (void)fail(link, kind, error);
+    if (kind != SSL_ERROR_SYSCALL)
+        return;
+    int result = SSL_read_ex(link->ssl, &byte, 1, &came);
+    if (SSL_get_error(link->ssl, result) == SSL_ERROR_SSL &&
+        ERR_GET_REASON(ERR_peek_error()) >= SSL_AD_REASON_OFFSET)
+        (void)fail(link, SSL_ERROR_SSL, 0);
+    ERR_clear_error();
+}
+
 static ssize_t tls_send(struct link *link, const void *bytes, size_t length)
 {
     size_t total = 0, sent;
@@ -144,7 +161,7 @@ static ssize_t tls_send(struct link *link, const void *bytes, size_t length)
             continue;
         }
         if (!wanted_by(kind)) {
-            (void)fail(link, kind, error);
+            fail_send(link, kind, error);
             return -1;
         }
         link->send_waits = wanted_by(kind);

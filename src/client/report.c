@@ -39,7 +39,8 @@ void report_failure(const struct flow_failure *failure, const char *target, FILE
     if (failure->is_extra)
         fprintf(out, "an extra byte came, 0x%02x", failure->came);
     else if (failure->has_byte)
-        fprintf(out, "expected 0x%02x, came 0x%02x", failure->expected, failure->came);
+        fprintf(out, "expected 0x%02x, came 0x%02x%s%s", failure->expected, failure->came,
+                failure->how.hint ? "; " : "", failure->how.hint ? failure->how.hint : "");
     else
         fprintf(out, "%s", ending_text(&failure->how, text, sizeof(text)));
     if (failure->has_place && failure->place > failure->offset)
@@ -99,6 +100,18 @@ static void print_head(const struct options *options, const char *target, double
             (double)options->warm_up_ms / 1000);
 }
 
+static void print_handshakes(const struct bench_results *results, double seconds, FILE *out)
+{
+    const struct histogram *times = &results->handshake;
+    fprintf(out,
+            "  handshakes   %" PRIu64 " (%.1f/s), %" PRIu64
+            " resumed, p50 %.3f, p99 %.3f, max %.3f ms\n",
+            times->count, seconds > 0 ? (double)times->count / seconds : 0, results->resumed,
+            (double)histogram_percentile(times, 50) / NS_PER_MS,
+            (double)histogram_percentile(times, 99) / NS_PER_MS,
+            (double)histogram_percentile(times, 100) / NS_PER_MS);
+}
+
 void report_text(const struct options *options, const char *target,
                  const struct bench_results *results, FILE *out)
 {
@@ -122,6 +135,8 @@ void report_text(const struct options *options, const char *target,
             " opened in all (%.1f/s)\n",
             options->connections, results->established, results->opened,
             seconds > 0 ? (double)results->opened / seconds : 0);
+    if (options->endpoint.kind == ENDPOINT_TLS)
+        print_handshakes(results, seconds, out);
     print_errors(results, out);
     for (uint32_t i = 0; i < results->failures_kept; i++) {
         fprintf(out, "    ");

@@ -34,7 +34,7 @@ static void set_number(json_t *object, const char *name, uint64_t value)
     (void)json_object_set_new(object, name, json_integer((json_int_t)value));
 }
 
-/* Every option of the command that is a number, as it is in force, and the texts. */
+/* Every option of the command, as it is in force; a text that was not given is left out. */
 static json_t *config_of(const struct options *options, const char *target)
 {
     json_t *config = json_object();
@@ -49,6 +49,11 @@ static json_t *config_of(const struct options *options, const char *target)
             *at = *at == '-' ? '_' : *at;
         if (row->kind == OPTION_COUNT || row->kind == OPTION_TIME)
             set_number(config, name, *(const uint64_t *)(const void *)field);
+        else if (row->kind == OPTION_FLAG && strcmp(row->name, "help") != 0)
+            (void)json_object_set_new(config, name, json_boolean(*(const bool *)field));
+        else if (row->kind == OPTION_WORD)
+            (void)json_object_set_new(
+                config, name, json_string(row->words[*(const uint64_t *)(const void *)field]));
         else if (row->kind == OPTION_TEXT && *(char *const *)(const void *)field)
             (void)json_object_set_new(config, name,
                                       json_string(*(char *const *)(const void *)field));
@@ -139,9 +144,16 @@ int report_json(const struct options *options, const char *target,
     set_number(root, "errors_total", report_errors(results));
     (void)json_object_set_new(root, "errors", report_json_errors(results->errors));
     (void)json_object_set_new(root, "failures", failures_of(results, target));
+    double seconds = report_seconds(results);
+    set_number(root, "handshakes", results->handshake.count);
+    set_number(root, "handshakes_resumed", results->resumed);
+    (void)json_object_set_new(
+        root, "handshakes_per_s",
+        json_real(seconds > 0 ? (double)results->handshake.count / seconds : 0));
     set_latency(root, "", &results->corrected);
     set_latency(root, "uncorrected_", &results->uncorrected);
     set_latency(root, "late_", &results->late);
+    set_latency(root, "handshake_", &results->handshake);
     return report_json_write(root, path, err);
 }
 

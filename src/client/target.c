@@ -14,10 +14,10 @@ static int read_end(const char *option, const char *text, struct address *out, s
     const char *attributes;
     if (!text)
         return 0;
-    if (endpoint_parse(text, &endpoint, &attributes, err) < 0)
-        return error_prefix(err, "--%s: '%.200s': ", option, text);
-    if (endpoint.kind != ENDPOINT_TCP || attributes)
-        return error_usage(err, "--%s: '%.200s' is not an ADDRESS:PORT", option, text);
+    if (endpoint_parse(text, &endpoint, &attributes, err) < 0 || endpoint.kind != ENDPOINT_TCP ||
+        attributes)
+        return error_usage(err, "--%s: '%.200s' is not like 192.0.2.1:4711 or [2001:db8::1]:4711",
+                           option, text);
     if (address_resolve(endpoint.host, endpoint.port, addresses, err) < 1)
         return error_prefix(err, "--%s: ", option);
     *out = addresses[0];

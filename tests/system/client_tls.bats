@@ -44,7 +44,16 @@ stranger() {
     TLS=tls://127.0.0.1:$PORT
 }
 
-tls_echo() { stranger "OPENSSL-LISTEN:PORT,bind=127.0.0.1,fork,cert=$PKI/server.both,verify=0${1:-}"; }
+tls_echo() { stranger "OPENSSL-LISTEN:PORT,bind=127.0.0.1,fork,cert=$PKI/server.both,${1:-verify=0}"; }
+
+listens() { PORT=$(ss -Hltnp | sed -n "s/.*127.0.0.1:\([0-9]*\) .*pid=$1,.*/\1/p") && [[ -n $PORT ]]; }
+
+# reverser ARGUMENT...: openssl's own server on a free port, which answers lines reversed.
+reverser() {
+    bg reverser openssl s_server -quiet -rev -accept 127.0.0.1:0 -cert "$PKI/server.both" "$@"
+    wait_for 10 listens "${BG_PID[reverser]}"
+    TLS=tls://127.0.0.1:$PORT
+}
 
 # refused CODE PATTERN COMMAND...: one line that says so.
 refused() {
@@ -64,7 +73,7 @@ refused() {
 }
 
 @test "ping, bench and check" {
-    tls_echo ,nodelay
+    tls_echo verify=0,nodelay
     ends 0 evecho ping -c 2 -i 1ms -s 1-40000 --cacert "$PKI/ca.pem" "$TLS"
     grep -qE '^PING tls://.*; TLSv1\.3, TLS_[A-Z0-9_]+, certificate verified$' stdout
     ends 0 evecho bench -c 4 -n 400 -p 3 -s 1-60k -k "$TLS" --json -
@@ -88,4 +97,136 @@ refused() {
     stranger "OPENSSL-LISTEN:PORT,bind=127.0.0.1,fork,cert=$PKI/self.both,verify=0"
     refused 3 'TLS: self-signed certificate' bench -t 1 "$TLS"
     ends 0 evecho ping -c 1 --cacert "$PKI/self.pem" "$TLS"
+}
+
+@test "our own certificate, where the server asks for one" {
+    tls_echo "verify=1,cafile=$PKI/ca.pem"
+    ends 0 evecho ping -c 1 -k --cert "$PKI/client.pem" --key "$PKI/client.key" "$TLS"
+    ends 0 evecho ping -c 1 -k --cert "$PKI/client.both" "$TLS"
+    # TLS 1.3 judges it after our handshake: connected, and then refused.
+    ends 1 evecho bench -n 5 -t 2s -k "$TLS"
+    grep -qE 'offset 0: TLS: tlsv13 alert certificate required' stdout
+    grep -qE 'RESET 0, .*TLS [1-9]' stdout
+    ends 1 evecho cat -k "$TLS" <"$PKI/ca.pem"
+    grep -q 'TLS: tlsv13 alert certificate required' stderr
+}
+
+@test "wrong words about TLS and PROXY: one line that names the option, and 2" {
+    head -c 100 /dev/urandom >noise
+    refused 2 "--cacert: cannot read 'none': No such file" cat --cacert none tls://x:1
+    refused 2 "--cacert: 'noise' is not a certificate in PEM form" ping --cacert noise tls://x:1
+    refused 2 "--cacert: '/' is not a certificate" ping --cacert / tls://x:1
+    refused 2 "--cert: cannot read 'none'" bench --cert none tls://x:1
+    refused 2 "--cert: 'noise' is not a certificate" check --cert noise tls://x:1
+    refused 2 "--key: needs --cert" cat --key "$PKI/client.key" tls://x:1
+    refused 2 "--key: '.*ca.key' is not the key of '.*client.pem'" \
+        cat --cert "$PKI/client.pem" --key "$PKI/ca.key" tls://x:1
+    refused 2 "--key: .*client.pem' is not a private key" cat --cert "$PKI/client.pem" tls://x:1
+    refused 2 "--alpn: 'h2,,x' is not a list" cat --alpn h2,,x tls://x:1
+    refused 2 "--servername: " cat --servername "" tls://x:1
+    refused 2 "--proxy: 'v3' is not one of none, v1, v2" cat --proxy v3 x:1
+    refused 2 "--proxy-src: 'nowhere' is not like" cat --proxy v1 --proxy-src nowhere x:1
+    refused 2 "--proxy-dst: '1.2.3.4:70000' is not like" cat --proxy v2 --proxy-dst 1.2.3.4:70000 x:1
+    refused 2 "both IPv4 or both IPv6" cat --proxy v2 --proxy-src 1.2.3.4:5 --proxy-dst '[::1]:5' x:1
+    openssl pkey -in "$PKI/client.key" -aes128 -passout pass:word -out locked.key
+    refused 2 "--key: 'locked.key' is not a private key without a password" \
+        cat --cert "$PKI/client.pem" --key locked.key tls://x:1
+}
+
+@test "as with curl, TLS options mean nothing where there is none" {
+    start_server
+    ends 0 evecho ping -c 1 --cacert "$PKI/ca.pem" --servername other -k "$ENDPOINT"
+}
+
+@test "TLS to a port without it, and the other way about" {
+    start_server
+    refused 3 'TLS: .*; is it a port without TLS\?' ping "tls://127.0.0.1:$PORT"
+    stop_server
+    printf '\025\003\003\000\002\002\012' >alert
+    stranger TCP-LISTEN:PORT,bind=127.0.0.1,fork "SYSTEM:head -c 64 >/dev/null; cat $T/alert -"
+    ends 1 evecho ping -c 1 "127.0.0.1:$PORT"
+    grep -q "came 0x15; that is TLS's alert: is it tls://" stdout
+}
+
+@test "a server that dies, or says nothing, in the handshake" {
+    stranger TCP-LISTEN:PORT,bind=127.0.0.1,fork "SYSTEM:head -c 100 >/dev/null"
+    refused 3 'TLS: it ended the connection in the handshake' cat -k "$TLS"
+    start_liar reset 0
+    refused 3 'TLS: .*reset by peer.*in the handshake' cat -k "tls://${LIAR_ENDPOINT#tcp://}"
+    stop_liar
+    start_liar mute 0
+    for command in cat "bench -t 1" check; do
+        # shellcheck disable=SC2086
+        refused 3 'the TLS handshake was not done in time' $command -k --timeout 200ms \
+            "tls://${LIAR_ENDPOINT#tcp://}"
+    done
+    stop_liar
+}
+
+@test "a FIN without close_notify is an error, even where every byte came" {
+    # A palindrome comes back as it went; killed, the server says no close_notify.
+    reverser
+    mkfifo input
+    "$HELPERS/leash" "$LIFE" "$EVECHO" cat -k "$TLS" <input >back 2>said 3>&- &
+    local cat=$! code=0
+    exec 7>input
+    echo abcba >&7
+    wait_for 10 grep -qx abcba back
+    end_bg reverser
+    wait "$cat" || code=$?
+    exec 7>&-
+    ((code == 1)) || fail "exit $code"
+    grep -q 'sent 6 bytes, received 6 bytes, TLS: it ended without close_notify' said
+    grep -q 'ended by TLS without close_notify' said
+}
+
+@test "bench: handshakes are counted, and resumed where that is asked for" {
+    tls_echo verify=0,nodelay
+    ends 0 evecho bench -n 40 --requests-per-connection 2 -k "$TLS" --json -
+    jq -e '.handshakes >= 20 and .handshakes_resumed == 0 and .handshake_p50_ns > 0 and
+        .handshakes_per_s > 0 and .config.insecure == true and .config.resume == false' stdout
+    ends 0 evecho bench -n 40 --requests-per-connection 2 -k --resume "$TLS"
+    [[ $(<stdout) =~ handshakes\ +([0-9]+)\ .*\ ([0-9]+)\ resumed ]]
+    ((BASH_REMATCH[2] == BASH_REMATCH[1] - 1)) || fail "$(<stdout)"
+}
+
+@test "ALPN: what is offered and what was chosen" {
+    reverser -alpn echo,h2
+    ends 1 evecho ping -c 1 --timeout 200ms -k --alpn h2,echo "$TLS"
+    grep -q ', ALPN echo$' stdout
+    refused 3 'no application protocol' ping -c 1 -k --alpn nothing "$TLS"
+}
+
+# header OPTION...: what `evecho cat` sends before "x", as hexadecimal digits.
+header() {
+    bg "catch$1" socat -d -d TCP-LISTEN:0,bind=127.0.0.1 SYSTEM:'cat >caught'
+    wait_for 10 said "catch$1" 'listening on'
+    PORT=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' "catch$1.out")
+    printf x | evecho cat --proxy "$@" "127.0.0.1:$PORT" >/dev/null 2>&1 || true
+    finish "catch$1"
+    od -An -v -tx1 caught | tr -d ' \n'
+}
+
+@test "PROXY: the header of both versions, before everything else" {
+    header v1 --proxy-src 192.0.2.1:4711 --proxy-dst 198.51.100.2:443
+    [[ $(<caught) == $'PROXY TCP4 192.0.2.1 198.51.100.2 4711 443\r\nx' ]]
+    header v2 --proxy-src '[2001:db8::1]:258' --proxy-dst '[::1]:1' >hex
+    [[ $(<hex) == 0d0a0d0a000d0a515549540a21210024$(
+    )20010db8000000000000000000000001$(
+    )00000000000000000000000000000001$(
+    )0102000178 ]] || fail "$(<hex)"
+}
+
+@test "PROXY: without addresses it names the two ends of the connection" {
+    bg socat socat -d -d TCP-LISTEN:0,bind=127.0.0.1,fork SYSTEM:'head -n 1; cat >/dev/null'
+    wait_for 10 said socat 'listening on'
+    PORT=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' socat.out)
+    evecho cat --proxy v1 "127.0.0.1:$PORT" </dev/null >back 2>/dev/null || true
+    grep -qE "^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 [0-9]+ $PORT"$'\r$' back
+    # Before TLS: what comes first is the header, and then a handshake (0x16).
+    bg first socat -d -d TCP-LISTEN:0,bind=127.0.0.1 SYSTEM:'head -n 1 >line; head -c 1 >record'
+    wait_for 10 said first 'listening on'
+    PORT=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' first.out)
+    ends 3 evecho cat --proxy v1 -k "tls://127.0.0.1:$PORT" </dev/null
+    grep -q '^PROXY TCP4 ' line
 }
