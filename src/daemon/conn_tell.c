@@ -6,10 +6,9 @@
 
 #include "base/log.h"
 
-#define NAME_MAX_BYTES 128
 #define FIELDS_MAX 24
 
-static size_t name_peer(const struct conn *conn, char *out, size_t size)
+size_t conn_tell_peer(const struct conn *conn, char *out, size_t size)
 {
     if (conn->peer.family == AF_UNIX)
         return stream_unix_peer(&conn->stream, out, size);
@@ -31,14 +30,23 @@ static size_t describe_tls(struct log_field *out, const struct stream_tls_info *
     return count;
 }
 
+const char *conn_tell_state(enum conn_state state)
+{
+    static const char *const WORDS[CONN_STATE_COUNT] = {
+        [CONN_OPEN] = "open",     [CONN_PAUSED] = "paused", [CONN_FLUSH] = "flush",
+        [CONN_LINGER] = "linger", [CONN_CLOSED] = "closed", [CONN_HANDSHAKE] = "handshake",
+    };
+    return WORDS[state];
+}
+
 void conn_tell_closed(const struct conn *conn, bool is_reset)
 {
-    char peer[NAME_MAX_BYTES];
+    char peer[CONN_TELL_PEER_MAX];
     struct stream_tls_info tls;
     struct log_field fields[FIELDS_MAX];
     size_t count = 0;
     fields[count++] = LOG_NUMBER("id", conn->id);
-    fields[count++] = LOG_BYTES("peer", peer, name_peer(conn, peer, sizeof(peer)));
+    fields[count++] = LOG_BYTES("peer", peer, conn_tell_peer(conn, peer, sizeof(peer)));
     fields[count++] = LOG_TEXT("listener", conn->policy->listener_name);
     fields[count++] = LOG_NUMBER("in", conn->in_bytes);
     if (conn->made_bytes > 0)
@@ -71,14 +79,14 @@ void conn_tell_broken(const struct conn *conn, enum conn_state to)
 size_t conn_tell_service(const struct conn *conn, unsigned char *out, size_t room)
 {
     const struct service *service = service_at(conn->policy->values.service);
-    char peer[NAME_MAX_BYTES], local[NAME_MAX_BYTES];
+    char peer[CONN_TELL_PEER_MAX], local[CONN_TELL_PEER_MAX];
     const struct service_facts facts = {
         .unix_s = (uint64_t)time(NULL),
         .id = conn->id,
         .name = conn->env->name,
         .listener = conn->policy->listener_name,
         .peer = peer,
-        .peer_length = name_peer(conn, peer, sizeof(peer)),
+        .peer_length = conn_tell_peer(conn, peer, sizeof(peer)),
         .local = local,
         .local_length = stream_local(&conn->stream, local, sizeof(local)),
     };

@@ -9,6 +9,15 @@
 
 #include "daemon/conn.h"
 
+#define CONN_TELL_PEER_MAX 128
+
+/* Whose it is, "127.0.0.1:40000" or "unix:" and a path, bytes as they are; returns the length, at
+ * most size - 1. */
+size_t conn_tell_peer(const struct conn *conn, char *out, size_t size);
+
+/* "open", "paused"...: the state's name. */
+const char *conn_tell_state(enum conn_state state);
+
 /* The one line that every connection ends with. */
 void conn_tell_closed(const struct conn *conn, bool is_reset);
 

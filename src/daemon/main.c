@@ -14,6 +14,7 @@
 #include "daemon/options.h"
 #include "daemon/privilege.h"
 #include "daemon/server.h"
+#include "daemon/status.h"
 #include "net/tls.h"
 
 /* Where one of 0 to 2 is closed the first socket would take its number, and a peer our log. */
@@ -46,7 +47,8 @@ static int complain(const struct error *err)
 static int check(const struct options *options, struct error *err)
 {
     struct privilege unused;
-    if (privilege_find(&unused, options->user, options->group, err) < 0)
+    if (privilege_find(&unused, options->user, options->group, err) < 0 ||
+        status_check(options, err) < 0)
         return complain(err);
     printf("configuration is right\n");
     return EXIT_CODE_OK;

@@ -44,6 +44,8 @@ struct options {
     struct policy_values policy;
     struct tls_settings tls;
     char *log_target, *name, *config, *pid_file, *user, *group;
+    char *status; /* an endpoint, or NULL */
+    bool status_public;
     bool check_config, help, version;
 
     const struct activation *activation; /* lives as long as the process */

@@ -20,6 +20,7 @@
 #include "daemon/notify.h"
 #include "daemon/pidfile.h"
 #include "daemon/privilege.h"
+#include "daemon/status.h"
 #include "daemon/totals.h"
 #include "daemon/udp.h"
 #include "daemon/udp_rule.h"
@@ -53,6 +54,7 @@ struct server {
     struct waker waker;
     struct acceptor *acceptor;
     struct udp *udp;
+    struct status *status; /* NULL: nobody asked for it */
     struct event *signals[SIGNAL_COUNT];
     struct event *drain_timer;
     struct event *report_timer;
@@ -76,11 +78,17 @@ static size_t worker_count_of(const struct options *options)
     return (size_t)CPU_COUNT(&processors);
 }
 
+static uint64_t descriptors_reserved(const struct server *server)
+{
+    return RESERVE_DESCRIPTORS + RESERVE_A_WORKER * server->worker_count +
+           acceptor_count(server->acceptor) +
+           (server->status ? status_descriptors(server->status) : 0);
+}
+
 /* The descriptor limit, raised as far as it may be; less what connections cannot have. */
-static uint64_t connections_allowed(size_t workers, size_t listeners)
+static uint64_t connections_allowed(uint64_t reserve)
 {
     struct rlimit limit;
-    uint64_t reserve = RESERVE_DESCRIPTORS + RESERVE_A_WORKER * workers + listeners;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return 0;
     limit.rlim_cur = limit.rlim_max;
@@ -92,13 +100,12 @@ static uint64_t connections_allowed(size_t workers, size_t listeners)
 static int find_limits(const struct server *server, const struct options *options,
                        struct limit_values *values, struct error *err)
 {
-    uint64_t allowed = connections_allowed(server->worker_count, acceptor_count(server->acceptor));
+    uint64_t allowed = connections_allowed(descriptors_reserved(server));
     if (allowed == 0)
         return error_start(err,
                            "the descriptor limit (ulimit -n) leaves none for connections: at "
-                           "least %zu are expected",
-                           RESERVE_DESCRIPTORS + RESERVE_A_WORKER * server->worker_count +
-                               acceptor_count(server->acceptor) + 1);
+                           "least %" PRIu64 " are expected",
+                           descriptors_reserved(server) + 1);
     *values = (struct limit_values){.connections = options->max_connections,
                                     .per_source = options->max_per_source,
                                     .owed_bytes = options->max_owed_bytes};
@@ -176,6 +183,8 @@ static void tell_stopping(int notify_fd, uint64_t timeout_ms)
 static void begin_drain(struct server *server)
 {
     uint64_t timeout_ms = server->options->drain_timeout_ms;
+    if (server->status)
+        status_set_draining(server->status);
     tell_stopping(server->notify_fd, timeout_ms);
     acceptor_stop(server->acceptor);
     log_event(LOG_LEVEL_NOTICE, "draining: no new connections",
@@ -385,8 +394,11 @@ static int start_threads(struct server *server, struct error *err)
     if (watchdog_start(&server->watchdog, server->loop, server->notify_fd, server->workers,
                        server->worker_count, err) < 0)
         return -1;
-    return acceptor_start(server->acceptor, server->loop, server->limit, server->workers,
-                          server->worker_count, server->udp, err);
+    if (acceptor_start(server->acceptor, server->loop, server->limit, server->workers,
+                       server->worker_count, server->udp, err) < 0)
+        return -1;
+    const struct status_facts facts = {.totals = totals_of(server), .limit = server->limit};
+    return server->status ? status_start(server->status, server->loop, &facts, err) : 0;
 }
 
 static int check_ready_fd(const struct options *options, struct error *err)
@@ -435,8 +447,14 @@ static int open_server(struct server *server, struct error *err)
         open_log(options, err) < 0)
         return -1;
     loop_library_init();
+    if (status_check(options, err) < 0)
+        return -1;
     server->acceptor = acceptor_new(options, err);
-    if (!server->acceptor || find_limits(server, options, &values, err) < 0)
+    if (!server->acceptor)
+        return -1;
+    if (options->status && !(server->status = status_new(options, err)))
+        return -1;
+    if (find_limits(server, options, &values, err) < 0)
         return -1;
     tell_unserved(options);
     if (options->pid_file && pidfile_write(options->pid_file, err) < 0)
@@ -523,6 +541,10 @@ void server_free(struct server *server)
 {
     if (!server)
         return;
+    /* Their threads first: they wake others. */
+    for (size_t i = 0; server->workers && i < server->worker_count; i++)
+        worker_stop(server->workers[i]);
+    status_free(server->status);
     acceptor_free(server->acceptor);
     watchdog_stop(&server->watchdog);
     waker_close(&server->waker);

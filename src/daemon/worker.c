@@ -19,6 +19,7 @@ struct inbox {
     size_t count, room;
     bool is_draining, is_aborting, is_ending;
     enum reason abort_reason;
+    struct waker *census_waker; /* NULL: nobody wants one */
 };
 
 struct worker {
@@ -32,8 +33,10 @@ struct worker {
     struct worker_config config;
     _Atomic uint64_t load;
     _Atomic bool has_answered;
-    pthread_mutex_t lock; /* of the inbox */
+    pthread_mutex_t lock; /* of the inbox and of the census */
     struct inbox inbox;
+    struct census census; /* written, and not taken yet */
+    bool has_census;
     pthread_t thread;
     bool has_thread;
 };
@@ -115,6 +118,21 @@ static void abort_all(struct worker *worker, enum reason reason)
         conn_abort(conn, reason); /* it leaves the list */
 }
 
+static void write_census(struct worker *worker, struct waker *waker)
+{
+    struct census census;
+    struct conn *conn;
+    census_begin(&census, worker->open_count);
+    LIST_FOREACH(conn, &worker->open, link)
+    census_add(&census, conn);
+    pthread_mutex_lock(&worker->lock);
+    census_clear(&worker->census);
+    worker->census = census;
+    worker->has_census = true;
+    pthread_mutex_unlock(&worker->lock);
+    waker_wake(waker);
+}
+
 static void obey(struct worker *worker, const struct inbox *inbox)
 {
     for (size_t i = 0; i < inbox->count; i++)
@@ -123,6 +141,8 @@ static void obey(struct worker *worker, const struct inbox *inbox)
         drain(worker);
     if (inbox->is_aborting)
         abort_all(worker, inbox->abort_reason);
+    if (inbox->census_waker)
+        write_census(worker, inbox->census_waker);
     if (inbox->is_ending)
         loop_stop(&worker->loop);
 }
@@ -242,6 +262,8 @@ static void tell(struct worker *worker, const struct inbox *news)
     struct inbox *inbox = &worker->inbox;
     inbox->is_draining |= news->is_draining;
     inbox->is_ending |= news->is_ending;
+    if (news->census_waker)
+        inbox->census_waker = news->census_waker;
     if (news->is_aborting) {
         inbox->is_aborting = true;
         inbox->abort_reason = news->abort_reason;
@@ -268,6 +290,24 @@ void worker_drain(struct worker *worker)
 void worker_abort_all(struct worker *worker, enum reason reason)
 {
     tell(worker, &(struct inbox){.is_aborting = true, .abort_reason = reason});
+}
+
+void worker_want_census(struct worker *worker, struct waker *waker)
+{
+    tell(worker, &(struct inbox){.census_waker = waker});
+}
+
+bool worker_take_census(struct worker *worker, struct census *census)
+{
+    pthread_mutex_lock(&worker->lock);
+    bool has_census = worker->has_census;
+    if (has_census) {
+        *census = worker->census;
+        worker->census = (struct census){0};
+        worker->has_census = false;
+    }
+    pthread_mutex_unlock(&worker->lock);
+    return has_census;
 }
 
 /* Puts an arrival where the worker's thread will find it. 0, or -1 without memory. */
@@ -302,14 +342,21 @@ int worker_give(struct worker *worker, const struct conn_arrival *arrival)
     return failure;
 }
 
+void worker_stop(struct worker *worker)
+{
+    if (!worker || !worker->has_thread)
+        return;
+    tell(worker, &(struct inbox){.is_ending = true});
+    pthread_join(worker->thread, NULL);
+    worker->has_thread = false;
+}
+
 void worker_free(struct worker *worker)
 {
     if (!worker)
         return;
-    if (worker->has_thread) {
-        tell(worker, &(struct inbox){.is_ending = true});
-        pthread_join(worker->thread, NULL);
-    }
+    worker_stop(worker);
+    census_clear(&worker->census);
     if (worker->reaper)
         event_free(worker->reaper);
     waker_close(&worker->waker);

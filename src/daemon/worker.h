@@ -16,6 +16,7 @@
 #include "base/counters.h"
 #include "base/error.h"
 #include "base/reason.h"
+#include "daemon/census.h"
 #include "daemon/conn.h"
 #include "net/loop.h"
 
@@ -37,7 +38,10 @@ struct worker *worker_new(const struct worker_config *config, struct error *err)
 /* Gives it a thread of its own, with all signals blocked. 0 or -1. */
 int worker_start(struct worker *worker, struct error *err) MUST_CHECK;
 
-/* Ends the thread, if any, and frees what is left; no connection may be open. NULL is allowed. */
+/* Ends the thread, if any: from then on nobody is called or woken by it. NULL is allowed. */
+void worker_stop(struct worker *worker);
+
+/* Stops it and frees what is left; no connection may be open. NULL is allowed. */
 void worker_free(struct worker *worker);
 
 /* The loop, for a worker without a thread. */
@@ -60,5 +64,13 @@ void worker_abort_all(struct worker *worker, enum reason reason);
 
 /* True where it has come round to what this function asked of it the time before; asks anew. */
 bool worker_is_alive(struct worker *worker);
+
+/* Asks for a census; when it is written the waker is woken, which must live until the worker has
+ * been stopped. */
+void worker_want_census(struct worker *worker, struct waker *waker);
+
+/* Takes the census that was written since the last time, to be cleared by the caller; false where
+ * there is none yet. */
+bool worker_take_census(struct worker *worker, struct census *census);
 
 #endif

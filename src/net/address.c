@@ -65,6 +65,13 @@ char *address_format(char *out, size_t size, const struct address *address)
     return out;
 }
 
+bool address_is_loopback(const struct address *address)
+{
+    static const uint8_t LOOPBACK_6[16] = {[15] = 1};
+    return address->family == AF_INET ? address->bytes[0] == 127
+                                      : memcmp(address->bytes, LOOPBACK_6, sizeof(LOOPBACK_6)) == 0;
+}
+
 bool address_is_same_host(const struct address *one, const struct address *other)
 {
     return one->family == other->family && one->scope == other->scope &&

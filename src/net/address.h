@@ -41,6 +41,9 @@ socklen_t address_to_sockaddr(const struct address *address, struct sockaddr_sto
 /* "127.0.0.1:7007", "[fe80::1%eth0]:7007", "unix:"; returns `out`. */
 char *address_format(char *out, size_t size, const struct address *address);
 
+/* True for what only this machine can reach: 127.0.0.0/8 and ::1. */
+bool address_is_loopback(const struct address *address);
+
 /* True for the same host, whatever the port. */
 bool address_is_same_host(const struct address *one, const struct address *other);
 

@@ -38,7 +38,7 @@ system_error() { refuses 3 "$@"; }
 
 long_options=(listen workers max-connections max-connections-per-source idle-timeout stall-timeout
     flush-timeout linger-timeout buffer max-owed drain-quiet drain-timeout backlog log-level
-    log-format log-target ready-fd name config check-config pid-file user group help version)
+    log-format log-target ready-fd name status status-public config check-config pid-file user group help version)
 
 @test "--help goes to standard output, lists every option, and ends with 0" {
     local option

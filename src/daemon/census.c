@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/census.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/escape.h"
+
+#define ESCAPED_MAX (6 * CONN_TELL_PEER_MAX) /* \u00HH each */
+
+void census_begin(struct census *census, uint64_t open)
+{
+    size_t room = open < CENSUS_MAX ? (size_t)open : CENSUS_MAX;
+    *census = (struct census){.open = open};
+    if (room > 0)
+        census->entries = calloc(room, sizeof(*census->entries));
+}
+
+void census_add(struct census *census, const struct conn *conn)
+{
+    if (!census->entries || census->count == CENSUS_MAX || census->count == census->open)
+        return;
+    struct census_entry *entry = &census->entries[census->count++];
+    *entry = (struct census_entry){.id = conn->id,
+                                   .in_bytes = conn->in_bytes,
+                                   .out_bytes = conn->out_bytes,
+                                   .owed_bytes = conn->owed_bytes,
+                                   .open_ms = loop_now_ms() - conn->opened_ms,
+                                   .state = (enum conn_state)conn->state};
+    snprintf(entry->listener, sizeof(entry->listener), "%s", conn->policy->listener_name);
+    entry->peer_length = conn_tell_peer(conn, entry->peer, sizeof(entry->peer));
+}
+
+void census_clear(struct census *census)
+{
+    free(census->entries);
+    *census = (struct census){0};
+}
+
+static void write_entry(FILE *out, const struct census_entry *entry)
+{
+    char peer[ESCAPED_MAX], listener[ESCAPED_MAX];
+    escape_json(peer, sizeof(peer), entry->peer, entry->peer_length);
+    escape_json(listener, sizeof(listener), entry->listener, strlen(entry->listener));
+    fprintf(out,
+            "{\"id\":%" PRIu64 ",\"peer\":\"%s\",\"listener\":\"%s\",\"state\":\"%s\","
+            "\"in\":%" PRIu64 ",\"out\":%" PRIu64 ",\"owed\":%" PRIu64 ",\"seconds\":%" PRIu64
+            ".%03" PRIu64 "}",
+            entry->id, peer, listener, conn_tell_state(entry->state), entry->in_bytes,
+            entry->out_bytes, entry->owed_bytes, entry->open_ms / 1000, entry->open_ms % 1000);
+}
+
+void census_write(FILE *out, const struct census *censuses, size_t count)
+{
+    uint64_t open = 0, told = 0;
+    fprintf(out, "{\"connections\":[");
+    for (size_t i = 0; i < count; i++) {
+        open += censuses[i].open;
+        for (size_t j = 0; j < censuses[i].count && told < CENSUS_MAX; j++) {
+            fprintf(out, "%s\n", told++ ? "," : "");
+            write_entry(out, &censuses[i].entries[j]);
+        }
+    }
+    fprintf(out, "],\n\"open\":%" PRIu64 ",\"truncated\":%s}\n", open,
+            told < open ? "true" : "false");
+}

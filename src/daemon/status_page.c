@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/status_page.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "config.h"
+#include "daemon/metrics.h"
+
+#define TEXT_TYPE "text/plain; charset=utf-8"
+
+static uint64_t descriptor_limit(void)
+{
+    struct rlimit limit = {0};
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+/* Two listeners may have one name (a descriptor given twice), and a series must not: the first one
+ * counts for all of them. Returns how many names there are. */
+static size_t sum_listeners(const struct totals *totals, struct metrics_listener *out)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < acceptor_count(totals->acceptor); i++) {
+        const char *name = acceptor_name(totals->acceptor, i);
+        struct counters counters;
+        size_t place = 0;
+        while (place < count && strcmp(out[place].name, name) != 0)
+            place++;
+        if (place == count)
+            out[count++].name = name;
+        totals_sum_listener(totals, i, &counters);
+        counters_sum(&out[place].counters, &counters);
+    }
+    return count;
+}
+
+static int write_metrics(FILE *out, const struct status_facts *facts)
+{
+    struct metrics_listener *listeners =
+        calloc(acceptor_count(facts->totals.acceptor), sizeof(*listeners));
+    if (!listeners)
+        return 503;
+    struct metrics metrics = {.version = PACKAGE_VERSION,
+                              .listeners = listeners,
+                              .listener_count = sum_listeners(&facts->totals, listeners),
+                              .open_connections = limit_open(facts->limit),
+                              .workers = facts->totals.worker_count,
+                              .descriptor_limit = descriptor_limit(),
+                              .started_ms = facts->started_ms,
+                              .is_draining = facts->is_draining};
+    totals_sum(&facts->totals, &metrics.sum);
+    metrics_write(out, &metrics);
+    free(listeners);
+    return 200;
+}
+
+static int write_health(FILE *out, const struct status_facts *facts)
+{
+    (void)facts;
+    fprintf(out, "ok\n");
+    return 200;
+}
+
+static int write_readiness(FILE *out, const struct status_facts *facts)
+{
+    fprintf(out, facts->is_draining ? "draining\n" : "ready\n");
+    return facts->is_draining ? 503 : 200;
+}
+
+static const struct status_page PAGES[] = {
+    {"/metrics", METRICS_CONTENT_TYPE, write_metrics},
+    {"/healthz", TEXT_TYPE, write_health},
+    {"/readyz", TEXT_TYPE, write_readiness},
+    {"/connections", "application/json", NULL},
+};
+#define PAGE_COUNT (sizeof(PAGES) / sizeof(PAGES[0]))
+
+const struct status_page *status_page_find(const struct request *request)
+{
+    for (size_t i = 0; i < PAGE_COUNT; i++) {
+        if (request_is_for(request, PAGES[i].path))
+            return &PAGES[i];
+    }
+    return NULL;
+}
+
+const char *status_page_phrase(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 505:
+        return "HTTP Version Not Supported";
+    default:
+        return "Service Unavailable";
+    }
+}
+
+void status_page_write_error(FILE *out, int status)
+{
+    fprintf(out, "%s:", status_page_phrase(status));
+    if (status == 404)
+        for (size_t i = 0; i < PAGE_COUNT; i++)
+            fprintf(out, " %s", PAGES[i].path);
+    else
+        fprintf(out, " GET or HEAD, HTTP/1.0 or 1.1, no body, %d bytes at most", REQUEST_BYTES_MAX);
+    fprintf(out, "\n");
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the status endpoint shows, page by page: bodies alone, no connection and no event. */
+#ifndef DAEMON_STATUS_PAGE_H
+#define DAEMON_STATUS_PAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "daemon/limit.h"
+#include "daemon/request.h"
+#include "daemon/totals.h"
+
+/* What the pages are made of; all of it belongs to the server. */
+struct status_facts {
+    struct totals totals;
+    const struct limit *limit;
+    uint64_t started_ms; /* Unix time */
+    bool is_draining;
+};
+
+struct status_page {
+    const char *path, *type;
+    /* Writes the body; returns the answer's status. NULL: the page is a census of the workers. */
+    int (*write)(FILE *out, const struct status_facts *facts);
+};
+
+/* NULL: there is no such page. */
+const struct status_page *status_page_find(const struct request *request);
+
+/* The words of an answer that is no page, in a line, with what would be right. */
+void status_page_write_error(FILE *out, int status);
+
+/* "Not Found" for 404. */
+const char *status_page_phrase(int status);
+
+#endif

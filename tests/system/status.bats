@@ -1,0 +1,367 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034,SC2154 # lib.bash reads and sets things
+#
+# --status: numbers, health, readiness and connections over HTTP.
+
+load lib
+
+# start_status ARGUMENT...: a server with a status endpoint on a free port; sets URL and STATUS_PORT.
+start_status() {
+    need curl
+    start_server --status tcp://127.0.0.1:0 "$@"
+    find_status
+}
+
+find_status() {
+    wait_for 5 in_log ' status endpoint='
+    URL=http://$(sed -n 's|.* status endpoint=tcp://||p' "$LOG" | tail -n 1)
+    STATUS_PORT=${URL##*:}
+}
+
+get() { curl -sS -m 10 "$URL$1" "${@:2}"; }
+code() { curl -sS -m 10 -o body -w '%{http_code}' "${@:2}" "$URL$1"; }
+code_is() { [[ $(code "${@:2}") == "$1" ]]; }
+
+# raw TEXT...: sends the text as it is, by printf, and prints all that comes until the end.
+raw() {
+    local fd
+    exec {fd}<>"/dev/tcp/127.0.0.1/$STATUS_PORT"
+    # shellcheck disable=SC2059 # the text is the format
+    printf "$1" >&"$fd"
+    timeout 10 cat <&"$fd"
+    exec {fd}>&-
+}
+
+raw_code() { raw "$1" | sed -n '1s/^HTTP\/1\.1 \([0-9]*\) .*/\1/p'; }
+
+# metric NAME: the value of that series, labels and all.
+metric() {
+    get /metrics >metrics
+    awk -f "$top_srcdir/tests/system/metrics.awk" metrics >&2
+    awk -v series="$1" 'substr($0, 1, length(series) + 1) == series " " { print $NF }' metrics
+}
+
+metric_is() { [[ $(metric "$1") == "$2" ]]; }
+
+@test "four pages over TCP; the log names the endpoint, standard output does not" {
+    start_status
+    ((${#ENDPOINTS[@]} == 1))
+    [[ $STATUS_PORT != 0 && $STATUS_PORT != "$PORT" ]]
+    [[ $(get /healthz) == ok && $(get '/readyz?verbose=1') == ready ]]
+    [[ $(get /connections | jq -c .) == '{"connections":[],"open":0,"truncated":false}' ]]
+    get /metrics -D headers >metrics
+    grep -qi '^content-type: text/plain; version=0.0.4; charset=utf-8' headers
+    grep -qi '^connection: close' headers
+    awk -f "$top_srcdir/tests/system/metrics.awk" metrics
+    metric_is evechod_ready 1
+    metric_is evechod_draining 0
+    metric_is evechod_workers "$(metric evechod_workers)"
+    metric_is evechod_descriptor_limit "$(sed -n 's/^Max open files *\([0-9]*\) .*/\1/p' "/proc/$PID/limits")"
+    metric_is "evechod_build_info{version=\"$("$EVECHOD" --version | sed 's/^evechod \([^ ]*\).*/\1/')\"}" 1
+    local started age
+    started=$(metric evechod_start_time_seconds)
+    age=$((EPOCHSECONDS - ${started%.*}))
+    ((age >= 0 && age < LIFE))
+}
+
+@test "the checker of metrics finds what is wrong" {
+    check() { printf '%b' "$1" | awk -f "$top_srcdir/tests/system/metrics.awk"; }
+    local good='# HELP evechod_a_total a\n# TYPE evechod_a_total counter\nevechod_a_total'
+    local buckets='# HELP evechod_h h\n# TYPE evechod_h histogram\nevechod_h_bucket{le="1"}'
+    local last='evechod_h_bucket{le="+Inf"} 2\nevechod_h_sum 3.5\nevechod_h_count'
+    check "$good 1\n"
+    check "$good{l=\"a\\\\\\\\\\\\\"b\"} 1\n"
+    check "$buckets 1\n$last 2\n"
+    not check ''
+    not check "$good x\n"
+    not check "$good 1\nevechod_a_total 1\n"
+    not check "$good 1\n$good 1\n"
+    not check "$good{l=\"a\"b\"} 1\n"
+    not check "$good 1\nevechod_b 1\n"
+    not check '# HELP evechod_a a\n# TYPE evechod_a counter\nevechod_a 1\n'
+    not check '# HELP evechod_a a\n# TYPE evechod_a gauge\n'
+    not check "$buckets 3\n$last 2\n"
+    not check "$buckets 1\n$last 3\n"
+    not check "$buckets 1\nevechod_h_sum 3\nevechod_h_count 1\n"
+}
+
+@test "a Unix socket, HEAD, and its path is gone at the end" {
+    need curl
+    start_server --status "unix:$T/status" --mode 0600
+    wait_for 5 in_log " status endpoint=unix:$T/status"
+    URL=http://localhost
+    [[ $(curl -sS -m 10 --unix-socket status $URL/healthz) == ok ]]
+    [[ $(stat -c %a status) == 600 ]]
+    curl -sS -m 10 --unix-socket status -I $URL/metrics >headers
+    grep -q '^HTTP/1.1 200 OK' headers
+    (($(sed -n 's/^Content-Length: \([0-9]*\).*/\1/p' headers) > 1000))
+    not grep -q evechod_ headers
+    stop_server
+    [[ ! -e status ]]
+}
+
+@test "what is no request for a page" {
+    start_status
+    code_is 404 /
+    grep -q /metrics body
+    code_is 404 /metrics/
+    code_is 405 /metrics -X DELETE -D headers
+    grep -qi '^allow: GET, HEAD' headers
+    code_is 405 /metrics -d body=1
+    code_is 413 /metrics -X GET -d body=1
+    code_is 431 /metrics -H "A: $(printf '%09000d' 0)"
+    code_is 414 "/$(printf '%09000d' 0)"
+    [[ $(raw_code 'GET /healthz HTTP/1.1\r\n\r\n') == 400 ]]
+    [[ $(raw_code 'GET /healthz\r\n') == 400 ]]
+    [[ $(raw_code '\x16\x03\x01\x02') == 400 ]]
+    [[ $(raw_code 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n') == 505 ]]
+    [[ $(raw_code 'GET /healthz HTTP/1.0\n\n') == 200 ]]
+    [[ $(raw 'GET /healthz HTTP/1.0\r\n\r\n' | tail -n 1) == ok ]]
+}
+
+@test "a request far too large is answered, and not read for ever" {
+    start_status
+    head -c 4000000 /dev/zero | tr '\0' a >large
+    [[ $(code /metrics -H @large) == 431 || -e body ]]
+    code_is 405 /metrics --data-binary @large -H Expect: || true
+    code_is 200 /healthz
+    wait_for 10 fds_are_back
+}
+
+# By kind of worker: with one, the endpoint shares its loop.
+agrees() {
+    start_status -l tcp://127.0.0.1:0 -l "unix:$T/s" --workers "$1"
+    peer "$ENDPOINT" echo:5000 half-close read-all
+    peer "$ENDPOINT" echo:70000 half-close read-all
+    peer "unix:$T/s" echo:300 half-close read-all
+    peer "$ENDPOINT" echo:11 reset
+    wait_for 10 closed_at_least 4
+    wait_for 10 metric_is evechod_connections_open 0
+    get /metrics >metrics
+    awk -f "$top_srcdir/tests/system/metrics.awk" metrics
+    diff - <(grep -E '_(bytes_total|accepted_total|count|open|owed_bytes)[ {]|reason="(eof|reset)"' metrics |
+        grep -vE '^#|udp|made|sunk' | sort) <<END
+evechod_abandoned_bytes_total 0
+evechod_connection_lifetime_seconds_count 4
+evechod_connections_accepted_total 4
+evechod_connections_closed_total{reason="eof"} 3
+evechod_connections_closed_total{reason="reset"} 1
+evechod_connections_open 0
+evechod_discarded_bytes_total 0
+evechod_listener_connections_accepted_total{listener="$ENDPOINT"} 3
+evechod_listener_connections_accepted_total{listener="unix:$T/s"} 1
+evechod_listener_received_bytes_total{listener="$ENDPOINT"} 75011
+evechod_listener_received_bytes_total{listener="unix:$T/s"} 300
+evechod_listener_sent_bytes_total{listener="$ENDPOINT"} 75011
+evechod_listener_sent_bytes_total{listener="unix:$T/s"} 300
+evechod_lost_bytes_total 0
+evechod_owed_bytes 0
+evechod_received_bytes_total 75311
+evechod_sent_bytes_total 75311
+END
+}
+
+@test "the numbers are those of what was echoed, one worker" { agrees 1; }
+@test "the numbers are those of what was echoed, four workers" { agrees 4; }
+
+listed() {
+    start_status -l tcp://127.0.0.1:0 -l "unix:$T/s" --workers "$1"
+    bg crowd "$HELPERS/crowd" -n 10 -m 64 "$ENDPOINT"
+    bg local "$HELPERS/crowd" -n 3 -m 100 "unix:$T/s"
+    wait_for 10 said crowd holding=10
+    wait_for 10 said local holding=3
+    get /connections >connections
+    jq -e '.open == 13 and .truncated == false and (.connections | length) == 13' connections
+    jq -e '[.connections[].id] | sort == [range(1; 14)]' connections
+    jq -e 'all(.connections[]; .in == .out and .owed == 0 and .state == "open" and .seconds >= 0)' connections
+    jq -e --arg l "$ENDPOINT" '[.connections[] | select(.listener == $l) | .in] == [range(10) | 64]' connections
+    jq -e --arg l "unix:$T/s" '[.connections[] | select(.listener == $l) | .in] == [range(3) | 100]' connections
+    jq -e '[.connections[].peer | select(startswith("127.0.0.1:"))] | unique | length == 10' connections
+    metric_is evechod_connections_open 13
+    go crowd
+    go local
+    finish crowd
+    finish local
+    wait_for 10 closed_at_least 13
+    jq -e '.open == 0' < <(get /connections)
+}
+
+@test "/connections while they are open, one worker" { listed 1; }
+@test "/connections while they are open, four workers" { listed 4; }
+
+@test "/connections tells of a thousand, and that there are more" {
+    (($(ulimit -Hn) >= 3000)) || skip "too few descriptors"
+    ulimit -n 3000
+    start_status --workers 2
+    bg crowd "$HELPERS/crowd" -n 1100 "$ENDPOINT"
+    wait_for 20 said crowd holding=1100
+    local i
+    for i in {1..8}; do
+        get /connections >"connections.$i" &
+    done
+    get /connections >connections
+    jq -e '.open == 1100 and .truncated and (.connections | length) == 1000' connections
+    jq -e '[.connections[].id] | unique | length == 1000' connections
+    wait_for 10 all_are_there
+    go crowd
+    finish crowd
+}
+
+all_are_there() {
+    local i
+    for i in {1..8}; do
+        jq -e '.open == 1100 and .truncated' "connections.$i" >/dev/null 2>&1 || return 1
+    done
+}
+
+@test "a connection that is held, and what it is owed" {
+    start_status --workers 1
+    bg slow "$HELPERS/peer" -t "$LIFE" "$ENDPOINT" fill stall:60000
+    held() { jq -e '.connections[0] | .state == "paused" and .owed > 0' < <(get /connections); }
+    wait_for 20 held
+    (($(metric evechod_owed_bytes) > 0))
+    (($(metric evechod_held_total) > 0))
+}
+
+@test "readiness turns false at the signal, and the endpoint stays to the end" {
+    start_status --drain-quiet 30s --drain-timeout 30s
+    bg crowd "$HELPERS/crowd" -n 2 "$ENDPOINT"
+    wait_for 10 said crowd holding=2
+    code_is 200 /readyz
+    kill -TERM "$PID"
+    wait_for 5 code_is 503 /readyz
+    code_is 200 /healthz
+    metric_is evechod_ready 0
+    metric_is evechod_draining 1
+    metric_is evechod_connections_open 2
+    metric_is "evechod_listener_connections_accepted_total{listener=\"$ENDPOINT\"}" 2
+    jq -e '.open == 2' < <(get /connections)
+    go crowd
+    finish crowd
+    IGNORE_FDS=1
+    await_exit
+    not curl -sS -m 5 "$URL/healthz"
+}
+
+# Under a real signal the first answer that is not "ready" says so, and no peer is refused before.
+@test "nobody is refused while it still says that it is ready" {
+    start_status --drain-quiet 30s --drain-timeout 30s
+    bg crowd "$HELPERS/crowd" -n 1 "$ENDPOINT"
+    wait_for 10 said crowd holding=1
+    bg prober bash -c '
+        while [[ $(curl -s -m 5 -o /dev/null -w "%{http_code}" "$0/readyz") == 200 ]]; do :; done
+        echo turned' "$URL"
+    kill -TERM "$PID"
+    wait_for 5 said prober turned
+    finish prober
+    peer "$ENDPOINT" stall:0 close | grep -q refused
+    go crowd
+    finish crowd
+    IGNORE_FDS=1
+    await_exit
+}
+
+@test "F57 many slow scrapers: four at once, five seconds each, and no echo is late" {
+    start_status --workers 1
+    start_canary
+    # Some trickle, some say nothing, some ask and never read; all of them stay.
+    local i fd slow=()
+    for i in {1..24}; do
+        exec {fd}<>"/dev/tcp/127.0.0.1/$STATUS_PORT"
+        slow+=("$fd")
+        case $((i % 3)) in
+            0) printf 'GET /metrics HTTP/1.1\r\nA: ' >&"$fd" ;;
+            1) printf 'GET /metrics HTTP/1.0\r\n\r\n' >&"$fd" ;;
+        esac
+    done
+    # Connections of scrapers, besides what was open at the start and the canary's own.
+    (($(fd_count) <= FDS_AT_START + 4 + 1)) || fail "more than four at once: $(fd_count)"
+    # Those that wait get their turn: the first four are cut after five seconds.
+    wait_for 15 in_log 'a status request was not answered.*it took too long'
+    for fd in "${slow[@]}"; do
+        exec {fd}>&-
+    done
+    wait_for 20 code_is 200 /healthz
+    stop_canary
+    # Slow machines are slow; a second would be a scraper's doing.
+    (($(fact canary max_us) < 1000000)) || fail "an echo took $(fact canary max_us) us"
+}
+
+@test "a trickle is cut after five seconds in all" {
+    start_status
+    local before=$EPOCHSECONDS fd
+    exec {fd}<>"/dev/tcp/127.0.0.1/$STATUS_PORT"
+    { while printf a >&"$fd"; do watch_for 0.3; done; } 2>/dev/null 3>&- &
+    local writer=$!
+    timeout 15 cat <&"$fd" >/dev/null || true
+    kill "$writer" 2>/dev/null || true
+    wait "$writer" || true
+    exec {fd}>&-
+    ((EPOCHSECONDS - before >= 4 && EPOCHSECONDS - before <= 12)) || fail "after $((EPOCHSECONDS - before)) s"
+}
+
+@test "out of descriptors there are still some for a scraper" {
+    need_plain_build "it opens files of its own"
+    SERVER_WRAP=(prlimit --nofile=80:80)
+    start_status --workers 1
+    bg crowd "$HELPERS/crowd" -e -a -n 100 "$ENDPOINT"
+    wait_for 10 in_log 'max-connections is reached'
+    code_is 200 /metrics
+    jq -e '.open > 20' < <(get /connections)
+    end_bg crowd
+}
+
+@test "a reload leaves it where it is, with a warning" {
+    printf 'listen = tcp://127.0.0.1:0\nstatus = tcp://127.0.0.1:0\n' >conf
+    need curl
+    start_server --config "$T/conf"
+    find_status
+    sed -i 's|^status = .*|status = unix:other|' conf
+    kill -HUP "$PID"
+    wait_for 5 in_log 'takes effect only at a restart.*option=status'
+    wait_for 5 in_log ' reloaded'
+    code_is 200 /readyz
+    [[ ! -e other ]]
+}
+
+@test "an endpoint that others could reach is refused without --status-public" {
+    need curl
+    local endpoint
+    for endpoint in 'tcp://*:0' 0.0.0.0:0 'tcp://[::]:0' tcp://:0; do
+        ! timeout 10 "$EVECHOD" -l 127.0.0.1:0 --status "$endpoint" >out 2>&1 </dev/null
+        grep -q "^evechod: --status '.*--status-public" out
+        EXPECTED_EXIT=2
+        launch_server --status "$endpoint"
+        await_exit
+    done
+    EXPECTED_EXIT=0
+    for endpoint in tls://localhost:0 udp://localhost:0 fd:3 127.0.0.1:0,mode=0600 nonsense; do
+        EXPECTED_EXIT=2
+        launch_server --status "$endpoint"
+        await_exit
+    done
+    EXPECTED_EXIT=0
+    : >"$LOG"
+    start_server --status 'tcp://*:0' --status-public
+    wait_for 5 in_log ' status endpoint=tcp://0.0.0.0'
+    URL=http://127.0.0.1:$(sed -n 's|.* status endpoint=tcp://0.0.0.0:||p' "$LOG")
+    code_is 200 /healthz
+}
+
+@test "an address in use is named with its reason" {
+    start_status
+    EXPECTED_EXIT=3
+    local first=$PID
+    launch_server --status "tcp://127.0.0.1:$STATUS_PORT"
+    await_exit
+    in_log "^evechod: --status 'tcp://127.0.0.1:$STATUS_PORT': cannot listen on .*in use"
+    PID=$first EXPECTED_EXIT=0
+}
+
+@test "the page lists every metric, and no other" {
+    start_status
+    get /metrics | sed -n 's/^# TYPE \([^ ]*\) .*/\1/p' | sort >told
+    grep -oE '^\.It Li evechod_.*' "$top_srcdir/man/evechod.8" | grep -oE 'evechod_[a-z_]+' | sort >page
+    diff told page
+}
