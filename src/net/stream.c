@@ -110,6 +110,8 @@ int stream_open(struct stream *stream, const struct stream_env *env, int fd,
                 const struct stream_how *how)
 {
     uint64_t read_max = how->read_max;
+    if (how->tls)
+        return stream_tls_open(stream, env, fd, how->tls);
     *stream = (struct stream){.env = env, .is_unix = how->is_unix};
     stream->read_max = read_max && read_max < UINT32_MAX ? (uint32_t)read_max : UINT32_MAX;
     stream->is_direct = env->path == STREAM_DIRECT && !how->is_buffered;

@@ -230,3 +230,19 @@ header() {
     ends 3 evecho cat --proxy v1 -k "tls://127.0.0.1:$PORT" </dev/null
     grep -q '^PROXY TCP4 ' line
 }
+
+@test "evechod and evecho: check, a file, resumption" {
+    start_server -l "tls://127.0.0.1:0,cert=$PKI/server.pem,key=$PKI/server.key"
+    ends 0 evecho check --cacert "$PKI/ca.pem" "$ENDPOINT"
+    ! grep -q '^not ok' stdout || fail "$(<stdout)"
+    (($(grep -c '# SKIP' stdout) <= 2)) || fail "$(<stdout)" # urgent-byte, and truncation is a choice
+    head -c 20000000 /dev/urandom >file
+    evecho cat --cacert "$PKI/ca.pem" "$ENDPOINT" <file | cmp - file
+    ends 0 evecho bench -c 4 -n 200 --requests-per-connection 5 --resume --cacert "$PKI/ca.pem" \
+        "$ENDPOINT" --json -
+    jq -e '.completed == 200 and .errors_total == 0 and .handshakes >= 40 and
+        .handshakes_resumed == .handshakes - 4' stdout
+    wait_for 5 closed_at_least 60
+    ask_counters
+    (($(counter bytes_in) == $(counter bytes_out) + $(counter lost)))
+}
