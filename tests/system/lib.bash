@@ -11,6 +11,7 @@
 #     HELPERS          where the tools of tests/helper were built
 #     EVECHO_SANITIZED not empty where the server has a sanitizer in it
 #     EVECHO_THOROUGH  not empty: the heavy cases in full
+#     WORKERS          when set, every server gets that many, unless the test says how many
 #     READ_PATH        when set, every server gets --read-path of it
 #     top_builddir     where both are found when they are not named
 
@@ -94,6 +95,7 @@ has_listener() {
 launch_server() {
     local args=("$@")
     has_listener "$@" || args=(-l tcp://127.0.0.1:0 "$@")
+    [[ -z ${WORKERS:-} ]] || args=(--workers "$WORKERS" "${args[@]}") # a test's own number wins
     [[ -z ${READ_PATH:-} ]] || args+=(--read-path "$READ_PATH")
     : >"$OUT"
     "$HELPERS/leash" "$LIFE" env "${SERVER_ENV[@]}" "${SERVER_WRAP[@]}" "$EVECHOD" "${args[@]}" \
