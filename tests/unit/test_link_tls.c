@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A link over TLS, against OpenSSL as a server on the other end, in turns in one thread. */
+#include "link_peer.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/pattern.h"
+#include "client/link_tls.h"
+
+#define RECORD_BYTES 16384
+#define SEED 7
+
+struct pair {
+    struct link_plan plan;
+    struct link link;
+    SSL *peer;
+    int listening, fd;
+};
+
+static SSL_CTX *server; /* with a certificate for 127.0.0.1 that it signed itself */
+static char *cacert;    /* the same in a file */
+
+/* ---- the server ---- */
+
+static int make_server(void **state)
+{
+    static char path[] = "/tmp/test_link_tls.XXXXXX";
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *cert = X509_new();
+    X509V3_CTX context;
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    X509_set_version(cert, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+    X509_gmtime_adj(X509_getm_notBefore(cert), -60);
+    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+    X509_set_pubkey(cert, key);
+    X509V3_set_ctx(&context, cert, cert, NULL, NULL, 0);
+    X509_EXTENSION *names =
+        X509V3_EXT_conf_nid(NULL, &context, NID_subject_alt_name, "IP:127.0.0.1");
+    X509_add_ext(cert, names, -1);
+    X509_EXTENSION_free(names);
+    assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+    server = SSL_CTX_new(TLS_server_method());
+    assert_int_equal(SSL_CTX_use_certificate(server, cert), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(server, key), 1);
+    int fd = mkstemp(path);
+    FILE *file = fdopen(fd, "w");
+    assert_int_equal(PEM_write_X509(file, cert), 1);
+    fclose(file);
+    cacert = path;
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    return 0;
+}
+
+static int free_server(void **state)
+{
+    (void)state;
+    unlink(cacert);
+    SSL_CTX_free(server);
+    return 0;
+}
+
+/* ---- a pair ---- */
+
+static void make_plan(struct pair *pair, struct link_tls_options options)
+{
+    struct error err;
+    options.server_name = options.server_name ? options.server_name : "127.0.0.1";
+    pair->listening = link_peer_listen(&pair->plan);
+    pair->plan.layer = link_tls_new(&options, &err);
+    assert_non_null(pair->plan.layer);
+    link_init(&pair->link);
+}
+
+/* Both sides in turns, each as far as it goes. Returns where the link has got to. */
+static enum link_step shake_hands(struct pair *pair)
+{
+    enum link_step step = link_start(&pair->link, &pair->plan);
+    short ready;
+    pair->fd = accept(pair->listening, NULL, NULL);
+    pair->peer = SSL_new(server);
+    fcntl(pair->fd, F_SETFL, O_NONBLOCK);
+    SSL_set_fd(pair->peer, pair->fd);
+    while (step == LINK_WAIT || (step == LINK_DONE && !SSL_is_init_finished(pair->peer))) {
+        (void)SSL_accept(pair->peer);
+        if (step == LINK_WAIT && link_poll(&pair->link, 0, 10, &ready) > 0)
+            step = link_advance(&pair->link);
+    }
+    return step;
+}
+
+static void open_pair(struct pair *pair, struct link_tls_options options)
+{
+    make_plan(pair, options);
+    assert_int_equal(shake_hands(pair), LINK_DONE);
+    assert_int_equal(pair->link.state, LINK_OPEN);
+}
+
+static void end_peer(struct pair *pair)
+{
+    SSL_free(pair->peer);
+    close(pair->fd);
+}
+
+static void close_pair(struct pair *pair)
+{
+    link_clear(&pair->link);
+    end_peer(pair);
+    close(pair->listening);
+    pair->plan.layer->free(pair->plan.layer);
+}
+
+/* Bytes that the link says are there: at least one, or what ended it. */
+static ssize_t receive(struct link *link, void *bytes, size_t size)
+{
+    ssize_t came;
+    do {
+        link_peer_await(link);
+        came = link_recv(link, bytes, size);
+    } while (came == 0); /* a ticket is no byte */
+    return came;
+}
+
+/* ---- tests ---- */
+
+static void test_it_is_verified(void **state)
+{
+    struct pair pair = {0};
+    char text[256];
+    (void)state;
+    open_pair(&pair, (struct link_tls_options){.cacert = cacert});
+    assert_non_null(strstr(link_describe(&pair.link, text, sizeof(text)), "certificate verified"));
+    assert_true(pair.link.handshake_ns > 0);
+    close_pair(&pair);
+}
+
+static void test_it_is_refused(void **state)
+{
+    static const struct {
+        const char *server_name, *text;
+    } CASES[] = {{"127.0.0.2", "TLS: IP address mismatch; --servername"},
+                 {"localhost", "TLS: hostname mismatch; --servername"}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(CASES); i++) {
+        struct pair pair = {0};
+        char text[256];
+        make_plan(&pair,
+                  (struct link_tls_options){.cacert = cacert, .server_name = CASES[i].server_name});
+        assert_int_equal(shake_hands(&pair), LINK_ENDED);
+        assert_int_equal(pair.link.ending.outcome, OUTCOME_TLS);
+        ending_text(&pair.link.ending, text, sizeof(text));
+        assert_int_equal(strncmp(text, CASES[i].text, strlen(CASES[i].text)), 0);
+        close_pair(&pair);
+    }
+}
+
+/* What OpenSSL has read ahead is told, whatever size it is asked for in. */
+static void test_records_that_came_at_once(void **state)
+{
+    struct pair pair = {0};
+    unsigned char sent[5000], came[5000];
+    size_t at = 0;
+    (void)state;
+    open_pair(&pair, (struct link_tls_options){.is_insecure = true});
+    pattern_fill(SEED, 0, sent, sizeof(sent));
+    for (size_t i = 0; i < sizeof(sent); i += 1000)
+        assert_int_equal(SSL_write(pair.peer, sent + i, 1000), 1000);
+    while (at < sizeof(sent)) {
+        ssize_t some = receive(&pair.link, came + at, at + 300 < sizeof(came) ? 300 : 200);
+        assert_true(some > 0);
+        at += (size_t)some;
+    }
+    assert_memory_equal(sent, came, sizeof(sent));
+    assert_false(link_has_more(&pair.link));
+    close_pair(&pair);
+}
+
+static void test_the_end_comes_after_the_last_bytes(void **state)
+{
+    struct pair pair = {0};
+    char came[16];
+    (void)state;
+    open_pair(&pair, (struct link_tls_options){.is_insecure = true});
+    assert_int_equal(SSL_write(pair.peer, "last", 4), 4);
+    assert_int_equal(SSL_shutdown(pair.peer), 0); /* and no FIN: poll will tell of nothing more */
+    assert_int_equal(receive(&pair.link, came, sizeof(came)), 4);
+    assert_int_equal(receive(&pair.link, came, sizeof(came)), -1);
+    assert_int_equal(pair.link.ending.end, STREAM_END_FIN);
+    assert_int_equal(pair.link.ending.outcome, OUTCOME_OK);
+    close_pair(&pair);
+}
+
+static void test_an_end_without_close_notify(void **state)
+{
+    struct pair pair = {0};
+    char came[16];
+    (void)state;
+    open_pair(&pair, (struct link_tls_options){.is_insecure = true});
+    assert_int_equal(SSL_write(pair.peer, "last", 4), 4);
+    shutdown(pair.fd, SHUT_WR);
+    assert_int_equal(receive(&pair.link, came, sizeof(came)), 4);
+    assert_int_equal(receive(&pair.link, came, sizeof(came)), -1);
+    assert_int_equal(pair.link.ending.end, STREAM_END_TRUNCATED);
+    assert_int_equal(pair.link.ending.outcome, OUTCOME_TLS);
+    close_pair(&pair);
+}
+
+static void test_our_half_close(void **state)
+{
+    struct pair pair = {0};
+    char came[16];
+    (void)state;
+    open_pair(&pair, (struct link_tls_options){.is_insecure = true});
+    assert_int_equal(link_half_close(&pair.link), LINK_DONE);
+    assert_int_equal(SSL_read(pair.peer, came, sizeof(came)), 0);
+    assert_int_equal(SSL_get_shutdown(pair.peer) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
+    assert_int_equal(recv(pair.fd, came, 1, 0), 0); /* a FIN behind it */
+    assert_int_equal(SSL_write(pair.peer, "tail", 4), 4);
+    assert_int_equal(receive(&pair.link, came, sizeof(came)), 4);
+    close_pair(&pair);
+}
+
+/* The peer reads `until` bytes in all and compares them. */
+static void read_peer(struct pair *pair, uint64_t *at, uint64_t until)
+{
+    static unsigned char came[RECORD_BYTES];
+    while (*at < until) {
+        int some = SSL_read(pair->peer, came, sizeof(came));
+        if (some <= 0)
+            return;
+        assert_int_equal(pattern_match(SEED, *at, came, (size_t)some), some);
+        *at += (uint64_t)some;
+    }
+}
+
+/* A record that was begun is held, and offered again from another place in memory, with more behind
+ * it: not a byte is lost or doubled. */
+static void test_a_held_record(void **state)
+{
+    struct pair pair = {0};
+    static unsigned char buffers[2][100000];
+    uint64_t sent = 0, at = 0;
+    unsigned held = 0;
+    (void)state;
+    open_pair(&pair, (struct link_tls_options){.is_insecure = true});
+    for (unsigned turn = 0; held < 5 && turn < 100000; turn++) {
+        unsigned char *bytes = buffers[turn % 2];
+        size_t length = 20000 + 7919 * turn % 80000;
+        pattern_fill(SEED, sent, bytes, length);
+        ssize_t some = link_send(&pair.link, bytes, length);
+        assert_true(some >= 0);
+        sent += (uint64_t)some;
+        if (pair.link.held == 0)
+            continue;
+        held++;
+        assert_true(pair.link.held <= RECORD_BYTES);
+        read_peer(&pair, &at, sent);
+    }
+    assert_int_equal(held, 5);
+    while (pair.link.held > 0) {
+        pattern_fill(SEED, sent, buffers[0], pair.link.held);
+        ssize_t some = link_send(&pair.link, buffers[0], pair.link.held);
+        assert_true(some >= 0);
+        sent += (uint64_t)some;
+        read_peer(&pair, &at, sent);
+    }
+    read_peer(&pair, &at, sent);
+    assert_int_equal(link_half_close(&pair.link), LINK_DONE);
+    while (at < sent)
+        read_peer(&pair, &at, sent);
+    close_pair(&pair);
+}
+
+static void test_a_session_is_resumed(void **state)
+{
+    struct pair pair = {0};
+    char came[16];
+    (void)state;
+    open_pair(&pair, (struct link_tls_options){.is_insecure = true, .resumes = true});
+    assert_false(pair.link.is_resumed);
+    assert_int_equal(SSL_write(pair.peer, "x", 1), 1); /* the tickets come before it */
+    assert_int_equal(receive(&pair.link, came, 1), 1);
+    assert_non_null(pair.link.session);
+    assert_int_equal(link_half_close(&pair.link), LINK_DONE);
+    link_close(&pair.link);
+    end_peer(&pair);
+    assert_int_equal(shake_hands(&pair), LINK_DONE);
+    assert_true(pair.link.is_resumed);
+    close_pair(&pair);
+}
+
+static void test_leaving_is_polite(void **state)
+{
+    struct pair pair = {0};
+    char came[16];
+    (void)state;
+    open_pair(&pair, (struct link_tls_options){.is_insecure = true});
+    link_leave(&pair.link); /* waits a moment for an answer that never comes */
+    assert_int_equal(pair.link.state, LINK_CLOSED);
+    assert_int_equal(SSL_read(pair.peer, came, sizeof(came)), 0);
+    assert_int_equal(SSL_get_shutdown(pair.peer) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
+    close_pair(&pair);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_it_is_verified),
+        cmocka_unit_test(test_it_is_refused),
+        cmocka_unit_test(test_records_that_came_at_once),
+        cmocka_unit_test(test_the_end_comes_after_the_last_bytes),
+        cmocka_unit_test(test_an_end_without_close_notify),
+        cmocka_unit_test(test_our_half_close),
+        cmocka_unit_test(test_a_held_record),
+        cmocka_unit_test(test_a_session_is_resumed),
+        cmocka_unit_test(test_leaving_is_polite),
+    };
+    return cmocka_run_group_tests(tests, make_server, free_server);
+}
