@@ -19,6 +19,9 @@ peer_scratch() {
     evecho=${EVECHO:-${top_builddir:-$PWD/build/gcc}/src/evecho}
     cc -O2 -std=c11 -D_GNU_SOURCE "$bench/floor.c" -o "$peer_dir/floor"
     cc -O2 -std=c11 -D_GNU_SOURCE "$bench/../helper/naive.c" -levent_core -o "$peer_dir/textbook"
+    cc -O2 -std=c11 -D_GNU_SOURCE "$bench/tls_floor.c" -lssl -lcrypto -o "$peer_dir/tls-floor"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+        -keyout "$peer_dir/key.pem" -out "$peer_dir/cert.pem" 2>/dev/null
 }
 
 # Debian's crates, without a network; nothing where they are not installed.
@@ -31,7 +34,7 @@ peer_build_tokio() {
 
 peer_is_here() {
     case $1 in
-    floor | textbook | evechod*) ;;
+    floor | tls-floor | textbook | evechod*) ;;
     tokio) [ -x "$peer_dir/tokio" ] || peer_build_tokio ;;
     node | xinetd | ncat) command -v "$1" >/dev/null ;;
     python) [ -x /usr/bin/python3 ] ;;
@@ -69,6 +72,8 @@ peer_command() {
     local port=$2
     case $1 in
     floor) command=("$peer_dir/floor" "$port") ;;
+    tls-floor) command=("$peer_dir/tls-floor" "$port" "$peer_dir/cert.pem" "$peer_dir/key.pem") ;;
+    evechod-tls) command=("$evechod" -l "tls://127.0.0.1:$port,cert=$peer_dir/cert.pem,key=$peer_dir/key.pem" -w 1 --log-target "$peer_dir/log") ;;
     textbook) command=("$peer_dir/textbook" -l "tcp://127.0.0.1:$port") ;;
     evechod) command=("$evechod" -l "tcp://127.0.0.1:$port" -w 1 --log-target "$peer_dir/log") ;;
     evechod-buffered) command=("$evechod" -l "tcp://127.0.0.1:$port" -w 1 --log-target "$peer_dir/log" --read-path buffered) ;;
@@ -95,7 +100,10 @@ peer_start() {
     setsid "${wrap[@]}" "${command[@]}" >"$peer_dir/$1.out" 2>&1 </dev/null &
     peer_pid=$!
     peer_endpoint=tcp://127.0.0.1:$port
-    [ "$1" != evechod-unix ] || peer_endpoint=unix:$peer_dir/socket
+    case $1 in
+    evechod-unix) peer_endpoint=unix:$peer_dir/socket ;;
+    *tls*) peer_endpoint=tls://127.0.0.1:$port ;;
+    esac
     for _ in $(seq 500); do
         ! peer_listens "$port" || return 0
         sleep 0.01
