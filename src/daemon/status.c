@@ -19,6 +19,8 @@
  * be a reset, which takes the answer with it. */
 #define DISCARD_MAX (1024U * 1024U)
 #define RETRY_MS 100 /* after a failed accept */
+#define BODY_FIRST 16384
+#define HEADER_MAX 512
 
 enum phase { FREE, READING, ASKING, WRITING, ENDING };
 
@@ -169,17 +171,34 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     write_some(arg);
 }
 
-/* A body that is being written to memory. */
+/* A body that is being written to memory. A stream of our own, since open_memstream(3) forgets that
+ * memory ran out: part of a page would look like all of it. */
 struct body {
     FILE *out;
     char *bytes;
-    size_t length;
+    size_t length, room;
 };
+
+static ssize_t on_body(void *cookie, const char *bytes, size_t length)
+{
+    struct body *body = cookie;
+    while (body->room - body->length < length) {
+        size_t room = body->room ? 2 * body->room : BODY_FIRST;
+        char *larger = realloc(body->bytes, room);
+        if (!larger)
+            return 0; /* the stream is in error from now on */
+        body->bytes = larger;
+        body->room = room;
+    }
+    memcpy(body->bytes + body->length, bytes, length);
+    body->length += length;
+    return (ssize_t)length;
+}
 
 static bool body_open(struct body *body)
 {
     *body = (struct body){0};
-    body->out = open_memstream(&body->bytes, &body->length);
+    body->out = fopencookie(body, "w", (cookie_io_functions_t){.write = on_body});
     return body->out != NULL;
 }
 
@@ -187,27 +206,35 @@ static bool body_open(struct body *body)
 static bool body_close(struct body *body)
 {
     bool is_whole = !ferror(body->out);
-    return fclose(body->out) == 0 && is_whole && body->bytes;
+    return fclose(body->out) == 0 && is_whole;
+}
+
+/* Puts the header and, unless it is not wanted, the body into one piece. 0, or -1 without memory.
+ */
+static int compose(struct exchange *exchange, int code, const char *type, const struct body *body)
+{
+    char header[HEADER_MAX];
+    size_t header_length = (size_t)snprintf(
+        header, sizeof(header),
+        "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%sConnection: close\r\n\r\n",
+        code, status_page_phrase(code), type, body->length,
+        code == 405 ? "Allow: GET, HEAD\r\n" : "");
+    size_t body_length = exchange->is_head ? 0 : body->length;
+    exchange->answer = malloc(header_length + body_length);
+    if (!exchange->answer)
+        return -1;
+    memcpy(exchange->answer, header, header_length);
+    if (body_length > 0)
+        memcpy(exchange->answer + header_length, body->bytes, body_length);
+    exchange->length = header_length + body_length;
+    return 0;
 }
 
 /* Sends a body, which this frees, with its header. */
 static void answer(struct exchange *exchange, int code, const char *type, struct body *body)
 {
-    struct body whole;
-    bool is_whole = body_close(body) && body_open(&whole);
-    if (is_whole) {
-        fprintf(whole.out,
-                "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s"
-                "Connection: close\r\n\r\n",
-                code, status_page_phrase(code), type, body->length,
-                code == 405 ? "Allow: GET, HEAD\r\n" : "");
-        if (!exchange->is_head)
-            (void)fwrite(body->bytes, 1, body->length, whole.out);
-        is_whole = body_close(&whole);
-        exchange->answer = whole.bytes;
-        exchange->length = whole.length;
-    }
+    bool is_whole = body_close(body) && compose(exchange, code, type, body) == 0;
     free(body->bytes);
     if (!is_whole) {
         give_up(exchange, strerror(ENOMEM));

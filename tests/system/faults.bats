@@ -280,6 +280,49 @@ each_allocation_fails() {
     counters_balance
 }
 
+# scrapes PAGE: a whole answer, or a connection that is closed; never silence, and no part of a page.
+scrapes() {
+    local status=0 code
+    code=$(curl -sS -m 4 -o scrape -w '%{http_code}' "$STATUS_URL/$1" 2>scrape.err) || status=$?
+    [[ $status == 0 || $status == 52 || $status == 56 ]] || fail "curl ended with $status: $(<scrape.err)"
+    case $code/$1 in
+        200/metrics) grep -q '^evechod_listener_udp_sent_total' scrape ;;
+        200/connections) jq -e '.open >= 0' scrape >/dev/null ;;
+        *) [[ $code == 000 || $code == 503 ]] ;;
+    esac
+}
+
+each_allocation_of_a_scrape_fails() {
+    local n
+    for ((n = 1; n < 200; n++)); do
+        arm "$1" "$n"
+        scrapes "$2"
+        (($(allocations) >= n)) || break
+        arm off 0
+        [[ $(curl -sS -m 4 "$STATUS_URL/readyz") == ready ]]
+    done
+    arm off 0
+    echo "$((n - 1)) allocations"
+    ((n > 3)) || fail "the shim did not bite"
+    peer "$ENDPOINT" echo:40000 half-close read-all
+}
+
+@test "F12 each allocation of a scrape fails: an answer or an end, and the next is served" {
+    need curl
+    start_with_shim
+    start_server -w 2 --status 127.0.0.1:0
+    wait_for 5 in_log ' status endpoint='
+    STATUS_URL=http://$(sed -n 's|.* status endpoint=tcp://||p' "$LOG")
+    each_allocation_of_a_scrape_fails once metrics
+    each_allocation_of_a_scrape_fails ever metrics
+    bg crowd "$HELPERS/crowd" -n 3 "$ENDPOINT"
+    wait_for 5 said crowd holding=3
+    each_allocation_of_a_scrape_fails once connections
+    each_allocation_of_a_scrape_fails ever connections
+    go crowd
+    finish crowd
+}
+
 @test "F12 each allocation of the start fails: a clear end or a service that works" {
     local n mode last
     start_with_shim

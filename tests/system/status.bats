@@ -122,9 +122,15 @@ metric_is() { [[ $(metric "$1") == "$2" ]]; }
 
 @test "a request far too large is answered, and not read for ever" {
     start_status
-    head -c 4000000 /dev/zero | tr '\0' a >large
-    [[ $(code /metrics -H @large) == 431 || -e body ]]
-    code_is 405 /metrics --data-binary @large -H Expect: || true
+    head -c 500000 /dev/zero | tr '\0' a >large
+    { printf 'GET /metrics HTTP/1.0\r\nA: ' && cat large; } >header
+    { printf 'POST /metrics HTTP/1.0\r\nContent-Length: 500000\r\n\r\n' && cat large; } >body
+    nc -N 127.0.0.1 "$STATUS_PORT" <header | grep -q '^HTTP/1.1 431 '
+    nc -N 127.0.0.1 "$STATUS_PORT" <body | grep -q '^HTTP/1.1 405 '
+    # Who goes on and on is cut off: neither the bytes nor the time are without end.
+    bg flood bash -c "exec 3<>/dev/tcp/127.0.0.1/$STATUS_PORT; yes >&3"
+    wait_for 10 is_gone "${BG_PID[flood]}"
+    finish flood || true
     code_is 200 /healthz
     wait_for 10 fds_are_back
 }
@@ -260,6 +266,18 @@ all_are_there() {
     finish crowd
     IGNORE_FDS=1
     await_exit
+}
+
+@test "F57 a thousand that connect and say nothing" {
+    start_status --workers 1
+    start_canary
+    bg crowd "$HELPERS/crowd" -e -a -n 1000 -j 1000 "tcp://127.0.0.1:$STATUS_PORT"
+    wait_for 15 in_log 'a status request was not answered.*it took too long'
+    (($(fd_count) <= FDS_AT_START + 4 + 1)) || fail "more than four at once: $(fd_count)"
+    end_bg crowd
+    wait_for 30 code_is 200 /healthz
+    stop_canary
+    (($(fact canary max_us) < 1000000)) || fail "an echo took $(fact canary max_us) us"
 }
 
 @test "F57 many slow scrapers: four at once, five seconds each, and no echo is late" {
