@@ -227,9 +227,13 @@ static void bear(struct member *m)
 {
     struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT, .data.ptr = m};
 
+    const int one = 1;
+
     m->fd = wire_socket(&crowd.addr);
     if (m->fd < 0)
         usage("out of descriptors: raise ulimit -n");
+    /* The port is chosen with the destination known, so that one in TIME_WAIT is used again. */
+    setsockopt(m->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
     if (crowd.has_from && bind(m->fd, (struct sockaddr *)&crowd.from.sa, crowd.from.len) != 0)
         usage("cannot bind");
     m->state = CONNECTING;

@@ -53,7 +53,7 @@ project_files()
         find src tests man contrib docs m4 -type f \( -name '*.[ch1-8]' -o -name '*.sh' \
             -o -name '*.bash' -o -name '*.bats' -o -name '*.am' -o -name '*.m4' -o -name '*.md' \
             -o -name '*.in' -o -name '*.socket' -o -name '*.example' -o -path '*/bash-completion/*' \
-            -o -path 'tests/*/run' -o -path tests/helper/valgrind-daemon \) 2>/dev/null
+            -o -name '*.awk' -o -path 'tests/*/run' -o -path tests/helper/valgrind-daemon \) 2>/dev/null
         for file in .ci/run .clang-format Makefile.am configure.ac dev ./*.md; do
             [ -f "$file" ] && echo "$file"
         done

@@ -16,7 +16,7 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
     bg pusher "$HELPERS/peer" "$ENDPOINT" fill:64M say:standing wait-line half-close read-all
     wait_for 30 said pusher standing
     cpu=$(cpu_ticks)
-    echo "held after $(fact pusher filled) bytes, $(grown_kb "$rss") kB grown"
+    figure "held after $(fact pusher filled) bytes, $(grown_kb "$rss") kB grown"
     [[ $(fact pusher held) == 1 ]] || fail "64 MiB were swallowed"
     (($(fact pusher filled) < 16 << 20))
     is_instrumented || (($(grown_kb "$rss") < 1024)) || fail "memory"
@@ -33,11 +33,11 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
 @test "F16 the mark is --buffer's" {
     local small large READ_PATH=buffered # the direct one reads nothing more while anything is owed
     start_server --buffer 16k -l "unix:$T/s"
-    peer "$ENDPOINT" fill:8M half-close read-all | tee facts
+    peer "$ENDPOINT" fill:8M half-close read-all >facts || fail "$(<facts)"
     small=$(sed -n 's/^filled=//p' facts)
     stop_server
     start_server --buffer 4M -l "unix:$T/s"
-    peer "$ENDPOINT" fill:8M half-close read-all | tee facts
+    peer "$ENDPOINT" fill:8M half-close read-all >facts || fail "$(<facts)"
     large=$(sed -n 's/^filled=//p' facts)
     ((large - small > 3 << 20))
     ((small < 1 << 20))
@@ -71,7 +71,7 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
         wait_for 30 said "p$i" standing
     done
     ask_counters
-    echo "owed $(counter owed), $(grown_kb "$rss") kB grown"
+    figure "16 of them: owed $(counter owed), $(grown_kb "$rss") kB grown"
     (($(counter owed) <= (1 << 20) + (512 << 10)))
     is_instrumented || (($(grown_kb "$rss") < 4096)) || fail "memory"
     for i in {1..16}; do

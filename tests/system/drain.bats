@@ -65,16 +65,19 @@ is_refused() { peer "$ENDPOINT" stall:0 close | grep -q refused; }
 }
 
 @test "F32 signals at every moment of a transfer" {
-    local i
-    for i in {1..12}; do
+    local i moments
+    moments=$(sample 12 200)
+    for ((i = 1; i <= moments; i++)); do
         start_server --drain-quiet 200ms
         bg "p$i" "$HELPERS/peer" -s "$i" "$ENDPOINT" send:$((i * 97))k say:now send:3M half-close read-all
         wait_for 10 said "p$i" now
         term
         finish "p$i"
+        rm -f "$T/p$i.in"
         drained 0 0
         : >"$LOG"
     done
+    figure "$moments moments, 0 bytes lost, 0 forced"
 }
 
 @test "new connections are refused while open ones go on" {

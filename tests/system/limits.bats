@@ -53,7 +53,7 @@ open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
     start_server --max-connections-per-source 3
     bg held "$HELPERS/crowd" -n 3 "$ENDPOINT"
     wait_for 5 said held holding=3
-    crowd -a -k -n 7 "$ENDPOINT" | tee facts
+    crowd -a -k -n 7 "$ENDPOINT" >facts || fail "$(<facts)"
     grep -qx reset=7 facts
     crowd -k -n 3 -j 1 -b 127.0.0.9 "$ENDPOINT"
     go held
@@ -70,7 +70,7 @@ open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
     start_server --max-connections-per-source 2 -l 'tcp://*:0'
     bg held "$HELPERS/crowd" -n 2 "tcp://127.0.0.1:$PORT"
     wait_for 5 said held holding=2
-    crowd -a -k -n 2 "tcp://[::ffff:127.0.0.1]:$PORT" | tee facts
+    crowd -a -k -n 2 "tcp://[::ffff:127.0.0.1]:$PORT" >facts || fail "$(<facts)"
     grep -qx reset=2 facts
     go held
     finish held
@@ -111,7 +111,7 @@ open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
 
 @test "F23 a burst of 2000 connections finds room in the backlog" {
     start_server
-    crowd -n 2000 -j 2000 "$ENDPOINT" | tee facts
+    crowd -n 2000 -j 2000 "$ENDPOINT" >facts || fail "$(<facts)"
     awk -F= '/^seconds/ { s = $2 } END { exit !(s < 20) }' facts
 }
 

@@ -149,6 +149,7 @@ in_file() { grep -qE "$2" "$1"; }
     peer "$ENDPOINT" echo:4321 half-close read-all
     wait_for 10 in_file "/proc/$PID/root$T/small/file.log" ' in=4321 '
     wait_for 10 in_file "/proc/$PID/root$T/small/file.log" 'dropped'
+    figure "canary p99 $(fact canary p99_us) us with the disk full; it recovers"
 }
 
 @test "--log-target syslog: each line with its level, without blocking" {

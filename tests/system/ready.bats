@@ -114,7 +114,9 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     EXPECTED_EXIT=137 IGNORE_FDS=1 stop_server KILL
     [[ -S $T/s ]]
     EXPECTED_EXIT=0
+    local from=${EPOCHREALTIME/./}
     start_server -l "unix:$T/s" -l "tcp://127.0.0.1:$port"
+    figure "ready again after $(((${EPOCHREALTIME/./} - from) / 1000)) ms"
     echoes_on "unix:$T/s"
     echoes_on "tcp://127.0.0.1:$port"
     stop_server

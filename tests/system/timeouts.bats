@@ -13,7 +13,7 @@ seconds_between() {
 
 @test "idle: our half-close after the time, every byte there" {
     start_server --idle-timeout 500ms --linger-timeout 200ms
-    peer "$ENDPOINT" echo:10000 read-all | tee facts
+    peer "$ENDPOINT" echo:10000 read-all >facts || fail "$(<facts)"
     seconds_between 0.45 3
     wait_for 5 closed_at_least 1
     [[ $(field reason) == idle && $(field end) == fin && $(field lost) == 0 ]]
@@ -21,7 +21,7 @@ seconds_between() {
 
 @test "idle: who never says a word as well" {
     start_server --idle-timeout 300ms
-    peer "$ENDPOINT" stall:0 read-all | tee facts
+    peer "$ENDPOINT" stall:0 read-all >facts || fail "$(<facts)"
     seconds_between 0.25 3
 }
 
@@ -46,7 +46,7 @@ seconds_between() {
 @test "idle: an attribute of one listener wins" {
     start_server --idle-timeout 60s -l tcp://127.0.0.1:0,idle-timeout=300ms -l tcp://127.0.0.1:0
     bg other "$HELPERS/peer" "${ENDPOINTS[1]}" echo:10 wait-line echo:10 half-close read-all
-    peer "${ENDPOINTS[0]}" echo:10 read-all | tee facts
+    peer "${ENDPOINTS[0]}" echo:10 read-all >facts || fail "$(<facts)"
     seconds_between 0.25 3
     go other
     finish other
@@ -78,14 +78,14 @@ seconds_between() {
 
 @test "linger: a flood after our FIN is bounded by the same time" {
     start_server --idle-timeout 200ms --linger-timeout 500ms
-    peer "$ENDPOINT" echo:1000 expect-eof late:200M expect-reset | tee facts
+    peer "$ENDPOINT" echo:1000 expect-eof late:200M expect-reset >facts || fail "$(<facts)"
     seconds_between 0.2 10
     wait_for 5 closed_at_least 1
 }
 
 @test "F16 stall: who takes nothing is reset after the time, and what was lost is counted" {
     start_server --stall-timeout 600ms
-    peer -w 200 "$ENDPOINT" rcvbuf:4k fill:64M await-reset | tee facts
+    peer -w 200 "$ENDPOINT" rcvbuf:4k fill:64M await-reset >facts || fail "$(<facts)"
     wait_for 5 closed_at_least 1
     closed_lines
     [[ $(field reason) == stall && $(field end) == reset ]]
@@ -117,7 +117,7 @@ seconds_between() {
 @test "flush: what is owed after the peer's FIN has so long, however steady the reader" {
     local READ_PATH=buffered # the direct one reads the FIN when nothing is owed any more
     start_server --flush-timeout 700ms --buffer 64M
-    peer -w 100 "$ENDPOINT" rcvbuf:2k fill:16M half-close sip:2000:2000 expect-reset | tee facts
+    peer -w 100 "$ENDPOINT" rcvbuf:2k fill:16M half-close sip:2000:2000 expect-reset >facts || fail "$(<facts)"
     wait_for 5 closed_at_least 1
     closed_lines
     [[ $(field reason) == flush && $(field end) == reset ]]

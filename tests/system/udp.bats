@@ -92,7 +92,7 @@ udp_counter_reaches() {
     done
 }
 
-@test "privileged and own source ports are not answered, others are (F53)" {
+@test "F53 privileged and own source ports are not answered, others are" {
     local port
     need_root
     start_server -l udp://127.0.0.1:0 -l udp://127.0.0.1:0
@@ -112,7 +112,7 @@ udp_counter_reaches() {
     in_log ' warn datagram dropped: its source port is one of our own peer=127.0.0.9:'
 }
 
-@test "two services of one process set on each other exchange one datagram (F53)" {
+@test "F53 two services of one process set on each other exchange one datagram" {
     need_root
     start_server --udp-rate 0 -l udp://127.0.0.1:0 -l udp://127.0.0.1:0
     dgram -f "${ENDPOINTS[1]#udp://}" "$ENDPOINT"
@@ -121,7 +121,7 @@ udp_counter_reaches() {
     udp_counters_are udp_in=1 udp_out=0 udp_dropped_own=1
 }
 
-@test "two processes set on each other are stopped by the rate (F53)" {
+@test "F53 two processes set on each other are stopped by the rate" {
     need_root
     start_server --udp-rate 50 -l udp://127.0.0.1:0
     local other
