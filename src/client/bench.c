@@ -19,16 +19,25 @@
 #include "client/report.h"
 #include "client/require.h"
 #include "client/target.h"
+#include "client/udp_target.h"
+#include "client/udp_thread.h"
 
 #define POLL_MS 50       /* how soon an end is seen */
 #define PROGRESS_MS 1000 /* how often a terminal is told */
 #define RESERVE_DESCRIPTORS 16
 #define RESERVE_A_THREAD 8
 
+/* A thread for streams, or one for datagrams. */
+struct member {
+    struct bench_thread *streams;
+    struct udp_thread *datagrams;
+};
+
 struct bench {
     const struct options *options;
     struct link_plan plan;
-    struct bench_thread **threads;
+    bool is_udp;
+    struct member *threads;
     uint64_t thread_count;
     struct bench_results *sum;
 };
@@ -43,6 +52,11 @@ static int check_options(const struct options *options, struct error *err)
 {
     if (options->duration_ms == 0 && options->requests == 0)
         return error_usage(err, "--duration: 0 needs --requests, or the run has no end");
+    bool is_udp = options->endpoint.kind == ENDPOINT_UDP;
+    if (is_udp && udp_check_options(options, err) < 0)
+        return -1;
+    if (!is_udp && require_names(options->require, "loss"))
+        return error_usage(err, "--require: loss: only datagrams are lost, over udp://");
     if (options->size_max * options->pipeline > (UINT64_C(1) << 40))
         return error_usage(err, "--pipeline: that many messages of --size bytes are over 1T");
     return require_check(options->require, err);
@@ -68,6 +82,52 @@ static int check_descriptors(const struct options *options, struct error *err)
 
 /* ---- threads ---- */
 
+static int open_member(struct member *member, bool is_udp, const struct bench_share *share,
+                       struct error *err)
+{
+    if (is_udp)
+        member->datagrams = udp_thread_new(share, err);
+    else
+        member->streams = bench_thread_new(share, err);
+    return member->datagrams || member->streams ? 0 : -1;
+}
+
+static int start_member(struct member *member, struct error *err)
+{
+    return member->datagrams ? udp_thread_start(member->datagrams, err)
+                             : bench_thread_start(member->streams, err);
+}
+
+static void stop_member(struct member *member)
+{
+    if (member->datagrams)
+        udp_thread_stop(member->datagrams);
+    else
+        bench_thread_stop(member->streams);
+}
+
+static bool is_member_over(const struct member *member)
+{
+    return member->datagrams ? udp_thread_is_over(member->datagrams)
+                             : bench_thread_is_over(member->streams);
+}
+
+static void peek_member(struct member *member, struct bench_results *sum)
+{
+    if (member->datagrams)
+        udp_thread_peek(member->datagrams, sum);
+    else
+        bench_thread_peek(member->streams, sum);
+}
+
+static void free_member(struct member *member)
+{
+    if (member->datagrams)
+        udp_thread_free(member->datagrams);
+    else
+        bench_thread_free(member->streams);
+}
+
 /* Part `index` of `parts` of a whole, the first ones larger by one where it does not divide. */
 static uint64_t part_of(uint64_t whole, uint64_t parts, uint64_t index)
 {
@@ -80,7 +140,7 @@ static int open_threads(struct bench *bench, struct error *err)
     uint64_t count =
         options->threads < options->connections ? options->threads : options->connections;
     uint64_t first = 1;
-    bench->threads = calloc(count, sizeof(struct bench_thread *));
+    bench->threads = calloc(count, sizeof(*bench->threads));
     if (!bench->threads)
         return error_start(err, "no memory for threads");
     for (uint64_t i = 0; i < count; i++) {
@@ -93,8 +153,7 @@ static int open_threads(struct bench *bench, struct error *err)
             break; /* fewer messages than threads */
         share.rate =
             (double)options->rate * (double)share.connections / (double)options->connections;
-        bench->threads[i] = bench_thread_new(&share, err);
-        if (!bench->threads[i])
+        if (open_member(&bench->threads[i], bench->is_udp, &share, err) < 0)
             return -1;
         bench->thread_count++;
         first += share.connections;
@@ -105,7 +164,7 @@ static int open_threads(struct bench *bench, struct error *err)
 static int start_threads(struct bench *bench, struct error *err)
 {
     for (uint64_t i = 0; i < bench->thread_count; i++) {
-        if (bench_thread_start(bench->threads[i], err) < 0)
+        if (start_member(&bench->threads[i], err) < 0)
             return -1;
     }
     return 0;
@@ -114,20 +173,20 @@ static int start_threads(struct bench *bench, struct error *err)
 static void stop_threads(struct bench *bench)
 {
     for (uint64_t i = 0; i < bench->thread_count; i++)
-        bench_thread_stop(bench->threads[i]);
+        stop_member(&bench->threads[i]);
 }
 
 static void collect(struct bench *bench)
 {
     memset(bench->sum, 0, sizeof(*bench->sum));
     for (uint64_t i = 0; i < bench->thread_count; i++)
-        bench_thread_peek(bench->threads[i], bench->sum);
+        peek_member(&bench->threads[i], bench->sum);
 }
 
 static bool is_over(const struct bench *bench)
 {
     for (uint64_t i = 0; i < bench->thread_count; i++) {
-        if (!bench_thread_is_over(bench->threads[i]))
+        if (!is_member_over(&bench->threads[i]))
             return false;
     }
     return true;
@@ -206,25 +265,36 @@ static int run(struct bench *bench, struct error *err)
     return report(bench, err);
 }
 
+/* The one address that answers. */
+static int find_target(struct bench *bench, struct error *err)
+{
+    struct link link;
+    if (bench->is_udp)
+        return udp_target_find(bench->options, &bench->plan.target, err);
+    if (target_connect(bench->options, &bench->plan, &link, err) < 0)
+        return -1;
+    link_leave(&link);
+    link_clear(&link);
+    return 0;
+}
+
 int bench_run(const struct options *options)
 {
     struct error err;
-    struct link link;
-    struct bench bench = {.options = options, .sum = calloc(1, sizeof(*bench.sum))};
+    struct bench bench = {.options = options,
+                          .is_udp = options->endpoint.kind == ENDPOINT_UDP,
+                          .sum = calloc(1, sizeof(*bench.sum))};
     if (!bench.sum)
         return EXIT_CODE_START;
     int code;
     loop_library_init();
     if (check_options(options, &err) < 0 || check_descriptors(options, &err) < 0 ||
-        target_connect(options, &bench.plan, &link, &err) < 0) {
+        find_target(&bench, &err) < 0)
         code = complain(&err);
-    } else {
-        link_leave(&link);
-        link_clear(&link);
+    else
         code = run(&bench, &err);
-    }
     for (uint64_t i = 0; i < bench.thread_count; i++)
-        bench_thread_free(bench.threads[i]);
+        free_member(&bench.threads[i]);
     target_close(&bench.plan);
     free(bench.threads);
     free(bench.sum);

@@ -9,6 +9,7 @@
 #include "base/histogram.h"
 #include "client/flow.h"
 #include "client/outcome.h"
+#include "client/udp_flow.h"
 
 #define BENCH_FAILURES_KEPT 5
 
@@ -30,6 +31,10 @@ struct bench_results {
     uint64_t end_ns;      /* of issuing, or of the last echo: whichever is later */
     struct flow_failure failures[BENCH_FAILURES_KEPT];
     uint32_t failures_kept;
+    /* Of datagrams alone: */
+    struct udp_counts datagrams;
+    struct udp_wrong wrong[UDP_WRONG_KEPT];
+    uint32_t wrong_kept;
 };
 
 #endif

@@ -429,6 +429,9 @@ void bench_results_merge(struct bench_results *sum, const struct bench_results *
         sum->end_ns = one->end_ns;
     for (uint32_t i = 0; i < one->failures_kept && sum->failures_kept < BENCH_FAILURES_KEPT; i++)
         sum->failures[sum->failures_kept++] = one->failures[i];
+    udp_counts_add(&sum->datagrams, &one->datagrams);
+    for (uint32_t i = 0; i < one->wrong_kept && sum->wrong_kept < UDP_WRONG_KEPT; i++)
+        sum->wrong[sum->wrong_kept++] = one->wrong[i];
 }
 
 void bench_thread_peek(struct bench_thread *thread, struct bench_results *sum)

@@ -277,6 +277,11 @@ int cat_run(const struct options *options)
     static struct cat cat;
     struct error err;
     cat.options = options;
+    if (options->endpoint.kind == ENDPOINT_UDP) {
+        fprintf(stderr, OPTIONS_PROGRAM ": cat: a file has an order and an end, and udp:// has "
+                                        "neither; ping, bench and check can do it\n");
+        return EXIT_CODE_USAGE;
+    }
     if (target_connect(options, &cat.plan, &cat.link, &err) < 0) {
         fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
         return (int)err.exit_code;

@@ -16,6 +16,7 @@
 #include "client/interrupt.h"
 #include "client/report.h"
 #include "client/target.h"
+#include "client/udp_target.h"
 
 /* All properties together, where every one of them hangs (INTERFACE: within 40 s). */
 #define BUDGET_MS 38000
@@ -60,6 +61,12 @@ enum verdict check_fault(struct check *check, struct probe *probe)
 
 /* ---- which ones ---- */
 
+/* Streams have one table, datagrams another. */
+static const struct property *properties_of(const struct options *options)
+{
+    return options->endpoint.kind == ENDPOINT_UDP ? CHECK_UDP_PROPERTIES : CHECK_PROPERTIES;
+}
+
 /* True where a list "a,b,c" has the name. */
 static bool has_name(const char *list, const char *name)
 {
@@ -81,13 +88,14 @@ static bool is_chosen(const struct options *options, const struct property *prop
            (property->when == WITH_TLS && options->endpoint.kind == ENDPOINT_TLS);
 }
 
-static int check_names(const char *option, const char *list, struct error *err)
+static int check_names(const struct options *options, const char *option, const char *list,
+                       struct error *err)
 {
     for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
         char name[64];
         bool is_known = false;
         snprintf(name, sizeof(name), "%.*s", (int)strcspn(at, ","), at);
-        for (const struct property *property = CHECK_PROPERTIES; property->name; property++)
+        for (const struct property *property = properties_of(options); property->name; property++)
             is_known = is_known || strcmp(property->name, name) == 0;
         if (!is_known)
             return error_usage(err, "--%s: '%s' is not a property; --list names them all", option,
@@ -99,7 +107,7 @@ static int check_names(const char *option, const char *list, struct error *err)
 static int count_chosen(const struct options *options)
 {
     int count = 0;
-    for (const struct property *property = CHECK_PROPERTIES; property->name; property++)
+    for (const struct property *property = properties_of(options); property->name; property++)
         count += is_chosen(options, property);
     return count;
 }
@@ -169,7 +177,8 @@ static void run_all(struct check *check, int interrupt_fd, struct tally *tally, 
     int chosen = count_chosen(check->options);
     uint64_t budget_end_ns = clock_now_ns() + BUDGET_MS * NS_PER_MS;
     fprintf(out, "1..%d\n", chosen);
-    for (const struct property *property = CHECK_PROPERTIES; property->name; property++) {
+    for (const struct property *property = properties_of(check->options); property->name;
+         property++) {
         if (!is_chosen(check->options, property))
             continue;
         run_one(check, property, budget_end_ns, chosen - tally->done, tally, out);
@@ -196,16 +205,37 @@ static int complain(const struct error *err)
     return (int)err->exit_code;
 }
 
+/* The one address that answers. */
+static int find_target(struct check *check, struct error *err)
+{
+    struct link link;
+    if (check->options->endpoint.kind == ENDPOINT_UDP)
+        return udp_check_options(check->options, err) < 0
+                   ? -1
+                   : udp_target_find(check->options, &check->plan.target, err);
+    if (target_connect(check->options, &check->plan, &link, err) < 0)
+        return -1;
+    link_leave(&link);
+    link_clear(&link);
+    return 0;
+}
+
+static void list_properties(void)
+{
+    static const struct property *const TABLES[] = {CHECK_PROPERTIES, CHECK_UDP_PROPERTIES};
+    for (size_t i = 0; i < sizeof(TABLES) / sizeof(TABLES[0]); i++) {
+        for (const struct property *property = TABLES[i]; property->name; property++)
+            printf("%-24s%s%s\n", property->name, i ? "udp: " : "", property->summary);
+    }
+}
+
 static int run(struct check *check, struct error *err)
 {
     const struct options *options = check->options;
     bool json_is_output = options->json && strcmp(options->json, "-") == 0;
     struct tally tally = {0};
-    struct link link;
-    if (target_connect(options, &check->plan, &link, err) < 0)
+    if (find_target(check, err) < 0)
         return complain(err);
-    link_leave(&link);
-    link_clear(&link);
     tally.properties = json_array();
     check->is_unix = check->plan.target.address.ss_family == AF_UNIX;
     int interrupt_fd = interrupt_open();
@@ -224,12 +254,11 @@ int check_run(const struct options *options)
 {
     struct error err;
     struct check check = {.options = options};
-    if (check_names("only", options->only, &err) < 0 ||
-        check_names("skip", options->skip, &err) < 0)
+    if (check_names(options, "only", options->only, &err) < 0 ||
+        check_names(options, "skip", options->skip, &err) < 0)
         return complain(&err);
     if (options->list) {
-        for (const struct property *property = CHECK_PROPERTIES; property->name; property++)
-            printf("%-24s%s\n", property->name, property->summary);
+        list_properties();
         return EXIT_CODE_OK;
     }
     check.scratch = malloc(PROBE_SCRATCH_BYTES);

@@ -38,6 +38,7 @@ struct property {
 
 /* Ended by a row without a name. The heavy ones come last: they get the time that is left. */
 extern const struct property CHECK_PROPERTIES[];
+extern const struct property CHECK_UDP_PROPERTIES[]; /* of datagrams (check_udp.c) */
 
 /* A probe for the property that runs now, not connected. */
 struct probe check_probe(struct check *check);

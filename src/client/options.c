@@ -130,7 +130,8 @@ static const struct option_row BENCH_ROWS[] = {
     ROWS_LINK,
     ROW_SEED,
     {"require", 0, OPTION_TEXT, 0, "LIST", NULL, 0, 0, NULL, AT(require),
-     "exit 1 unless all of p50= p90= p99= p999= max= mean= (at most), errors= (at most), rate= "
+     "exit 1 unless all of p50= p90= p99= p999= max= mean= (at most), errors= loss= (at most), "
+     "rate= "
      "connections= (at least) hold, like p99=5ms,errors=0,rate=50k"},
     ROW_JSON,
     {"hdr-out", 0, OPTION_TEXT, 0, "FILE", NULL, 0, 0, NULL, AT(hdr_out),

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* evecho ping: one message at a time on one connection, each byte checked, as ping(8) prints. */
 #include <inttypes.h>
-#include <jansson.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -16,8 +15,10 @@
 #include "client/commands.h"
 #include "client/flow.h"
 #include "client/interrupt.h"
+#include "client/ping_report.h"
 #include "client/report.h"
 #include "client/target.h"
+#include "client/udp_ping.h"
 
 #define SCRATCH_BYTES 65536
 #define NS_PER_MS 1000000U
@@ -48,41 +49,23 @@ struct message {
 
 /* ---- what is told ---- */
 
-static void print_times(const struct ping *ping, FILE *out)
+static struct ping_results results_of(const struct ping *ping)
 {
-    const struct histogram *times = &ping->times;
-    if (times->count == 0)
-        return;
-    fprintf(out, "rtt min/avg/max/stddev = %.3f/%.3f/%.3f/%.3f ms\n", (double)times->min / 1e6,
-            histogram_mean(times) / 1e6, (double)times->max / 1e6, histogram_stddev(times) / 1e6);
-    fprintf(out, "rtt p50/p90/p99/p99.9 = %.3f/%.3f/%.3f/%.3f ms\n",
-            (double)histogram_percentile(times, 50) / 1e6,
-            (double)histogram_percentile(times, 90) / 1e6,
-            (double)histogram_percentile(times, 99) / 1e6,
-            (double)histogram_percentile(times, 99.9) / 1e6);
-}
-
-static double loss(const struct ping *ping)
-{
-    return ping->sent ? 100.0 * (double)(ping->sent - ping->received) / (double)ping->sent : 0;
-}
-
-static void print_summary(const struct ping *ping, FILE *out)
-{
-    fprintf(out, "\n--- %s ping statistics ---\n", ping->plan.target.name);
-    fprintf(out, "%" PRIu64 " messages sent, %" PRIu64 " received, %.4g%% lost; errors", ping->sent,
-            ping->received, loss(ping));
-    for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++)
-        fprintf(out, " %s %" PRIu64, outcome_name((enum outcome)i), ping->errors[i]);
-    fputc('\n', out);
-    print_times(ping, out);
+    return (struct ping_results){.sent = ping->sent,
+                                 .received = ping->received,
+                                 .sent_bytes = ping->sent_bytes,
+                                 .received_bytes = ping->received_bytes,
+                                 .errors = ping->errors,
+                                 .times = &ping->times};
 }
 
 /* On SIGQUIT, as ping(8) has it. */
 static void print_midway(const struct ping *ping)
 {
+    const struct ping_results results = results_of(ping);
     fprintf(stderr, "%" PRIu64 "/%" PRIu64 " messages, %.4g%% lost, avg %.3f ms, p99 %.3f ms\n",
-            ping->received, ping->sent, loss(ping), histogram_mean(&ping->times) / 1e6,
+            ping->received, ping->sent, ping_report_loss(&results),
+            histogram_mean(&ping->times) / 1e6,
             (double)histogram_percentile(&ping->times, 99) / 1e6);
 }
 
@@ -248,41 +231,13 @@ static void run(struct ping *ping)
     }
 }
 
-static int write_json(const struct ping *ping, struct error *err)
-{
-    const struct histogram *times = &ping->times;
-    const struct {
-        const char *name;
-        uint64_t value;
-    } numbers[] = {
-        {"sent", ping->sent},
-        {"received", ping->received},
-        {"lost", ping->sent - ping->received},
-        {"completed", ping->received},
-        {"sent_bytes", ping->sent_bytes},
-        {"received_bytes", ping->received_bytes},
-        {"min_ns", times->count ? times->min : 0},
-        {"mean_ns", (uint64_t)histogram_mean(times)},
-        {"max_ns", times->count ? times->max : 0},
-        {"stddev_ns", (uint64_t)histogram_stddev(times)},
-        {"p50_ns", histogram_percentile(times, 50)},
-        {"p90_ns", histogram_percentile(times, 90)},
-        {"p99_ns", histogram_percentile(times, 99)},
-        {"p999_ns", histogram_percentile(times, 99.9)},
-    };
-    json_t *root = report_json_head("ping", ping->options, ping->plan.target.name);
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        (void)json_object_set_new(root, numbers[i].name,
-                                  json_integer((json_int_t)numbers[i].value));
-    (void)json_object_set_new(root, "errors", report_json_errors(ping->errors));
-    return report_json_write(root, ping->options->json, err);
-}
-
 static int conclude(struct ping *ping)
 {
     struct error err;
-    print_summary(ping, ping->out);
-    if (ping->options->json && write_json(ping, &err) < 0) {
+    const char *target = ping->plan.target.name;
+    const struct ping_results results = results_of(ping);
+    ping_report_text(&results, target, ping->out);
+    if (ping->options->json && ping_report_json(&results, ping->options, target, &err) < 0) {
         fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
         return (int)err.exit_code;
     }
@@ -312,6 +267,8 @@ static int open_and_run(struct ping *ping)
 
 int ping_run(const struct options *options)
 {
+    if (options->endpoint.kind == ENDPOINT_UDP)
+        return udp_ping_run(options);
     struct ping *ping = calloc(1, sizeof(*ping));
     if (!ping)
         return EXIT_CODE_START;

@@ -112,6 +112,39 @@ static void print_handshakes(const struct bench_results *results, double seconds
             (double)histogram_percentile(times, 100) / NS_PER_MS);
 }
 
+static void print_connections(const struct bench_results *results, const struct options *options,
+                              double seconds, FILE *out)
+{
+    fprintf(out,
+            "  connections  %" PRIu64 " requested, %" PRIu64 " established, %" PRIu64
+            " opened in all (%.1f/s)\n",
+            options->connections, results->established, results->opened,
+            seconds > 0 ? (double)results->opened / seconds : 0);
+}
+
+void report_datagrams(const struct udp_counts *counts, FILE *out)
+{
+    fprintf(out,
+            "%" PRIu64 " sent, %" PRIu64 " right, %" PRIu64 " lost, %" PRIu64
+            " late (%.4g%%), %" PRIu64 " duplicated, %" PRIu64 " reordered, %" PRIu64 " wrong",
+            counts->sent, counts->right, counts->lost, counts->late,
+            (double)udp_loss_ppm(counts) / 1e4, counts->duplicates, counts->reordered,
+            counts->wrong);
+    if (counts->own_drops)
+        fprintf(out, "; %" PRIu64 " came and were dropped here: this machine is too slow",
+                counts->own_drops);
+    fputc('\n', out);
+}
+
+static void print_flows(const struct bench_results *results, const struct options *options,
+                        FILE *out)
+{
+    fprintf(out, "  datagrams    ");
+    report_datagrams(&results->datagrams, out);
+    fprintf(out, "  flows        %" PRIu64 " requested, %" PRIu64 " answered\n",
+            options->connections, results->established);
+}
+
 void report_text(const struct options *options, const char *target,
                  const struct bench_results *results, FILE *out)
 {
@@ -130,17 +163,20 @@ void report_text(const struct options *options, const char *target,
             "  bytes        %" PRIu64 " sent, %" PRIu64
             " received and right, %.1f Mbit/s each way\n",
             results->sent_bytes, results->received_bytes, bits / 1e6);
-    fprintf(out,
-            "  connections  %" PRIu64 " requested, %" PRIu64 " established, %" PRIu64
-            " opened in all (%.1f/s)\n",
-            options->connections, results->established, results->opened,
-            seconds > 0 ? (double)results->opened / seconds : 0);
+    if (options->endpoint.kind == ENDPOINT_UDP)
+        print_flows(results, options, out);
+    else
+        print_connections(results, options, seconds, out);
     if (options->endpoint.kind == ENDPOINT_TLS)
         print_handshakes(results, seconds, out);
     print_errors(results, out);
     for (uint32_t i = 0; i < results->failures_kept; i++) {
         fprintf(out, "    ");
         report_failure(&results->failures[i], target, out);
+    }
+    for (uint32_t i = 0; i < results->wrong_kept; i++) {
+        fprintf(out, "    ");
+        udp_wrong_print(&results->wrong[i], target, out);
     }
     print_latency(results, out);
 }

@@ -26,6 +26,12 @@ void report_text(const struct options *options, const char *target,
 /* One line, for a failure. */
 void report_failure(const struct flow_failure *failure, const char *target, FILE *out);
 
+/* What became of datagrams: the rest of a line. */
+void report_datagrams(const struct udp_counts *counts, FILE *out);
+
+/* The same as numbers of an object. */
+void report_json_datagrams(json_t *root, const struct udp_counts *counts);
+
 /* Writes the JSON to the path ("-": standard output). 0 or -1. */
 int report_json(const struct options *options, const char *target,
                 const struct bench_results *results, const char *path,

@@ -98,16 +98,31 @@ json_t *report_json_errors(const uint64_t *errors)
     return object;
 }
 
+void report_json_datagrams(json_t *root, const struct udp_counts *counts)
+{
+    set_number(root, "datagrams_sent", counts->sent);
+    set_number(root, "datagrams_right", counts->right);
+    set_number(root, "datagrams_lost", counts->lost);
+    set_number(root, "datagrams_late", counts->late);
+    set_number(root, "datagrams_duplicated", counts->duplicates);
+    set_number(root, "datagrams_reordered", counts->reordered);
+    set_number(root, "datagrams_wrong", counts->wrong);
+    set_number(root, "datagrams_dropped_here", counts->own_drops);
+    set_number(root, "loss_ppm", udp_loss_ppm(counts));
+}
+
 static json_t *failures_of(const struct bench_results *results, const char *target)
 {
     json_t *failures = json_array();
-    for (uint32_t i = 0; i < results->failures_kept; i++) {
+    for (uint32_t i = 0; i < results->failures_kept + results->wrong_kept; i++) {
         char text[512] = "";
         FILE *memory = fmemopen(text, sizeof(text) - 1, "w");
-        if (memory) {
+        if (memory && i < results->failures_kept)
             report_failure(&results->failures[i], target, memory);
+        else if (memory)
+            udp_wrong_print(&results->wrong[i - results->failures_kept], target, memory);
+        if (memory)
             fclose(memory);
-        }
         text[strcspn(text, "\n")] = '\0';
         (void)json_array_append_new(failures, json_string(text));
     }
@@ -144,6 +159,8 @@ int report_json(const struct options *options, const char *target,
     set_number(root, "errors_total", report_errors(results));
     (void)json_object_set_new(root, "errors", report_json_errors(results->errors));
     (void)json_object_set_new(root, "failures", failures_of(results, target));
+    if (options->endpoint.kind == ENDPOINT_UDP)
+        report_json_datagrams(root, &results->datagrams);
     double seconds = report_seconds(results);
     set_number(root, "handshakes", results->handshake.count);
     set_number(root, "handshakes_resumed", results->resumed);

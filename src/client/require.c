@@ -2,7 +2,7 @@
 #include "client/require.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/units.h"
@@ -11,7 +11,8 @@
 #define LIST_MAX 512
 #define NS_PER_MS 1000000U
 
-enum unit { UNIT_TIME, UNIT_COUNT };
+enum unit { UNIT_TIME, UNIT_COUNT, UNIT_PERCENT /* in parts per million */ };
+#define PPM_PER_PERCENT 10000
 
 struct threshold {
     const char *name;
@@ -36,6 +37,11 @@ static uint64_t established_of(const struct bench_results *results)
     return results->established;
 }
 
+static uint64_t loss_of(const struct bench_results *results)
+{
+    return udp_loss_ppm(&results->datagrams);
+}
+
 static const struct threshold THRESHOLDS[] = {
     {"p50", UNIT_TIME, false, 50, NULL},
     {"p90", UNIT_TIME, false, 90, NULL},
@@ -44,9 +50,36 @@ static const struct threshold THRESHOLDS[] = {
     {"max", UNIT_TIME, false, 100, NULL},
     {"mean", UNIT_TIME, false, 0, mean_of},
     {"errors", UNIT_COUNT, false, 0, report_errors},
+    {"loss", UNIT_PERCENT, false, 0, loss_of},
     {"rate", UNIT_COUNT, true, 0, rate_of},
     {"connections", UNIT_COUNT, true, 0, established_of},
 };
+
+/* "0.1%" in parts per million; the sign may be left out. 0 or -1. */
+static int parse_percent(const char *text, uint64_t *ppm)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return -1;
+    double percent = strtod(text, &end);
+    if (*end == '%')
+        end++;
+    *ppm = (uint64_t)(percent * PPM_PER_PERCENT + 0.5);
+    return *end == '\0' && percent <= 100 ? 0 : -1;
+}
+
+static int parse_value(enum unit unit, const char *text, uint64_t *value)
+{
+    switch (unit) {
+    case UNIT_TIME:
+        return units_parse_time(text, value);
+    case UNIT_COUNT:
+        return units_parse_count(text, value);
+    case UNIT_PERCENT:
+        return parse_percent(text, value);
+    }
+    return -1;
+}
 
 /* One "name=value"; *wanted is in ns or a count. */
 static const struct threshold *parse_one(const char *text, uint64_t *wanted, struct error *err)
@@ -58,12 +91,11 @@ static const struct threshold *parse_one(const char *text, uint64_t *wanted, str
             text[length] != '=')
             continue;
         const char *value = text + length + 1;
-        int failure = threshold->unit == UNIT_TIME ? units_parse_time(value, wanted)
-                                                   : units_parse_count(value, wanted);
-        if (failure) {
+        static const char *const LIKE[] = {"a time like 5ms or 1s", "a number like 0 or 50k",
+                                           "a share like 0.1%"};
+        if (parse_value(threshold->unit, value, wanted) < 0) {
             error_usage(err, "--require: %s: '%s' is not %s", threshold->name, value,
-                        threshold->unit == UNIT_TIME ? "a time like 5ms or 1s"
-                                                     : "a number like 0 or 50k");
+                        LIKE[threshold->unit]);
             return NULL;
         }
         if (threshold->unit == UNIT_TIME)
@@ -71,8 +103,8 @@ static const struct threshold *parse_one(const char *text, uint64_t *wanted, str
         return threshold;
     }
     error_usage(err,
-                "--require: '%s': expected p50, p90, p99, p999, max, mean, errors, rate or "
-                "connections, then = and a value",
+                "--require: '%s': expected p50, p90, p99, p999, max, mean, errors, loss, "
+                "rate or connections, then = and a value",
                 text);
     return NULL;
 }
@@ -82,8 +114,8 @@ static bool is_missed(const struct threshold *threshold, uint64_t wanted,
 {
     *found = threshold->value ? threshold->value(results)
                               : histogram_percentile(&results->corrected, threshold->percentile);
-    /* Nothing measured satisfies no bound on latency. */
-    if (threshold->unit == UNIT_TIME && results->completed == 0)
+    /* Nothing measured satisfies no bound on latency, or on loss. */
+    if (threshold->unit != UNIT_COUNT && results->completed == 0)
         return true;
     return threshold->is_least ? *found < wanted : *found > wanted;
 }
@@ -95,6 +127,9 @@ static void print_missed(const struct threshold *threshold, uint64_t wanted, uin
     if (threshold->unit == UNIT_TIME)
         fprintf(out, "missed: %s is %.3f ms; %s %.3f ms was required\n", threshold->name,
                 (double)found / NS_PER_MS, bound, (double)wanted / NS_PER_MS);
+    else if (threshold->unit == UNIT_PERCENT)
+        fprintf(out, "missed: %s is %.4g%%; %s %.4g%% was required\n", threshold->name,
+                (double)found / PPM_PER_PERCENT, bound, (double)wanted / PPM_PER_PERCENT);
     else
         fprintf(out, "missed: %s is %" PRIu64 "; %s %" PRIu64 " was required\n", threshold->name,
                 found, bound, wanted);
@@ -122,6 +157,16 @@ static int walk(const char *list, const struct bench_results *results, FILE *out
         }
     }
     return missed;
+}
+
+bool require_names(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        if (strncmp(at, name, length) == 0 && at[length] == '=')
+            return true;
+    }
+    return false;
 }
 
 int require_check(const char *list, struct error *err)

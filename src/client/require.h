@@ -3,6 +3,7 @@
 #ifndef CLIENT_REQUIRE_H
 #define CLIENT_REQUIRE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/attr.h"
@@ -11,6 +12,9 @@
 
 /* 0, or -1 where the list is not one. NULL is an empty list. */
 int require_check(const char *list, struct error *err) MUST_CHECK;
+
+/* True where the list has a threshold of that name. */
+bool require_names(const char *list, const char *name);
 
 /* Prints a line for each threshold that was missed; returns how many. The list must be right. */
 int require_missed(const char *list, const struct bench_results *results, FILE *out);

@@ -10,7 +10,7 @@
 
 #include "net/address.h"
 
-static int resolve_tcp(const struct endpoint *endpoint, struct dial_target *out, struct error *err)
+static int resolve_inet(const struct endpoint *endpoint, struct dial_target *out, struct error *err)
 {
     struct address addresses[ADDRESS_RESOLVED_MAX];
     int count = address_resolve(endpoint->host, endpoint->port, addresses, err);
@@ -28,19 +28,17 @@ int dial_resolve(const struct endpoint *endpoint, struct dial_target *out, struc
     switch (endpoint->kind) {
     case ENDPOINT_TCP:
     case ENDPOINT_TLS:
-        return resolve_tcp(endpoint, out, err);
+    case ENDPOINT_UDP:
+        return resolve_inet(endpoint, out, err);
     case ENDPOINT_UNIX:
         out[0].length = sock_unix_address(endpoint, (struct sockaddr_un *)&out[0].address);
         snprintf(out[0].name, sizeof(out[0].name), "unix:%s%s", endpoint->is_abstract ? "@" : "",
                  endpoint->path);
         return 1;
-    case ENDPOINT_UDP:
-        return error_usage(err, "%s:// is not built into this version",
-                           endpoint_scheme(endpoint->kind));
     case ENDPOINT_FD:
         break;
     }
-    return error_usage(err, "fd: cannot be connected to; tcp://, tls:// and unix: can");
+    return error_usage(err, "fd: cannot be connected to; tcp://, tls://, udp:// and unix: can");
 }
 
 int dial_start(const struct dial_target *target)

@@ -9,10 +9,10 @@ EVECHO=${EVECHO:-${top_builddir:-.}/src/evecho}
 # evecho ARGUMENT...: under the leash, so that nothing outlives its test.
 evecho() { "$HELPERS/leash" "$LIFE" "$EVECHO" "$@" 3>&-; }
 
-# liar MODE OFFSET [N]: starts it; sets LIAR_ENDPOINT and LIAR_PID.
+# start_liar MODE OFFSET [N]: starts liar, or the helper that LIAR names; sets LIAR_ENDPOINT and LIAR_PID.
 start_liar() {
     : >"$T/liar.out"
-    "$HELPERS/leash" "$LIFE" "$HELPERS/liar" "$@" >"$T/liar.out" 2>/dev/null 3>&- &
+    "$HELPERS/leash" "$LIFE" "$HELPERS/${LIAR:-liar}" "$@" >"$T/liar.out" 2>/dev/null 3>&- &
     LIAR_PID=$!
     wait_for 5 grep -qx ready "$T/liar.out"
     LIAR_ENDPOINT=$(sed -n 's/^listening //p' "$T/liar.out")

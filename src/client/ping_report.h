@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a ping has found, as text and as JSON. */
+#ifndef CLIENT_PING_REPORT_H
+#define CLIENT_PING_REPORT_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+#include "base/histogram.h"
+#include "client/options.h"
+#include "client/udp_flow.h"
+
+struct ping_results {
+    uint64_t sent, received; /* messages */
+    uint64_t sent_bytes, received_bytes;
+    const uint64_t *errors;             /* of each outcome */
+    const struct histogram *times;      /* ns */
+    const struct udp_counts *datagrams; /* NULL: they were messages of a stream */
+};
+
+/* Of those sent, per cent. */
+double ping_report_loss(const struct ping_results *results);
+
+void ping_report_text(const struct ping_results *results, const char *target, FILE *out);
+
+/* Writes it where --json says. 0 or -1. */
+int ping_report_json(const struct ping_results *results, const struct options *options,
+                     const char *target, struct error *err) MUST_CHECK;
+
+#endif

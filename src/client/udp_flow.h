@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One flow of datagrams: what was sent, what came back, and what became of the rest.
+ *
+ *     udp_flow_make() --> datagram --send--> endpoint --receive--> udp_flow_take(): right, late,
+ *                                                                  twice or wrong
+ *                                            udp_flow_expire(): lost
+ *
+ * A datagram begins with its flow's token and its sequence number, 8 bytes each, little-endian, and
+ * goes on with a pattern of its own, so any of them can be made again from its number and every
+ * byte is checked. Pure: no descriptor and no clock.
+ */
+#ifndef CLIENT_UDP_FLOW_H
+#define CLIENT_UDP_FLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/attr.h"
+#include "client/options.h"
+
+#define UDP_HEADER_BYTES 16
+#define UDP_BYTES_MAX 65507
+#define UDP_WRONG_KEPT 5
+
+/* What became of datagrams. All sent are right, late, lost or, while the run lasts, awaited. */
+struct udp_counts {
+    uint64_t sent, right;
+    uint64_t late;       /* right, but after the timeout */
+    uint64_t lost;       /* never came, or not right */
+    uint64_t duplicates; /* came once more */
+    uint64_t reordered;  /* right, but after one that was sent later (RFC 4737) */
+    uint64_t wrong;      /* came with bytes that were not sent, too short or too long */
+    uint64_t own_drops;  /* came, and this machine's own socket had no room */
+};
+
+void udp_counts_add(struct udp_counts *sum, const struct udp_counts *one);
+
+/* Parts per million of those sent that were not back, and right, in time. */
+uint64_t udp_loss_ppm(const struct udp_counts *counts);
+
+/* A datagram that was not right. */
+struct udp_wrong {
+    uint64_t flow;
+    uint64_t sequence;
+    bool has_sequence; /* it said one that was sent */
+    size_t sent_bytes, came_bytes;
+    size_t offset; /* of the first byte that is wrong; came_bytes: it was cut there */
+    unsigned char expected, came;
+};
+
+/* One line. */
+void udp_wrong_print(const struct udp_wrong *wrong, const char *target, FILE *out);
+
+enum udp_arrival { UDP_RIGHT, UDP_LATE, UDP_TWICE, UDP_WRONG };
+
+/* One that came. */
+struct udp_news {
+    enum udp_arrival arrival;
+    bool is_reordered;
+    uint64_t sequence, due_ns, sent_ns; /* of UDP_RIGHT and UDP_LATE */
+    size_t bytes;
+    struct udp_wrong wrong; /* of UDP_WRONG */
+};
+
+struct udp_slot;
+
+struct udp_flow {
+    uint64_t number; /* from 1 */
+    uint64_t seed;
+    uint64_t size_min, size_max;
+    uint64_t next;            /* the next to be sent */
+    uint64_t oldest;          /* none before it is awaited */
+    uint64_t highest;         /* of those that were right, plus one */
+    uint64_t awaited;         /* how many are */
+    struct udp_slot *slots;   /* what became of the last slot_count */
+    uint64_t slot_count;      /* a power of two */
+    struct udp_counts counts; /* own_drops aside */
+};
+
+/* In place; sizes are from the options. It remembers as many datagrams as it is told, at least. -1
+ * without memory. */
+int udp_flow_init(struct udp_flow *flow, const struct options *options, uint64_t number,
+                  uint64_t remembered) MUST_CHECK;
+void udp_flow_clear(struct udp_flow *flow);
+
+/* False where so many are awaited that none more can be remembered. */
+bool udp_flow_has_room(const struct udp_flow *flow);
+
+/* Writes the next datagram, UDP_BYTES_MAX at most; returns its length. The same again until
+ * udp_flow_sent() says that it went. */
+size_t udp_flow_make(const struct udp_flow *flow, unsigned char *out);
+void udp_flow_sent(struct udp_flow *flow, uint64_t due_ns, uint64_t now_ns);
+
+/* What a datagram that came is. */
+struct udp_news udp_flow_take(struct udp_flow *flow, const unsigned char *bytes, size_t length);
+
+/* Those sent before that time, and still awaited, are lost. Returns how many. */
+uint64_t udp_flow_expire(struct udp_flow *flow, uint64_t before_ns);
+
+/* When the oldest that is awaited was sent; UINT64_MAX: none is. */
+uint64_t udp_flow_oldest_ns(const struct udp_flow *flow);
+
+#endif

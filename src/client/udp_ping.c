@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* evecho ping over udp://: one datagram at a time, and what came of each. */
+#include "client/udp_ping.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/histogram.h"
+#include "client/interrupt.h"
+#include "client/ping_report.h"
+#include "client/report.h"
+#include "client/udp_flow.h"
+#include "client/udp_target.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define REMEMBERED 65536 /* so long a late one can be told from one that came twice */
+
+struct ping {
+    const struct options *options;
+    struct dial_target target;
+    struct udp_flow flow;
+    int fd, interrupt_fd;
+    FILE *out;
+    bool is_interrupted;
+    uint64_t errors[OUTCOME_COUNT];
+    uint64_t sent_bytes, received_bytes;
+    struct histogram times; /* ns */
+    unsigned char scratch[UDP_BYTES_MAX + 1];
+};
+
+/* ---- what came ---- */
+
+static void tell_arrival(struct ping *ping, const struct udp_news *news)
+{
+    uint64_t time_ns = clock_now_ns() - news->sent_ns, number = news->sequence + 1;
+    switch (news->arrival) {
+    case UDP_RIGHT:
+        histogram_add(&ping->times, time_ns);
+        ping->received_bytes += news->bytes;
+        if (!ping->options->quiet)
+            fprintf(ping->out, "%zu bytes from %s: seq=%" PRIu64 " time=%.3f ms%s\n", news->bytes,
+                    ping->target.name, number, (double)time_ns / 1e6,
+                    news->is_reordered ? " (reordered)" : "");
+        break;
+    case UDP_LATE:
+        fprintf(ping->out, "seq=%" PRIu64 " late: after %.3f ms\n", number, (double)time_ns / 1e6);
+        break;
+    case UDP_TWICE:
+        fprintf(ping->out, "seq=%" PRIu64 " came once more\n", number);
+        break;
+    case UDP_WRONG:
+        ping->errors[OUTCOME_MISMATCH]++;
+        fprintf(ping->out, "wrong: ");
+        udp_wrong_print(&news->wrong, ping->target.name, ping->out);
+        break;
+    }
+}
+
+/* A refusal answers the datagram under way. */
+static void fail(struct ping *ping, int error)
+{
+    uint64_t lost = udp_flow_expire(&ping->flow, UINT64_MAX);
+    ping->errors[outcome_of_errno(error)] += lost ? lost : 1;
+    fprintf(ping->out, "seq=%" PRIu64 " lost: %s: %s\n", ping->flow.next, ping->target.name,
+            strerror(error));
+}
+
+static void receive(struct ping *ping)
+{
+    for (;;) {
+        ssize_t length = recv(ping->fd, ping->scratch, sizeof(ping->scratch), 0);
+        if (length < 0) {
+            if (errno != EAGAIN && errno != EINTR)
+                fail(ping, errno);
+            return;
+        }
+        const struct udp_news news = udp_flow_take(&ping->flow, ping->scratch, (size_t)length);
+        tell_arrival(ping, &news);
+    }
+}
+
+/* ---- waiting ---- */
+
+static void on_interrupt(struct ping *ping)
+{
+    int number = interrupt_read(ping->interrupt_fd);
+    if (number == SIGQUIT)
+        report_datagrams(&ping->flow.counts, stderr);
+    if (number != SIGINT)
+        return;
+    if (ping->is_interrupted)
+        _exit(INTERRUPT_EXIT_TWICE);
+    ping->is_interrupted = true;
+}
+
+/* Takes what comes until that time; with `for_answer` no longer than something is awaited, and an
+ * interrupt does not end that. */
+static void wait_until(struct ping *ping, uint64_t until_ns, bool for_answer)
+{
+    for (uint64_t now_ns; (now_ns = clock_now_ns()) < until_ns;) {
+        uint64_t left_ns = until_ns - now_ns;
+        const struct timespec left = {(time_t)(left_ns / 1000000000U),
+                                      (long)(left_ns % 1000000000U)};
+        struct pollfd polled[] = {{.fd = ping->fd, .events = POLLIN},
+                                  {.fd = ping->interrupt_fd, .events = POLLIN}};
+        if (for_answer ? ping->flow.awaited == 0 : ping->is_interrupted)
+            return;
+        if (ppoll(polled, 2, &left, NULL) <= 0)
+            continue;
+        if (polled[1].revents)
+            on_interrupt(ping);
+        if (polled[0].revents)
+            receive(ping);
+    }
+}
+
+/* ---- the run ---- */
+
+static void ping_once(struct ping *ping)
+{
+    uint64_t now_ns = clock_now_ns();
+    size_t size = udp_flow_make(&ping->flow, ping->scratch);
+    ssize_t sent = send(ping->fd, ping->scratch, size, MSG_NOSIGNAL);
+    int error = sent < 0 ? errno : 0;
+    udp_flow_sent(&ping->flow, now_ns, now_ns);
+    if (error) {
+        fail(ping, error);
+        return;
+    }
+    ping->sent_bytes += size;
+    wait_until(ping, now_ns + ping->options->timeout_ms * NS_PER_MS, true);
+    if (udp_flow_expire(&ping->flow, UINT64_MAX) > 0) {
+        ping->errors[OUTCOME_TIMEOUT]++;
+        fprintf(ping->out, "seq=%" PRIu64 " lost: no answer in time\n", ping->flow.next);
+    }
+}
+
+static bool is_over(const struct ping *ping)
+{
+    uint64_t count = ping->options->count;
+    return ping->is_interrupted || (count && ping->flow.next >= count);
+}
+
+static void run(struct ping *ping)
+{
+    uint64_t due_ns = clock_now_ns();
+    while (!is_over(ping)) {
+        ping_once(ping);
+        fflush(ping->out);
+        due_ns += ping->options->interval_ms * NS_PER_MS;
+        if (due_ns < clock_now_ns())
+            due_ns = clock_now_ns(); /* a late answer does not make a burst of the next ones */
+        if (!is_over(ping))
+            wait_until(ping, due_ns, false);
+    }
+    receive(ping);
+}
+
+static int conclude(struct ping *ping)
+{
+    struct error err;
+    const struct udp_counts *counts = &ping->flow.counts;
+    const struct ping_results results = {.sent = counts->sent,
+                                         .received = counts->right,
+                                         .sent_bytes = ping->sent_bytes,
+                                         .received_bytes = ping->received_bytes,
+                                         .errors = ping->errors,
+                                         .times = &ping->times,
+                                         .datagrams = counts};
+    ping_report_text(&results, ping->target.name, ping->out);
+    if (ping->options->json &&
+        ping_report_json(&results, ping->options, ping->target.name, &err) < 0) {
+        fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
+        return (int)err.exit_code;
+    }
+    return counts->right == counts->sent && counts->wrong == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+}
+
+static int open_and_run(struct ping *ping, struct error *err)
+{
+    const struct options *options = ping->options;
+    if (udp_check_options(options, err) < 0 || udp_target_find(options, &ping->target, err) < 0)
+        return -1;
+    ping->fd = udp_connect(&ping->target);
+    if (ping->fd < 0)
+        return error_start(err, "cannot reach %s: %s", ping->target.name, strerror(-ping->fd));
+    if (udp_flow_init(&ping->flow, options, 1, REMEMBERED) < 0)
+        return error_start(err, "no memory for a flow");
+    ping->interrupt_fd = interrupt_open();
+    fprintf(ping->out, "PING %s: datagrams of %s bytes\n", ping->target.name, options->size);
+    run(ping);
+    return 0;
+}
+
+int udp_ping_run(const struct options *options)
+{
+    struct error err;
+    struct ping *ping = calloc(1, sizeof(*ping));
+    if (!ping)
+        return EXIT_CODE_START;
+    ping->options = options;
+    ping->fd = -1;
+    ping->out = options->json && strcmp(options->json, "-") == 0 ? stderr : stdout;
+    int code;
+    if (open_and_run(ping, &err) < 0) {
+        fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
+        code = (int)err.exit_code;
+    } else {
+        code = conclude(ping);
+    }
+    udp_flow_clear(&ping->flow);
+    if (ping->fd >= 0)
+        close(ping->fd);
+    free(ping);
+    return code;
+}

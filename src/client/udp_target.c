@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "client/udp_target.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/pattern.h"
+#include "client/udp_flow.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define TRIES 3
+#define ROOM_BYTES (4 << 20)
+
+int udp_unconnected(const struct dial_target *target)
+{
+    const int room = ROOM_BYTES;
+    int fd = socket(target->address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    /* A burst of answers shall not be lost here; with the right even beyond what others may have.
+     */
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+    return fd;
+}
+
+int udp_connect(const struct dial_target *target)
+{
+    int fd = udp_unconnected(target);
+    if (fd < 0)
+        return fd;
+    if (connect(fd, (const struct sockaddr *)&target->address, target->length) == 0)
+        return fd;
+    int failure = errno;
+    close(fd);
+    return -failure;
+}
+
+/* Waits for an answer to what was asked. 0 or -errno. */
+static int await_answer(int fd, const unsigned char *asked, size_t length, uint64_t until_ns)
+{
+    unsigned char came[UDP_HEADER_BYTES + 1];
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+    for (uint64_t now_ns; (now_ns = clock_now_ns()) < until_ns;) {
+        if (poll(&readable, 1, (int)((until_ns - now_ns) / NS_PER_MS) + 1) <= 0)
+            continue;
+        ssize_t bytes = recv(fd, came, sizeof(came), 0);
+        if (bytes < 0 && errno != EAGAIN && errno != EINTR)
+            return -errno;
+        if (bytes == (ssize_t)length && memcmp(asked, came, length) == 0)
+            return 0;
+    }
+    return -ETIMEDOUT;
+}
+
+static int ask(const struct dial_target *target, uint64_t seed, uint64_t timeout_ns)
+{
+    unsigned char bytes[UDP_HEADER_BYTES];
+    int fd = udp_connect(target), result = -ETIMEDOUT;
+    if (fd < 0)
+        return fd;
+    pattern_fill(pattern_seed(seed, 0), 0, bytes, sizeof(bytes));
+    for (int i = 0; i < TRIES && result == -ETIMEDOUT; i++) {
+        result = send(fd, bytes, sizeof(bytes), 0) < 0 ? -errno : 0;
+        if (result == 0)
+            result = await_answer(fd, bytes, sizeof(bytes), clock_now_ns() + timeout_ns / TRIES);
+    }
+    close(fd);
+    return result;
+}
+
+int udp_target_find(const struct options *options, struct dial_target *target, struct error *err)
+{
+    struct dial_target targets[DIAL_TARGETS_MAX];
+    char reasons[400] = "";
+    size_t used = 0;
+    int count = dial_resolve(&options->endpoint, targets, err);
+    if (count < 0)
+        return error_prefix(err, "'%.200s': ", options->endpoint_text);
+    for (int i = 0; i < count && used < sizeof(reasons); i++) {
+        int result =
+            ask(&targets[i], options->seed, options->timeout_ms * NS_PER_MS / (uint64_t)count);
+        if (result == 0) {
+            *target = targets[i];
+            return 0;
+        }
+        used += (size_t)snprintf(reasons + used, sizeof(reasons) - used, "%s%s: %s", i ? "; " : "",
+                                 targets[i].name,
+                                 result == -ETIMEDOUT ? "no answer" : strerror(-result));
+    }
+    return error_start(err, "cannot reach %.200s: %s", options->endpoint_text, reasons);
+}
+
+int udp_check_options(const struct options *options, struct error *err)
+{
+    if (options->size &&
+        (options->size_min < UDP_HEADER_BYTES || options->size_max > UDP_BYTES_MAX))
+        return error_usage(err,
+                           "--size: '%s': over udp:// %d to %d bytes are expected, which hold the "
+                           "datagram's number",
+                           options->size, UDP_HEADER_BYTES, UDP_BYTES_MAX);
+    if (options->per_connection || options->ramp_up_ms)
+        return error_usage(err, "--%s: udp:// has no connections to open or to close",
+                           options->per_connection ? "requests-per-connection" : "ramp-up");
+    if (options->proxy)
+        return error_usage(err,
+                           "--proxy: a PROXY header goes before a stream, and udp:// has none");
+    return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The one address of a udp:// endpoint that answers. */
+#ifndef CLIENT_UDP_TARGET_H
+#define CLIENT_UDP_TARGET_H
+
+#include "base/attr.h"
+#include "base/error.h"
+#include "client/options.h"
+#include "net/dial.h"
+
+/* A non-blocking socket connected to it, or -errno: only from there datagrams come in, and that
+ * nobody is there is told (ICMP). */
+int udp_connect(const struct dial_target *target) MUST_CHECK;
+
+/* A socket for anything from anywhere, or -errno. */
+int udp_unconnected(const struct dial_target *target) MUST_CHECK;
+
+/* Asks the endpoint's addresses in order, three times each within its share of --timeout; the first
+ * that answers is the target. 0, or -1 where none does: *err names every address and its reason. */
+int udp_target_find(const struct options *options, struct dial_target *target,
+                    struct error *err) MUST_CHECK;
+
+/* Refuses what makes no sense with datagrams. 0 or -1. */
+int udp_check_options(const struct options *options, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "client/udp_thread.h"
+
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "client/require.h"
+#include "client/udp_flow.h"
+#include "client/udp_target.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+#define NS_PER_MS UINT64_C(1000000)
+#define TICK_NS (5 * NS_PER_MS)    /* how often timeouts are looked at */
+#define PAUSE_NS (100 * NS_PER_MS) /* after a refusal: who is not there is not hammered */
+#define LINGER_NS (50 * NS_PER_MS) /* at the end, for what comes twice */
+#define REMEMBERED_MAX 262144      /* datagrams of a flow in an open loop */
+#define EVENTS 64
+#define DATAGRAMS_A_TURN 64 /* of one flow, then the others */
+
+struct runner {
+    struct udp_flow flow;
+    int fd;
+    uint64_t paused_until_ns;
+    bool has_answered;
+};
+
+struct udp_thread {
+    struct bench_share share;
+    struct runner *runners;
+    int epoll_fd;
+    uint64_t budget; /* datagrams that may still be sent; UINT64_MAX: no end */
+    uint64_t step_ns, schedule_ns, scheduled; /* open loop */
+    uint64_t timeout_ns, warm_end_ns, end_ns; /* 0: none to come */
+    uint64_t tick_ns, quiet_ns;               /* the last tick; the end of the linger */
+    bool is_ending;
+    bool loss_is_error;
+    struct bench_results results;
+    unsigned char scratch[UDP_BYTES_MAX + 1];
+    pthread_t id;
+    bool has_thread;
+    _Atomic bool must_stop, is_over, is_picture_wanted;
+    pthread_mutex_t lock; /* of the snapshot */
+    struct bench_results *snapshot;
+};
+
+/* ---- sending ---- */
+
+/* The kernel has told that nobody is there: what is under way is lost. */
+static void on_failure(struct udp_thread *thread, struct runner *runner, int error, uint64_t now_ns)
+{
+    uint64_t lost = udp_flow_expire(&runner->flow, UINT64_MAX);
+    thread->results.errors[outcome_of_errno(error)] += lost ? lost : 1;
+    runner->paused_until_ns = now_ns + PAUSE_NS;
+}
+
+/* False where nothing went now. */
+static bool send_one(struct udp_thread *thread, struct runner *runner, uint64_t due_ns)
+{
+    size_t size = udp_flow_make(&runner->flow, thread->scratch);
+    ssize_t sent = send(runner->fd, thread->scratch, size, MSG_NOSIGNAL);
+    uint64_t now_ns = clock_now_ns();
+    if (sent < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            on_failure(thread, runner, errno, now_ns);
+        return false;
+    }
+    udp_flow_sent(&runner->flow, due_ns ? due_ns : now_ns, now_ns);
+    thread->results.sent_bytes += size;
+    if (thread->budget != UINT64_MAX)
+        thread->budget--;
+    return true;
+}
+
+static void refill(struct udp_thread *thread, struct runner *runner, uint64_t now_ns)
+{
+    if (thread->step_ns || now_ns < runner->paused_until_ns)
+        return;
+    while (!thread->is_ending && thread->budget > 0 &&
+           runner->flow.awaited < thread->share.options->pipeline) {
+        if (!send_one(thread, runner, 0))
+            return;
+    }
+}
+
+/* Open loop: what is due leaves. What the kernel has no room for keeps its due time. */
+static void send_due(struct udp_thread *thread, uint64_t now_ns)
+{
+    while (thread->step_ns && !thread->is_ending && thread->budget > 0) {
+        uint64_t due_ns = thread->schedule_ns + thread->scheduled * thread->step_ns;
+        struct runner *runner = &thread->runners[thread->scheduled % thread->share.connections];
+        if (due_ns > now_ns || (thread->end_ns && due_ns >= thread->end_ns))
+            return;
+        if (now_ns < runner->paused_until_ns || !udp_flow_has_room(&runner->flow))
+            thread->results.unsent++;
+        else if (!send_one(thread, runner, due_ns) && now_ns >= runner->paused_until_ns)
+            return;
+        thread->scheduled++;
+    }
+}
+
+/* ---- receiving ---- */
+
+static void keep_wrong(struct bench_results *results, const struct udp_wrong *wrong)
+{
+    results->errors[OUTCOME_MISMATCH]++;
+    if (results->wrong_kept < UDP_WRONG_KEPT)
+        results->wrong[results->wrong_kept++] = *wrong;
+}
+
+static void on_datagram(struct udp_thread *thread, struct runner *runner, size_t length)
+{
+    struct bench_results *results = &thread->results;
+    struct udp_news news = udp_flow_take(&runner->flow, thread->scratch, length);
+    uint64_t now_ns = clock_now_ns();
+    if (news.arrival == UDP_WRONG)
+        keep_wrong(results, &news.wrong);
+    results->established += !runner->has_answered;
+    runner->has_answered = true;
+    if (news.arrival != UDP_RIGHT)
+        return;
+    results->received_bytes += length;
+    if (news.due_ns < results->start_ns)
+        return;
+    histogram_add(&results->corrected, now_ns - news.due_ns);
+    histogram_add(&results->uncorrected, now_ns - news.sent_ns);
+    histogram_add(&results->late, news.sent_ns - news.due_ns);
+    results->completed++;
+    results->end_ns = now_ns;
+}
+
+static void on_readable(struct udp_thread *thread, struct runner *runner)
+{
+    for (int i = 0; i < DATAGRAMS_A_TURN; i++) {
+        ssize_t length = recv(runner->fd, thread->scratch, sizeof(thread->scratch), 0);
+        if (length < 0 && errno != EAGAIN && errno != EINTR)
+            on_failure(thread, runner, errno, clock_now_ns());
+        if (length < 0)
+            break;
+        on_datagram(thread, runner, (size_t)length);
+    }
+    refill(thread, runner, clock_now_ns());
+}
+
+/* ---- time ---- */
+
+/* Forgets the warm-up, but for what is under way. */
+static void end_warm_up(struct udp_thread *thread, uint64_t now_ns)
+{
+    uint64_t established = thread->results.established;
+    memset(&thread->results, 0, sizeof(thread->results));
+    thread->results.established = established;
+    thread->results.start_ns = thread->results.end_ns = now_ns;
+    for (uint64_t i = 0; i < thread->share.connections; i++)
+        thread->runners[i].flow.counts =
+            (struct udp_counts){.sent = thread->runners[i].flow.awaited};
+    thread->warm_end_ns = 0;
+}
+
+static void begin_ending(struct udp_thread *thread, uint64_t now_ns)
+{
+    if (thread->is_ending)
+        return;
+    thread->is_ending = true;
+    if (now_ns > thread->results.end_ns)
+        thread->results.end_ns = now_ns;
+}
+
+static void expire(struct udp_thread *thread, uint64_t now_ns)
+{
+    for (uint64_t i = 0; i < thread->share.connections; i++) {
+        struct runner *runner = &thread->runners[i];
+        uint64_t before_ns = now_ns > thread->timeout_ns ? now_ns - thread->timeout_ns : 0;
+        uint64_t lost = udp_flow_expire(&runner->flow, before_ns);
+        if (thread->loss_is_error)
+            thread->results.errors[OUTCOME_TIMEOUT] += lost;
+        refill(thread, runner, now_ns);
+    }
+}
+
+static void publish(struct udp_thread *thread)
+{
+    struct udp_counts *counts = &thread->results.datagrams;
+    *counts = (struct udp_counts){0};
+    for (uint64_t i = 0; i < thread->share.connections; i++) {
+        struct udp_counts one = thread->runners[i].flow.counts;
+        uint32_t memory[SK_MEMINFO_VARS] = {0};
+        socklen_t length = sizeof(memory);
+        (void)getsockopt(thread->runners[i].fd, SOL_SOCKET, SO_MEMINFO, memory, &length);
+        one.own_drops = memory[SK_MEMINFO_DROPS];
+        udp_counts_add(counts, &one);
+    }
+    thread->results.unanswered = counts->lost;
+    thread->results.opened = thread->share.connections;
+    pthread_mutex_lock(&thread->lock);
+    *thread->snapshot = thread->results;
+    pthread_mutex_unlock(&thread->lock);
+}
+
+static void tick(struct udp_thread *thread, uint64_t now_ns)
+{
+    if (now_ns - thread->tick_ns < TICK_NS)
+        return;
+    thread->tick_ns = now_ns;
+    if (thread->warm_end_ns && now_ns >= thread->warm_end_ns)
+        end_warm_up(thread, now_ns);
+    if ((thread->end_ns && now_ns >= thread->end_ns) || atomic_load(&thread->must_stop) ||
+        thread->budget == 0)
+        begin_ending(thread, now_ns);
+    expire(thread, now_ns);
+    if (atomic_exchange(&thread->is_picture_wanted, false))
+        publish(thread);
+}
+
+/* True once nothing is awaited, and nothing came behind it. */
+static bool is_done(struct udp_thread *thread, uint64_t now_ns)
+{
+    if (!thread->is_ending)
+        return false;
+    for (uint64_t i = 0; i < thread->share.connections; i++) {
+        if (thread->runners[i].flow.awaited > 0)
+            return false;
+    }
+    if (thread->quiet_ns == 0)
+        thread->quiet_ns = now_ns + LINGER_NS;
+    return now_ns >= thread->quiet_ns;
+}
+
+static void wait_and_receive(struct udp_thread *thread, uint64_t now_ns)
+{
+    struct epoll_event events[EVENTS];
+    uint64_t wait_ns = TICK_NS;
+    if (thread->step_ns && !thread->is_ending) {
+        uint64_t due_ns = thread->schedule_ns + thread->scheduled * thread->step_ns;
+        uint64_t left_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+        wait_ns = left_ns < wait_ns ? left_ns : wait_ns;
+    }
+    const struct timespec wait = {.tv_nsec = (long)wait_ns};
+    int count = epoll_pwait2(thread->epoll_fd, events, EVENTS, &wait, NULL);
+    for (int i = 0; i < count; i++)
+        on_readable(thread, events[i].data.ptr);
+}
+
+static void *thread_main(void *arg)
+{
+    struct udp_thread *thread = arg;
+    const struct options *options = thread->share.options;
+    uint64_t now_ns = clock_now_ns();
+    thread->results.start_ns = thread->results.end_ns = now_ns;
+    thread->schedule_ns = now_ns + thread->step_ns;
+    thread->warm_end_ns = options->warm_up_ms ? now_ns + options->warm_up_ms * NS_PER_MS : 0;
+    if (options->duration_ms)
+        thread->end_ns = now_ns + (options->warm_up_ms + options->duration_ms) * NS_PER_MS;
+    for (; !is_done(thread, now_ns); now_ns = clock_now_ns()) {
+        send_due(thread, now_ns);
+        tick(thread, now_ns);
+        wait_and_receive(thread, clock_now_ns());
+    }
+    publish(thread);
+    atomic_store(&thread->is_over, true);
+    return NULL;
+}
+
+/* ---- from outside ---- */
+
+/* How many datagrams a flow must remember: all that can be awaited, and as many again. */
+static uint64_t remembered_of(const struct udp_thread *thread)
+{
+    const struct options *options = thread->share.options;
+    double awaited = thread->step_ns ? thread->share.rate / (double)thread->share.connections *
+                                           (double)options->timeout_ms / 1000
+                                     : (double)options->pipeline;
+    return awaited < REMEMBERED_MAX / 2 ? (uint64_t)(2 * awaited) : REMEMBERED_MAX;
+}
+
+static int open_runner(struct udp_thread *thread, struct runner *runner, uint64_t number)
+{
+    const struct bench_share *share = &thread->share;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = runner};
+    runner->fd = udp_connect(&share->plan->target);
+    if (runner->fd < 0) {
+        errno = -runner->fd;
+        return -1;
+    }
+    if (udp_flow_init(&runner->flow, share->options, number, remembered_of(thread)) < 0)
+        return -1;
+    return epoll_ctl(thread->epoll_fd, EPOLL_CTL_ADD, runner->fd, &event);
+}
+
+static int open_runners(struct udp_thread *thread)
+{
+    thread->runners = calloc(thread->share.connections, sizeof(*thread->runners));
+    if (!thread->runners)
+        return -1;
+    for (uint64_t i = 0; i < thread->share.connections; i++)
+        thread->runners[i].fd = -1;
+    for (uint64_t i = 0; i < thread->share.connections; i++) {
+        if (open_runner(thread, &thread->runners[i], thread->share.first_connection + i) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+struct udp_thread *udp_thread_new(const struct bench_share *share, struct error *err)
+{
+    struct udp_thread *thread = calloc(1, sizeof(*thread));
+    if (!thread) {
+        error_start(err, "no memory for a thread");
+        return NULL;
+    }
+    thread->share = *share;
+    thread->budget = share->requests ? share->requests : UINT64_MAX;
+    thread->step_ns = share->rate > 0 ? (uint64_t)((double)NS_PER_S / share->rate) : 0;
+    thread->timeout_ns = share->options->timeout_ms * NS_PER_MS;
+    thread->loss_is_error = !require_names(share->options->require, "loss");
+    pthread_mutex_init(&thread->lock, NULL);
+    thread->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    thread->snapshot = calloc(1, sizeof(*thread->snapshot));
+    if (thread->epoll_fd < 0 || !thread->snapshot || open_runners(thread) < 0) {
+        error_start(err, "no memory or descriptors for %llu flows: %s",
+                    (unsigned long long)share->connections, strerror(errno));
+        udp_thread_free(thread);
+        return NULL;
+    }
+    return thread;
+}
+
+int udp_thread_start(struct udp_thread *thread, struct error *err)
+{
+    int failure = pthread_create(&thread->id, NULL, thread_main, thread);
+    if (failure)
+        return error_start(err, "cannot start a thread: %s", strerror(failure));
+    thread->has_thread = true;
+    return 0;
+}
+
+void udp_thread_stop(struct udp_thread *thread)
+{
+    atomic_store(&thread->must_stop, true);
+}
+
+bool udp_thread_is_over(const struct udp_thread *thread)
+{
+    return atomic_load(&thread->is_over);
+}
+
+void udp_thread_peek(struct udp_thread *thread, struct bench_results *sum)
+{
+    atomic_store(&thread->is_picture_wanted, true); /* a fresher one for the next time */
+    pthread_mutex_lock(&thread->lock);
+    bench_results_merge(sum, thread->snapshot);
+    pthread_mutex_unlock(&thread->lock);
+}
+
+void udp_thread_free(struct udp_thread *thread)
+{
+    if (!thread)
+        return;
+    if (thread->has_thread)
+        pthread_join(thread->id, NULL);
+    for (uint64_t i = 0; thread->runners && i < thread->share.connections; i++) {
+        udp_flow_clear(&thread->runners[i].flow);
+        if (thread->runners[i].fd >= 0)
+            close(thread->runners[i].fd);
+    }
+    if (thread->epoll_fd >= 0)
+        close(thread->epoll_fd);
+    pthread_mutex_destroy(&thread->lock);
+    free(thread->snapshot);
+    free(thread->runners);
+    free(thread);
+}

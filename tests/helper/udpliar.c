@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * udpliar: an echo by datagrams that lies on purpose, so that a checker can be checked.
+ *
+ *     udpliar MODE N [M]
+ *
+ *     honest      no lie at all
+ *     drop        datagram N of each source port never comes back
+ *     mute        nor does any behind it
+ *     double      it comes back M times more
+ *     swap        it comes back after the one behind it
+ *     flip        one bit of its byte M
+ *     cut         no more than M bytes of any datagram, as small buffers do it
+ *     long        M bytes more
+ *     late        after M ms
+ *     elsewhere   it comes back from another port
+ *     wedge       an empty datagram, and nothing is answered any more
+ *     silent      nothing ever comes back
+ *
+ * The first of a source port has the number 0.
+ */
+#include <arpa/inet.h>
+#include <signal.h>
+
+#include "wire.h"
+
+#define LIFE_SECONDS 120
+#define BYTES_MAX 65536
+
+struct lie {
+    const char *mode;
+    long number, m;
+};
+
+struct kept {
+    char bytes[BYTES_MAX];
+    size_t length;
+    int is_kept;
+};
+
+static long seen[65536]; /* datagrams of each source port */
+
+static int is(const struct lie *lie, const char *mode)
+{
+    return strcmp(lie->mode, mode) == 0;
+}
+
+static void put(int fd, const char *bytes, size_t length, const struct sockaddr_in *to)
+{
+    (void)!sendto(fd, bytes, length, 0, (const struct sockaddr *)to, sizeof *to);
+}
+
+static void put_late(int fd, const struct lie *lie, const char *bytes, size_t length,
+                     const struct sockaddr_in *to)
+{
+    const struct timespec wait = {lie->m / 1000, lie->m % 1000 * 1000000};
+
+    if (fork() != 0)
+        return;
+    alarm(LIFE_SECONDS);
+    nanosleep(&wait, NULL);
+    put(fd, bytes, length, to);
+    _exit(0);
+}
+
+/* The datagram that is lied about. */
+static void tell_lie(int fd, const struct lie *lie, char *bytes, size_t length,
+                     const struct sockaddr_in *to)
+{
+    if (is(lie, "drop"))
+        return;
+    if (is(lie, "late")) {
+        put_late(fd, lie, bytes, length, to);
+        return;
+    }
+    if (is(lie, "elsewhere")) {
+        int other = socket(AF_INET, SOCK_DGRAM, 0);
+        put(other, bytes, length, to);
+        close(other);
+        return;
+    }
+    for (long i = 0; is(lie, "double") && i < lie->m; i++)
+        put(fd, bytes, length, to);
+    if (is(lie, "flip") && (size_t)lie->m < length)
+        bytes[lie->m] ^= 4;
+    if (is(lie, "long")) {
+        memset(bytes + length, '!', (size_t)lie->m);
+        length += (size_t)lie->m;
+    }
+    put(fd, bytes, length, to);
+}
+
+static void serve(int fd, const struct lie *lie)
+{
+    static char bytes[2 * BYTES_MAX];
+    static struct kept kept;
+    int is_wedged = 0;
+
+    for (;;) {
+        struct sockaddr_in from;
+        socklen_t size = sizeof from;
+        ssize_t got = recvfrom(fd, bytes, BYTES_MAX, 0, (struct sockaddr *)&from, &size);
+        if (got < 0)
+            continue;
+        size_t length = (size_t)got;
+        long number = seen[ntohs(from.sin_port)]++;
+        is_wedged |= is(lie, "wedge") && length == 0;
+        if (is_wedged || is(lie, "silent") || (is(lie, "mute") && number >= lie->number))
+            continue;
+        if (is(lie, "cut") && length > (size_t)lie->m)
+            length = (size_t)lie->m;
+        if (is(lie, "swap") && number == lie->number) {
+            memcpy(kept.bytes, bytes, length);
+            kept.length = length;
+            kept.is_kept = 1;
+            continue;
+        }
+        if (number == lie->number)
+            tell_lie(fd, lie, bytes, length, &from);
+        else
+            put(fd, bytes, length, &from);
+        if (kept.is_kept)
+            put(fd, kept.bytes, kept.length, &from);
+        kept.is_kept = 0;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    struct lie lie = {argc > 1 ? argv[1] : "", argc > 2 ? atol(argv[2]) : -1,
+                      argc > 3 ? atol(argv[3]) : 1};
+
+    if (argc < 3) {
+        fprintf(stderr, "usage: udpliar MODE N [M]\n");
+        return TOOL_USAGE;
+    }
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    if (bind(fd, (struct sockaddr *)&address, size) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
+        perror("udpliar");
+        return TOOL_NO_CONNECTION;
+    }
+    printf("listening udp://127.0.0.1:%u\nready\n", ntohs(address.sin_port));
+    fflush(stdout);
+    signal(SIGCHLD, SIG_IGN);
+    alarm(LIFE_SECONDS);
+    serve(fd, &lie);
+}

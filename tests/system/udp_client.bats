@@ -1,0 +1,159 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# evecho over udp://, with the daemon, and against an echo that lies.
+
+load lib
+load client
+
+teardown() {
+    stop_liar
+    common_teardown
+}
+
+lying() {
+    stop_liar
+    LIAR=udpliar start_liar "$@"
+}
+
+json() { jq -e "$1" json >/dev/null || fail "not $1: $(jq -c 'del(.config)' json)"; }
+
+# pings CODE ARGUMENT...: six datagrams of a liar, quickly.
+pings() {
+    local code=$1
+    shift
+    ends "$code" evecho ping -c 6 -i 20ms --timeout 300ms --json json "$@" "$LIAR_ENDPOINT"
+}
+
+@test "the daemon's datagrams are all right: ping, bench closed and open, check" {
+    start_server --udp-rate 0 -l udp://localhost:0
+    ends 0 evecho ping -c 5 -i 10ms --json json "$ENDPOINT"
+    json '.sent == 5 and .datagrams_right == 5 and .loss_ppm == 0 and .p50_ns > 0'
+    grep -q '^64 bytes from udp://.*: seq=5 time=' stdout
+    ends 0 evecho bench -c 3 -p 4 -n 2000 -s 16-1400 --json json "$ENDPOINT"
+    json '.completed == 2000 and .datagrams_sent == 2000 and .errors_total == 0'
+    ends 0 evecho bench -c 3 -r 2k -t 500ms -s 100 --json json "$ENDPOINT"
+    json '.completed >= 800 and .completed <= 1001 and .datagrams_lost == 0'
+    ends 0 evecho bench -n 20 -s 65507 "$ENDPOINT"
+    ends 0 evecho check "$ENDPOINT"
+    not grep -q '^not ok' stdout
+    [[ $(grep -c '^ok' stdout) == "$(sed -n 's/^1\.\.//p' stdout)" ]]
+}
+
+@test "warm-up is forgotten, and flows share threads" {
+    start_server --udp-rate 0 -l udp://127.0.0.1:0
+    ends 0 evecho bench -T 2 -c 5 -r 1k --warm-up 300ms -t 300ms --json json "$ENDPOINT"
+    json '.completed >= 200 and .completed <= 310 and .connections_established == 5'
+}
+
+@test "lost, twice, reordered, late and wrong are told apart" {
+    lying drop 3
+    pings 1
+    json '.datagrams_lost == 1 and .datagrams_right == 5 and .errors.timeout == 1'
+    grep -q '^seq=4 lost: no answer in time' stdout
+    lying double 3 2
+    pings 0
+    json '.datagrams_duplicated == 2 and .datagrams_right == 6'
+    lying swap 3
+    ends 0 evecho bench -n 50 -p 4 --json json "$LIAR_ENDPOINT"
+    json '.datagrams_reordered == 1 and .datagrams_right == 50'
+    lying late 0 320
+    pings 1
+    json '.datagrams_late == 1 and .datagrams_lost == 0 and .errors.timeout == 1'
+    grep -q '^seq=1 late: after' stdout
+    lying flip 3 40
+    pings 1
+    json '.datagrams_wrong == 1 and .errors.mismatch == 1'
+    grep -q 'flow 1, datagram 3 of 64 bytes: byte 40: expected 0x' stdout
+    lying long 3 5
+    pings 1
+    grep -q 'datagram 3 of 64 bytes: right as far as it goes, 69 bytes came' stdout
+}
+
+@test "bench: losses are errors, or judged by --require loss" {
+    lying drop 3
+    ends 1 evecho bench -n 100 -p 8 --timeout 200ms --json json "$LIAR_ENDPOINT"
+    json '.datagrams_lost == 1 and .errors.timeout == 1 and .loss_ppm == 10000 and .unanswered == 1'
+    grep -q '^  datagrams    100 sent, 99 right, 1 lost, 0 late (1%)' stdout
+    ends 1 evecho bench -n 100 -p 8 --timeout 200ms --require errors=0 "$LIAR_ENDPOINT"
+    ends 0 evecho bench -n 100 -p 8 --timeout 200ms --require loss=1%,errors=0 "$LIAR_ENDPOINT"
+    ends 1 evecho bench -n 100 -p 8 --timeout 200ms --require loss=0.9% "$LIAR_ENDPOINT"
+    grep -q '^missed: loss is 1%; at most 0.9% was required' stdout
+    ends 2 evecho bench --require loss=much "$LIAR_ENDPOINT"
+    ends 2 evecho bench --require loss=1% tcp://127.0.0.1:1
+}
+
+@test "an open loop does not wait for what is lost" {
+    lying mute 10
+    ends 1 evecho bench -r 500 -t 400ms --timeout 300ms --json json "$LIAR_ENDPOINT"
+    json '.datagrams_sent >= 150 and .datagrams_right == 10 and .datagrams_lost == .datagrams_sent - 10'
+}
+
+@test "a service that cuts every datagram is found out by all three" {
+    lying cut 0 2048
+    ends 1 evecho ping -c 2 -i 10ms -s 4k --timeout 300ms "$LIAR_ENDPOINT"
+    ends 1 evecho bench -n 10 -s 4k --timeout 300ms "$LIAR_ENDPOINT"
+    grep -q 'of 4096 bytes: right as far as it goes, 2048 bytes came' stdout
+    ends 1 evecho check --timeout 300ms "$LIAR_ENDPOINT"
+    grep -q '^not ok .* large-datagrams' stdout
+    grep -q '^# of 2049 bytes 2048 came back' stdout
+    grep -q '^ok .* small-datagrams' stdout
+}
+
+@test "check: each fault by the property that is about it" {
+    local row
+    for row in 'wedge 0 0 empty-datagram' 'elsewhere 0 0 replies-from-asked' \
+        'double 20 1 steady-flow' 'swap 20 0 steady-flow' 'flip 0 200 all-byte-values'; do
+        # shellcheck disable=SC2086 # words
+        set -- $row
+        lying "$1" "$2" "$3"
+        ends 1 evecho check --only "$4" --timeout 300ms "$LIAR_ENDPOINT"
+        grep -q "^not ok 1 $4" stdout
+    done
+    lying drop 20
+    ends 0 evecho check --only burst --timeout 300ms "$LIAR_ENDPOINT"
+    grep -q '^ok 1 burst # SKIP of 50 datagrams 1 did not come back' stdout
+    lying honest 0
+    ends 0 evecho check --only privileged-source --timeout 300ms "$LIAR_ENDPOINT"
+    grep -q '^ok 1 privileged-source # SKIP' stdout
+}
+
+@test "nobody there is exit 3, refused or silent" {
+    local port
+    port=$(refusing_port)
+    ends 3 evecho ping -c 1 "udp://127.0.0.1:$port"
+    grep -q 'Connection refused' stderr
+    ends 3 evecho bench -t 1 "udp://127.0.0.1:$port"
+    ends 3 evecho check "udp://127.0.0.1:$port"
+    lying silent 0
+    ends 3 evecho bench --timeout 300ms "$LIAR_ENDPOINT"
+    grep -q 'no answer' stderr
+}
+
+@test "a service that goes away in the middle is refused, not waited for" {
+    lying honest 0
+    bg bench "$EVECHO" bench -r 200 -t 2s --timeout 500ms --json "$T/json" "$LIAR_ENDPOINT"
+    sleep_until_it_answers
+    stop_liar
+    finish bench || true
+    json '.errors.refused > 0 and .datagrams_right > 0'
+}
+
+# The liar's queue is read: somebody has sent to it.
+sleep_until_it_answers() {
+    local port=${LIAR_ENDPOINT##*:}
+    wait_for 5 socket_to "$port"
+    watch_for 0.3
+}
+
+socket_to() { ss -Huna "dport = :$1" | grep -q .; }
+
+@test "what makes no sense with datagrams is refused" {
+    local words
+    for words in 'cat' 'bench -s 8' 'ping -s 70k' 'bench --ramp-up 1s' \
+        'bench --requests-per-connection 1' 'bench --proxy v1'; do
+        # shellcheck disable=SC2086 # words
+        ends 2 evecho $words udp://127.0.0.1:9 </dev/null
+        grep -q 'udp://' stderr
+    done
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/udp_flow.h"
+
+#define SIZE 100
+#define KEPT 64
+
+/* A flow, and the datagrams that it has sent: datagram i at time i + 1. */
+struct fixture {
+    struct udp_flow flow;
+    unsigned char sent[KEPT][SIZE + 10];
+    size_t sizes[KEPT];
+};
+
+static void begin(struct fixture *fixture, uint64_t count)
+{
+    const struct options options = {.seed = 1, .size_min = SIZE, .size_max = SIZE};
+    assert_int_equal(udp_flow_init(&fixture->flow, &options, 7, 1), 0);
+    for (uint64_t i = 0; i < count; i++) {
+        fixture->sizes[i] = udp_flow_make(&fixture->flow, fixture->sent[i]);
+        udp_flow_sent(&fixture->flow, i, i + 1);
+    }
+}
+
+static struct udp_news take(struct fixture *fixture, uint64_t index)
+{
+    return udp_flow_take(&fixture->flow, fixture->sent[index], fixture->sizes[index]);
+}
+
+static void test_right(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    begin(&fixture, 3);
+    for (uint64_t i = 0; i < 3; i++) {
+        assert_int_equal(udp_flow_oldest_ns(&fixture.flow), i + 1);
+        const struct udp_news news = take(&fixture, i);
+        assert_int_equal(news.arrival, UDP_RIGHT);
+        assert_int_equal(news.sequence, i);
+        assert_int_equal(news.due_ns, i);
+        assert_int_equal(news.sent_ns, i + 1);
+        assert_false(news.is_reordered);
+    }
+    assert_int_equal(fixture.flow.awaited, 0);
+    assert_int_equal(udp_flow_oldest_ns(&fixture.flow), UINT64_MAX);
+    assert_int_equal(fixture.flow.counts.right, 3);
+    udp_flow_clear(&fixture.flow);
+}
+
+static void test_lost_late_twice(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    begin(&fixture, 4);
+    assert_int_equal(take(&fixture, 1).arrival, UDP_RIGHT);
+    assert_int_equal(take(&fixture, 1).arrival, UDP_TWICE);
+    assert_int_equal(udp_flow_expire(&fixture.flow, 4), 2); /* 0 and 2; 3 was sent at 4 */
+    assert_int_equal(fixture.flow.counts.lost, 2);
+    assert_int_equal(take(&fixture, 2).arrival, UDP_LATE);
+    assert_int_equal(take(&fixture, 2).arrival, UDP_TWICE);
+    assert_int_equal(take(&fixture, 3).arrival, UDP_RIGHT);
+    const struct udp_counts *counts = &fixture.flow.counts;
+    assert_int_equal(counts->sent, 4);
+    assert_int_equal(counts->right, 2);
+    assert_int_equal(counts->lost, 1);
+    assert_int_equal(counts->late, 1);
+    assert_int_equal(counts->duplicates, 2);
+    assert_int_equal(udp_loss_ppm(counts), 500000);
+    udp_flow_clear(&fixture.flow);
+}
+
+static void test_reordered(void **state)
+{
+    static const uint64_t ORDER[] = {0, 2, 1, 3, 5, 4};
+    struct fixture fixture;
+    (void)state;
+    begin(&fixture, 6);
+    for (size_t i = 0; i < COUNT_OF(ORDER); i++) {
+        const struct udp_news news = take(&fixture, ORDER[i]);
+        assert_int_equal(news.arrival, UDP_RIGHT);
+        assert_int_equal(news.is_reordered, ORDER[i] == 1 || ORDER[i] == 4);
+    }
+    assert_int_equal(fixture.flow.counts.reordered, 2);
+    udp_flow_clear(&fixture.flow);
+}
+
+/* Every single bit of a datagram, wherever it is, makes it wrong, and so does every length. */
+static void test_every_flip_and_length(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    begin(&fixture, 1);
+    for (size_t i = 0; i < SIZE * 8; i++) {
+        unsigned char *byte = &fixture.sent[0][i / 8];
+        *byte ^= (unsigned char)(1U << i % 8);
+        const struct udp_news news = take(&fixture, 0);
+        assert_int_equal(news.arrival, UDP_WRONG);
+        assert_int_equal(news.wrong.offset, i / 8);
+        assert_int_equal(news.wrong.expected ^ news.wrong.came, 1U << i % 8);
+        assert_int_equal(news.wrong.has_sequence, i / 8 >= UDP_HEADER_BYTES);
+        *byte ^= (unsigned char)(1U << i % 8);
+    }
+    for (size_t length = 0; length < SIZE + 10; length++) {
+        fixture.sizes[0] = length;
+        assert_int_equal(take(&fixture, 0).arrival, length == SIZE ? UDP_LATE : UDP_WRONG);
+    }
+    udp_flow_clear(&fixture.flow);
+}
+
+/* A wrong one that tells its number is not awaited any more; one that does not, is. */
+static void test_wrong_ends_the_wait(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    begin(&fixture, 2);
+    fixture.sent[0][SIZE - 1] ^= 1;
+    assert_int_equal(take(&fixture, 0).arrival, UDP_WRONG);
+    assert_int_equal(fixture.flow.awaited, 1);
+    assert_int_equal(fixture.flow.counts.lost, 1);
+    fixture.sent[1][0] ^= 1;
+    assert_int_equal(take(&fixture, 1).arrival, UDP_WRONG);
+    assert_int_equal(fixture.flow.awaited, 1);
+    assert_int_equal(udp_flow_expire(&fixture.flow, UINT64_MAX), 1);
+    assert_int_equal(fixture.flow.counts.lost, 2);
+    udp_flow_clear(&fixture.flow);
+}
+
+static void test_a_stranger_is_wrong(void **state)
+{
+    struct fixture fixture, other;
+    const struct options options = {.seed = 2, .size_min = SIZE, .size_max = SIZE};
+    (void)state;
+    begin(&fixture, 1);
+    assert_int_equal(udp_flow_init(&other.flow, &options, 7, 1), 0);
+    size_t size = udp_flow_make(&other.flow, other.sent[0]);
+    assert_int_equal(udp_flow_take(&fixture.flow, other.sent[0], size).arrival, UDP_WRONG);
+    size = udp_flow_make(&fixture.flow, fixture.sent[1]); /* not sent yet */
+    assert_int_equal(udp_flow_take(&fixture.flow, fixture.sent[1], size).arrival, UDP_WRONG);
+    udp_flow_clear(&fixture.flow);
+    udp_flow_clear(&other.flow);
+}
+
+/* So many that the first are forgotten: then they are only known to have come before. */
+static void test_memory_is_bounded(void **state)
+{
+    static unsigned char first[SIZE], scratch[SIZE];
+    struct udp_flow flow;
+    const struct options options = {.seed = 1, .size_min = 16, .size_max = SIZE};
+    size_t first_size = 0;
+    (void)state;
+    assert_int_equal(udp_flow_init(&flow, &options, 1, 1), 0);
+    for (uint64_t i = 0; udp_flow_has_room(&flow); i++) {
+        size_t size = udp_flow_make(&flow, scratch);
+        assert_in_range(size, 16, SIZE);
+        if (i == 0)
+            memcpy(first, scratch, first_size = size);
+        udp_flow_sent(&flow, 0, i);
+    }
+    assert_int_equal(udp_flow_expire(&flow, UINT64_MAX), flow.slot_count);
+    for (int i = 0; i < 10; i++) {
+        assert_true(udp_flow_has_room(&flow));
+        (void)udp_flow_make(&flow, scratch);
+        udp_flow_sent(&flow, 0, 0);
+    }
+    assert_int_equal(udp_flow_take(&flow, first, first_size).arrival, UDP_TWICE);
+    udp_flow_clear(&flow);
+}
+
+static void test_words(void **state)
+{
+    char text[256] = "";
+    struct udp_wrong wrong = {.flow = 2,
+                              .sequence = 9,
+                              .has_sequence = true,
+                              .sent_bytes = 64,
+                              .came_bytes = 64,
+                              .offset = 20,
+                              .expected = 1,
+                              .came = 0xff};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        static const char *const LINES[] = {
+            "here: flow 2, datagram 9 of 64 bytes: byte 20: expected 0x01, came 0xff\n",
+            "here: flow 2, datagram 9 of 64 bytes: right as far as it goes, 20 bytes came\n",
+            "here: flow 2, a datagram of unknown number: right as far as it goes, 20 bytes came\n"};
+        FILE *out = fmemopen(text, sizeof(text), "w");
+        udp_wrong_print(&wrong, "here", out);
+        fclose(out);
+        assert_string_equal(text, LINES[i]);
+        wrong.came_bytes = 20;
+        wrong.has_sequence = i == 0;
+    }
+    assert_int_equal(udp_loss_ppm(&(struct udp_counts){0}), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_right),
+        cmocka_unit_test(test_lost_late_twice),
+        cmocka_unit_test(test_reordered),
+        cmocka_unit_test(test_every_flip_and_length),
+        cmocka_unit_test(test_wrong_ends_the_wait),
+        cmocka_unit_test(test_a_stranger_is_wrong),
+        cmocka_unit_test(test_memory_is_bounded),
+        cmocka_unit_test(test_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
