@@ -178,6 +178,7 @@ static void abort_error(struct conn *conn, int error)
 static void finish(struct conn *conn)
 {
     if (!stream_say_end(&conn->stream)) {
+        conn->taken_ms = loop_now_ms();
         set_deadline(conn);
         return;
     }

@@ -39,12 +39,17 @@ static inline void on_due(struct deadline *deadline)
     conn_on_due(conn_of_deadline(deadline));
 }
 
-static inline struct conn *open_conn(struct fixture *fixture, const struct policy_values *values)
+static inline struct conn *open_under(struct fixture *fixture, struct policy *policy)
 {
     struct conn_arrival arrival = {
-        .fd = -1, .peer = {.family = AF_UNIX}, .id = 7, .policy = policy_new(values, "unix:/t", 0)};
+        .fd = -1, .peer = {.family = AF_UNIX}, .id = 7, .policy = policy};
     assert_int_equal(limit_admit(fixture->env.limit, &arrival.peer), LIMIT_ADMITTED);
     return conn_open(&fixture->env, &arrival);
+}
+
+static inline struct conn *open_conn(struct fixture *fixture, const struct policy_values *values)
+{
+    return open_under(fixture, policy_new(values, "unix:/t", 0));
 }
 
 static inline int setup(void **state)

@@ -31,6 +31,7 @@ static struct {
     size_t input;  /* bytes that have come and were not taken */
     size_t owed;   /* taken, and not yet taken by the kernel */
     size_t room;   /* what the kernel takes of the next echo */
+    size_t taken;  /* of what was owed before, and not told yet (TLS) */
     size_t unread; /* what FIONREAD would say */
     int echo_error, half_close_error;
     bool fails_to_open, fails_to_resume;
@@ -101,6 +102,8 @@ int stream_echo(struct stream *stream, struct stream_moved *moved)
         return -fake.echo_error;
     moved->out = fake.owed ? 0 : moved->in < fake.room ? moved->in : fake.room;
     fake.owed += moved->in - moved->out;
+    moved->out += fake.taken;
+    fake.taken = 0;
     return 0;
 }
 

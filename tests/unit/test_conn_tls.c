@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What TLS adds to the state machine: the handshake before it, and an end that has words. */
+#include "unit.h"
+
+#include <errno.h>
+
+#include "conn_fixture.h"
+
+static const struct policy_values TLS_VALUES = {.idle_ms = 1000,
+                                                .stall_ms = 500,
+                                                .flush_ms = 800,
+                                                .linger_ms = 200,
+                                                .quiet_ms = 100,
+                                                .handshake_ms = 300,
+                                                .buffer_bytes = 1000};
+
+/* The fake stream asks only whether there is a context; the policy must not free it. */
+static void shake(struct fixture *fixture, const struct policy_values *values)
+{
+    struct policy *policy = policy_new(values, "tls://t", 0);
+    conn_abort(fixture->conn, REASON_FORCED);
+    conn_free(fixture->conn);
+    fixture->is_closed = false;
+    memset(&fake, 0, sizeof(fake));
+    memset(&fixture->counters, 0, sizeof(fixture->counters));
+    fake.room = SIZE_MAX;
+    policy->tls = (struct tls_context *)fixture;
+    fixture->conn = open_under(fixture, policy);
+    conn_start(fixture->conn);
+    policy->tls = NULL;
+    assert_state(fixture, CONN_HANDSHAKE);
+    assert_false(fake.is_reading);
+}
+
+static void opens(struct fixture *fixture)
+{
+    CONN_STREAM_CALLBACKS.on_open(&fixture->conn->stream);
+}
+
+static void shake_and_open(struct fixture *fixture)
+{
+    shake(fixture, &TLS_VALUES);
+    opens(fixture);
+    assert_state(fixture, CONN_OPEN);
+}
+
+static void test_open(void **state)
+{
+    struct fixture *fixture = *state;
+    shake(fixture, &TLS_VALUES);
+    passes(fixture, 299);
+    opens(fixture);
+    assert_state(fixture, CONN_OPEN);
+    assert_true(fake.is_reading);
+    assert_int_equal(counted(fixture, COUNTER_TLS_HANDSHAKES), 1);
+    passes(fixture, 999); /* the idle time runs from here */
+    assert_state(fixture, CONN_OPEN);
+    comes(fixture, 10);
+    ends(fixture);
+    assert_closed(fixture, REASON_EOF, false, 0);
+    assert_true(fake.has_said_end);
+}
+
+static void test_too_slow(void **state)
+{
+    struct fixture *fixture = *state;
+    shake(fixture, &TLS_VALUES);
+    passes(fixture, 299);
+    assert_state(fixture, CONN_HANDSHAKE);
+    fake.unread = 1; /* progress is no excuse */
+    passes(fixture, 1);
+    assert_closed(fixture, REASON_HANDSHAKE, true, 0);
+}
+
+static void test_no_deadline(void **state)
+{
+    struct fixture *fixture = *state;
+    struct policy_values values = TLS_VALUES;
+    values.handshake_ms = 0;
+    shake(fixture, &values);
+    passes(fixture, 1000000);
+    assert_state(fixture, CONN_HANDSHAKE);
+}
+
+/* What OpenSSL has told the peer must arrive: no reset. */
+static void test_failed(void **state)
+{
+    struct fixture *fixture = *state;
+    const int errors[] = {EPROTO, ECONNRESET, EIO};
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        shake(fixture, &TLS_VALUES);
+        fails(fixture, errors[i]);
+        assert_closed(fixture, REASON_HANDSHAKE, false, 0);
+        assert_int_equal(counted(fixture, COUNTER_TLS_HANDSHAKES), 0);
+    }
+    shake(fixture, &TLS_VALUES);
+    fails(fixture, ENOMEM);
+    assert_closed(fixture, REASON_MEMORY, true, 0);
+}
+
+static void test_no_memory_to_read(void **state)
+{
+    struct fixture *fixture = *state;
+    shake(fixture, &TLS_VALUES);
+    fake.fails_to_resume = true;
+    opens(fixture);
+    assert_closed(fixture, REASON_MEMORY, true, 0);
+}
+
+static void test_aborted(void **state)
+{
+    struct fixture *fixture = *state;
+    shake(fixture, &TLS_VALUES);
+    conn_abort(fixture->conn, REASON_FORCED);
+    assert_closed(fixture, REASON_FORCED, true, 0);
+}
+
+/* A drain lets a handshake go on, and then sees a quiet connection. */
+static void test_drain(void **state)
+{
+    struct fixture *fixture = *state;
+    shake(fixture, &TLS_VALUES);
+    fixture->env.drain_start_ms = now_ms;
+    conn_drain(fixture->conn);
+    passes(fixture, 200);
+    assert_state(fixture, CONN_HANDSHAKE);
+    opens(fixture);
+    passes(fixture, 100);
+    assert_state(fixture, CONN_LINGER);
+    assert_int_equal(fixture->conn->reason, REASON_DRAIN);
+    fixture->env.drain_start_ms = 0;
+}
+
+static void test_truncated(void **state)
+{
+    struct fixture *fixture = *state;
+    shake_and_open(fixture);
+    fake.room = 4;
+    comes(fixture, 10);
+    fake.is_truncated = true;
+    ends(fixture);
+    assert_state(fixture, CONN_FLUSH); /* it gets what it is owed all the same */
+    drains(fixture, 6);
+    assert_closed(fixture, REASON_TRUNCATED, false, 0);
+}
+
+/* Our end is said before the FIN, and waited for where the kernel has no room. */
+static void test_end_waits_for_room(void **state)
+{
+    struct fixture *fixture = *state;
+    shake_and_open(fixture);
+    comes(fixture, 10);
+    fake.has_no_room = true;
+    ends(fixture);
+    assert_state(fixture, CONN_FLUSH);
+    passes(fixture, 400);
+    fake.has_no_room = false;
+    drains(fixture, 0);
+    assert_closed(fixture, REASON_EOF, false, 0);
+}
+
+static void test_end_finds_no_room(void **state)
+{
+    struct fixture *fixture = *state;
+    shake_and_open(fixture);
+    comes(fixture, 10);
+    fake.has_no_room = true;
+    ends(fixture);
+    passes(fixture, 499);
+    assert_state(fixture, CONN_FLUSH);
+    passes(fixture, 1);
+    assert_closed(fixture, REASON_STALL, true, 0);
+}
+
+static void test_own_end_waits_for_room(void **state)
+{
+    struct fixture *fixture = *state;
+    shake_and_open(fixture);
+    fake.has_no_room = true;
+    passes(fixture, 1000);
+    assert_state(fixture, CONN_FLUSH);
+    assert_false(fake.is_half_closed);
+    fake.has_no_room = false;
+    drains(fixture, 0);
+    assert_state(fixture, CONN_LINGER);
+    assert_true(fake.is_half_closed);
+    ends(fixture);
+    assert_closed(fixture, REASON_IDLE, false, 0);
+}
+
+/* Callbacks are deferred: what was written in the meantime is counted with the next input. */
+static void test_taken_with_input(void **state)
+{
+    struct fixture *fixture = *state;
+    shake_and_open(fixture);
+    fake.room = 0;
+    comes(fixture, 500);
+    passes(fixture, 400);
+    fake.owed = 0; /* the loop wrote it, and has not told */
+    fake.taken = 500;
+    comes(fixture, 100);
+    assert_int_equal(counted(fixture, COUNTER_BYTES_OUT), 500);
+    assert_state(fixture, CONN_OPEN);
+    passes(fixture, 499); /* the stall time began anew */
+    assert_state(fixture, CONN_OPEN);
+    passes(fixture, 1);
+    assert_closed(fixture, REASON_STALL, true, 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_open),
+        TEST(test_too_slow),
+        TEST(test_no_deadline),
+        TEST(test_failed),
+        TEST(test_no_memory_to_read),
+        TEST(test_aborted),
+        TEST(test_drain),
+        TEST(test_truncated),
+        TEST(test_end_waits_for_room),
+        TEST(test_end_finds_no_room),
+        TEST(test_own_end_waits_for_room),
+        TEST(test_taken_with_input),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
