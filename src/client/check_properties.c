@@ -141,7 +141,7 @@ static enum verdict truncation(struct check *check)
     if (is_clean)
         return probe_close(&probe),
                check_verdict(check, VERDICT_CHOICE,
-                             "it takes a FIN without close_notify for a clean end");
+                             "it answers a FIN without close_notify with a clean end");
     if (!is_right)
         return check_fault(check, &probe);
     if (probe.failure.how.outcome == OUTCOME_TIMEOUT)

@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/pattern.h"
@@ -51,6 +52,26 @@ static void end_link(struct flow *flow)
     end(flow, &failure);
 }
 
+/* What a stream begins with that is not a stranger's: of use to whoever chose the wrong endpoint.
+ */
+static const char *hint_of(const unsigned char *bytes, size_t length)
+{
+    static const struct {
+        const char *bytes;
+        size_t length;
+        const char *hint;
+    } KNOWN[] = {
+        {"\x15\x03", 2, "that is TLS's alert: is it tls:// that was meant?"},
+        {"PROXY ", 6, "that is our PROXY header: the endpoint does not read one"},
+        {"\r\n\r\n\0\r\nQUIT", 11, "that is our PROXY header: the endpoint does not read one"},
+    };
+    for (size_t i = 0; i < sizeof(KNOWN) / sizeof(KNOWN[0]); i++) {
+        if (length >= KNOWN[i].length && memcmp(bytes, KNOWN[i].bytes, KNOWN[i].length) == 0)
+            return KNOWN[i].hint;
+    }
+    return NULL;
+}
+
 void flow_explain(struct flow_failure *failure, uint64_t seed, uint64_t offset, uint64_t sent,
                   const unsigned char *bytes, size_t length)
 {
@@ -59,9 +80,8 @@ void flow_explain(struct flow_failure *failure, uint64_t seed, uint64_t offset, 
                                      .is_extra = offset >= sent,
                                      .came = bytes[0],
                                      .expected = pattern_byte(seed, offset)};
-    /* An alert's first bytes (RFC 8446, 5.1). */
-    if (offset == 0 && length > 1 && bytes[0] == 0x15 && bytes[1] == 0x03)
-        failure->how.hint = "that is TLS's alert: is it tls:// that was meant?";
+    if (offset == 0)
+        failure->how.hint = hint_of(bytes, length);
     failure->has_place = pattern_locate(seed, bytes, length, sent, &failure->place);
 }
 

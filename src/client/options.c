@@ -210,6 +210,8 @@ static int read_endpoint(struct options *options, struct error *err)
     if (attributes)
         return error_usage(err, "'%.200s': a client's endpoint takes no attributes",
                            options->endpoint_text);
+    if (options->proxy && options->endpoint.kind == ENDPOINT_UDP)
+        return error_usage(err, "--proxy: udp:// has no connection that a header could begin");
     return 0;
 }
 

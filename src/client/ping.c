@@ -28,12 +28,12 @@ struct ping {
     struct link_plan plan;
     struct link link; /* closed between connections */
     int interrupt_fd;
-    FILE *out; /* standard output, unless the JSON goes there */
-    bool is_interrupted;
-    uint64_t connection, seed; /* this connection's */
-    uint64_t offset;           /* bytes of the stream so far, sent and back */
-    uint64_t random;           /* for sizes */
-    uint64_t sent, received;   /* messages */
+    FILE *out;                         /* standard output, unless the JSON goes there */
+    bool is_interrupted, is_under_way; /* the last message sent is */
+    uint64_t connection, seed;         /* this connection's */
+    uint64_t offset;                   /* bytes of the stream so far, sent and back */
+    uint64_t random;                   /* for sizes */
+    uint64_t sent, received;           /* messages */
     uint64_t sent_bytes, received_bytes;
     uint64_t errors[OUTCOME_COUNT];
     struct histogram times; /* ns */
@@ -62,9 +62,10 @@ static struct ping_results results_of(const struct ping *ping)
 /* On SIGQUIT, as ping(8) has it. */
 static void print_midway(const struct ping *ping)
 {
-    const struct ping_results results = results_of(ping);
+    struct ping_results results = results_of(ping);
+    results.sent -= ping->is_under_way; /* that one is not lost */
     fprintf(stderr, "%" PRIu64 "/%" PRIu64 " messages, %.4g%% lost, avg %.3f ms, p99 %.3f ms\n",
-            ping->received, ping->sent, ping_report_loss(&results),
+            results.received, results.sent, ping_report_loss(&results),
             histogram_mean(&ping->times) / 1e6,
             (double)histogram_percentile(&ping->times, 99) / 1e6);
 }
@@ -168,7 +169,9 @@ static void ping_once(struct ping *ping)
     struct message message = {.bytes = next_size(ping),
                               .due_ns = start_ns + ping->options->timeout_ms * NS_PER_MS};
     ping->sent++;
+    ping->is_under_way = true;
     enum outcome outcome = exchange(ping, &message);
+    ping->is_under_way = false;
     uint64_t time_ns = clock_now_ns() - start_ns;
     ping->sent_bytes += message.sent;
     ping->received_bytes += message.back;

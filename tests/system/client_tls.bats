@@ -125,6 +125,7 @@ refused() {
     refused 2 "--alpn: 'h2,,x' is not a list" cat --alpn h2,,x tls://x:1
     refused 2 "--servername: " cat --servername "" tls://x:1
     refused 2 "--proxy: 'v3' is not one of none, v1, v2" cat --proxy v3 x:1
+    refused 2 "--proxy: udp:// has no connection" ping --proxy v1 udp://x:1
     refused 2 "--proxy-src: 'nowhere' is not like" cat --proxy v1 --proxy-src nowhere x:1
     refused 2 "--proxy-dst: '1.2.3.4:70000' is not like" cat --proxy v2 --proxy-dst 1.2.3.4:70000 x:1
     refused 2 "both IPv4 or both IPv6" cat --proxy v2 --proxy-src 1.2.3.4:5 --proxy-dst '[::1]:5' x:1
@@ -217,6 +218,14 @@ header() {
     )0102000178 ]] || fail "$(<hex)"
 }
 
+@test "PROXY: an endpoint that does not read the header is told as one" {
+    start_server
+    for version in v1 v2; do
+        ends 1 evecho ping -c 1 --proxy $version "$ENDPOINT"
+        grep -q 'that is our PROXY header: the endpoint does not read one' stdout
+    done
+}
+
 @test "PROXY: without addresses it names the two ends of the connection" {
     bg socat socat -d -d TCP-LISTEN:0,bind=127.0.0.1,fork SYSTEM:'head -n 1; cat >/dev/null'
     wait_for 10 said socat 'listening on'
@@ -236,6 +245,8 @@ header() {
     ends 0 evecho check --cacert "$PKI/ca.pem" "$ENDPOINT"
     ! grep -q '^not ok' stdout || fail "$(<stdout)"
     (($(grep -c '# SKIP' stdout) <= 2)) || fail "$(<stdout)" # urgent-byte, and truncation is a choice
+    # Nobody left without a close_notify but where that is what is tried.
+    (($(log_count 'reason=truncated') == 1)) || fail "$(grep truncated "$LOG")"
     head -c 20000000 /dev/urandom >file
     evecho cat --cacert "$PKI/ca.pem" "$ENDPOINT" <file | cmp - file
     ends 0 evecho bench -c 4 -n 200 --requests-per-connection 5 --resume --cacert "$PKI/ca.pem" \

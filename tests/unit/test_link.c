@@ -3,6 +3,7 @@
 #include "link_peer.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "net/sock.h"
 
