@@ -40,6 +40,9 @@
     X(HELD, "held", COUNTER, "held_total", "times a sender was held because its reader is slow")   \
     X(REFUSED_SOURCE, "refused_source", COUNTER, "refused_source_total",                           \
       "peers reset at the limit of their source")                                                  \
+    X(REFUSED_PROXY, "refused_proxy", COUNTER, "refused_proxy_total",                              \
+      "peers reset because they may not send PROXY headers and a listener demands one")            \
+    X(PROXIED, "proxied", COUNTER, "proxied_total", "connections that began with a PROXY header")  \
     X(REFUSED_ERROR, "refused_error", COUNTER, "refused_error_total",                              \
       "peers reset because there was no memory for them")                                          \
     X(ACCEPT_ERRORS, "accept_errors", COUNTER, "accept_errors_total",                              \

@@ -156,6 +156,15 @@ int option_value_set(const struct option_row *row, void *target, const char *tex
     }
 }
 
+void option_list_clear(struct option_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+    free(list->lines);
+    *list = (struct option_list){0};
+}
+
 void option_value_clear(const struct option_row *row, void *target)
 {
     if (row->kind == OPTION_TEXT) {
@@ -163,12 +172,7 @@ void option_value_clear(const struct option_row *row, void *target)
         free(*text);
         *text = NULL;
     } else if (row->kind == OPTION_LIST) {
-        struct option_list *list = field_of(row, target);
-        for (size_t i = 0; i < list->count; i++)
-            free(list->items[i]);
-        free(list->items);
-        free(list->lines);
-        *list = (struct option_list){0};
+        option_list_clear(field_of(row, target));
     }
 }
 

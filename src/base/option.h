@@ -94,6 +94,9 @@ int option_set_file(struct option_set *set, const char *path, struct error *err)
 int option_set_attribute(const struct option_set *set, void *target, const char *text,
                          struct error *err) MUST_CHECK;
 
+/* Frees what a list holds and leaves it empty. */
+void option_list_clear(struct option_list *list);
+
 /* True where the row's value is the same in both targets. */
 bool option_is_same(const struct option_row *row, const void *one, const void *other);
 

@@ -9,6 +9,7 @@
     X(SERVED, "served", "the service said all that it says")                             \
     X(RESET, "reset", "the peer reset the connection or vanished")                       \
     X(ERROR, "error", "the system failed a read or a write; error= tells which way")     \
+    X(PROXY, "proxy", "the PROXY header was missing, wrong or late; error= tells which") \
     X(IDLE, "idle", "nothing was owed and nothing came for the idle timeout")            \
     X(STALL, "stall", "the peer took nothing of what it was owed for the stall timeout") \
     X(FLUSH, "flush", "what was owed at the end was not taken within the flush timeout") \

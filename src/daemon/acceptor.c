@@ -257,9 +257,18 @@ static void refuse(struct acceptor *acceptor, int fd, const struct address *peer
 
 static void on_accept(void *owner, struct listener *listener, int fd, const struct address *peer)
 {
+    static const struct address NOBODY = {.family = AF_UNIX};
     struct acceptor *acceptor = owner;
+    const struct policy_values *values = &listener->policy->values;
     spend_credit(acceptor);
-    switch (limit_admit(acceptor->limit, peer)) {
+    if (values->is_proxy && !cidr_list_contains(&values->proxy_from, peer)) {
+        refuse(acceptor, fd, peer, COUNTER_REFUSED_PROXY,
+               "connection reset: its source is not in proxy-from");
+        return;
+    }
+    /* A proxy may have as many as it likes: it is those it speaks for that are limited. */
+    const struct address *source = values->is_proxy ? &NOBODY : peer;
+    switch (limit_admit(acceptor->limit, source)) {
     case LIMIT_ADMITTED:
         break;
     case LIMIT_SOURCE:
@@ -280,10 +289,13 @@ static void on_accept(void *owner, struct listener *listener, int fd, const stru
         pause_all(acceptor);
         resume_all(acceptor); /* for the connection that ended just before the pause was seen */
     }
-    const struct conn_arrival arrival = {
-        .fd = fd, .peer = *peer, .id = ++acceptor->last_id, .policy = policy_ref(listener->policy)};
+    const struct conn_arrival arrival = {.fd = fd,
+                                         .peer = *source,
+                                         .proxy = values->is_proxy ? *peer : (struct address){0},
+                                         .id = ++acceptor->last_id,
+                                         .policy = policy_ref(listener->policy)};
     if (worker_give(least_loaded(acceptor), &arrival) < 0) {
-        limit_release(acceptor->limit, peer);
+        limit_release(acceptor->limit, source);
         policy_unref(arrival.policy);
         refuse(acceptor, fd, peer, COUNTER_REFUSED_ERROR, "connection reset: no memory for it");
     }

@@ -377,6 +377,7 @@ const struct stream_callbacks CONN_STREAM_CALLBACKS = {on_input, on_drained, on_
 static void let_go(struct conn_env *env, const struct conn_arrival *arrival)
 {
     counter_add(&env->counters[arrival->policy->listener], COUNTER_REFUSED_ERROR, 1);
+    free(arrival->proxied);
     limit_release(env->limit, &arrival->peer);
     policy_unref(arrival->policy);
     log_limited(LOG_LEVEL_WARN, "connection reset: no memory for it",
@@ -397,9 +398,10 @@ struct conn *conn_open(struct conn_env *env, const struct conn_arrival *arrival)
         return NULL;
     }
     const struct policy_values *values = &arrival->policy->values;
+    const struct address *caller = arrival->proxied ? &arrival->proxy : &arrival->peer;
     const struct stream_how how = {.read_max = values->buffer_bytes,
                                    .tls = arrival->policy->tls,
-                                   .is_unix = arrival->peer.family == AF_UNIX,
+                                   .is_unix = caller->family == AF_UNIX,
                                    .is_buffered = service_at(values->service)->make != NULL};
     if (stream_open(&conn->stream, &env->stream, arrival->fd, &how) < 0) {
         free(conn);
@@ -412,6 +414,7 @@ struct conn *conn_open(struct conn_env *env, const struct conn_arrival *arrival)
     conn->counters = &env->counters[conn->policy->listener];
     conn->id = arrival->id;
     conn->peer = arrival->peer;
+    conn->proxied = arrival->proxied;
     conn->opened_ms = conn->heard_ms = conn->taken_ms = loop_now_ms();
     counter_add(conn->counters, COUNTER_ACCEPTED, 1);
     return conn;
@@ -459,5 +462,6 @@ void conn_free(struct conn *conn)
 {
     limit_release(conn->env->limit, &conn->peer);
     policy_unref(conn->policy);
+    free(conn->proxied);
     free(conn);
 }

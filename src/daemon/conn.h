@@ -35,6 +35,7 @@
 #include "daemon/service.h"
 #include "net/address.h"
 #include "net/loop.h"
+#include "net/proxy.h"
 #include "net/stream.h"
 
 enum conn_state {
@@ -62,12 +63,22 @@ struct conn_env {
     void *owner;
 };
 
-/* A descriptor on its way from the acceptor to a worker. */
+/* What a proxy said before the connection's first byte. */
+struct conn_proxied {
+    struct address proxy; /* who said it */
+    struct proxy_header header;
+    unsigned char bytes[]; /* the header itself */
+};
+
+/* A descriptor on its way from the acceptor to a worker. Where its listener demands PROXY headers
+ * it passes through a greeting (greeting.h) first: until then its peer is nobody (AF_UNIX). */
 struct conn_arrival {
     int fd;
     struct address peer;
-    uint64_t id;           /* the token: never used again while the process lives */
-    struct policy *policy; /* a reference of its own */
+    struct address proxy;         /* that has connected; AF_UNSPEC: the peer itself has */
+    struct conn_proxied *proxied; /* allocated; NULL: not yet, or never */
+    uint64_t id;                  /* the token: never used again while the process lives */
+    struct policy *policy;        /* a reference of its own */
 };
 
 struct conn {
@@ -79,6 +90,7 @@ struct conn {
     struct policy *policy;
     uint64_t id;
     struct address peer;
+    struct conn_proxied *proxied; /* NULL: the peer has come by itself */
     uint64_t in_bytes, out_bytes, discarded_bytes;
     uint64_t made_bytes, sunk_bytes;
     uint64_t owed_bytes; /* as the worker's gauge has it */

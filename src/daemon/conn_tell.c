@@ -8,11 +8,32 @@
 
 #define FIELDS_MAX 24
 
+/* Whoever has connected to us. */
+static size_t name_caller(const struct conn *conn, const struct address *address, char *out,
+                          size_t size)
+{
+    if (address->family == AF_UNIX)
+        return stream_unix_peer(&conn->stream, out, size);
+    return strlen(address_format(out, size, address));
+}
+
+/* True where a proxy speaks for somebody else. */
+static bool is_proxied(const struct conn *conn)
+{
+    return conn->proxied && proxy_has_source(&conn->proxied->header);
+}
+
 size_t conn_tell_peer(const struct conn *conn, char *out, size_t size)
 {
-    if (conn->peer.family == AF_UNIX)
-        return stream_unix_peer(&conn->stream, out, size);
-    return strlen(address_format(out, size, &conn->peer));
+    const struct conn_proxied *proxied = conn->proxied;
+    if (is_proxied(conn))
+        return proxy_format(out, size, &proxied->header, proxied->bytes, true);
+    return name_caller(conn, &conn->peer, out, size);
+}
+
+static size_t name_proxy(const struct conn *conn, char *out, size_t size)
+{
+    return conn->proxied ? name_caller(conn, &conn->proxied->proxy, out, size) : 0;
 }
 
 static size_t describe_tls(struct log_field *out, const struct stream_tls_info *tls)
@@ -41,12 +62,14 @@ const char *conn_tell_state(enum conn_state state)
 
 void conn_tell_closed(const struct conn *conn, bool is_reset)
 {
-    char peer[CONN_TELL_PEER_MAX];
+    char peer[CONN_TELL_PEER_MAX], proxy[CONN_TELL_PEER_MAX];
     struct stream_tls_info tls;
     struct log_field fields[FIELDS_MAX];
     size_t count = 0;
     fields[count++] = LOG_NUMBER("id", conn->id);
     fields[count++] = LOG_BYTES("peer", peer, conn_tell_peer(conn, peer, sizeof(peer)));
+    if (is_proxied(conn))
+        fields[count++] = LOG_BYTES("proxy", proxy, name_proxy(conn, proxy, sizeof(proxy)));
     fields[count++] = LOG_TEXT("listener", conn->policy->listener_name);
     fields[count++] = LOG_NUMBER("in", conn->in_bytes);
     if (conn->made_bytes > 0)
@@ -79,7 +102,8 @@ void conn_tell_broken(const struct conn *conn, enum conn_state to)
 size_t conn_tell_service(const struct conn *conn, unsigned char *out, size_t room)
 {
     const struct service *service = service_at(conn->policy->values.service);
-    char peer[CONN_TELL_PEER_MAX], local[CONN_TELL_PEER_MAX];
+    char peer[CONN_TELL_PEER_MAX], local[CONN_TELL_PEER_MAX], proxy[CONN_TELL_PEER_MAX];
+    struct stream_tls_info tls;
     const struct service_facts facts = {
         .unix_s = (uint64_t)time(NULL),
         .id = conn->id,
@@ -89,6 +113,11 @@ size_t conn_tell_service(const struct conn *conn, unsigned char *out, size_t roo
         .peer_length = conn_tell_peer(conn, peer, sizeof(peer)),
         .local = local,
         .local_length = stream_local(&conn->stream, local, sizeof(local)),
+        .tls = stream_describe_tls(&conn->stream, &tls) ? &tls : NULL,
+        .proxied = conn->proxied ? &conn->proxied->header : NULL,
+        .proxied_bytes = conn->proxied ? conn->proxied->bytes : NULL,
+        .proxy = proxy,
+        .proxy_length = name_proxy(conn, proxy, sizeof(proxy)),
     };
     return service->make(&facts, conn->made_bytes, out, room);
 }

@@ -148,16 +148,20 @@ int limit_watch(struct limit *limit, const struct counters *counters)
 }
 
 /* Sources are counted whether or not they are limited, so that a reload can limit them. */
+enum limit_verdict limit_name_source(struct limit *limit, const struct address *source)
+{
+    if (source->family == AF_UNIX)
+        return LIMIT_ADMITTED;
+    pthread_mutex_lock(&limit->lock);
+    enum limit_verdict verdict = admit_source(limit, source, atomic_load(&limit->per_source));
+    pthread_mutex_unlock(&limit->lock);
+    return verdict;
+}
+
 enum limit_verdict limit_admit(struct limit *limit, const struct address *source)
 {
-    enum limit_verdict verdict = LIMIT_ADMITTED;
-    if (limit_is_full(limit))
-        return LIMIT_ALL;
-    if (source->family != AF_UNIX) {
-        pthread_mutex_lock(&limit->lock);
-        verdict = admit_source(limit, source, atomic_load(&limit->per_source));
-        pthread_mutex_unlock(&limit->lock);
-    }
+    enum limit_verdict verdict =
+        limit_is_full(limit) ? LIMIT_ALL : limit_name_source(limit, source);
     if (verdict == LIMIT_ADMITTED)
         atomic_fetch_add(&limit->open, 1);
     return verdict;

@@ -49,6 +49,11 @@ int limit_watch(struct limit *limit, const struct counters *counters) MUST_CHECK
 
 /* Counts a new connection if it may be. A Unix peer is no source of its own. */
 enum limit_verdict limit_admit(struct limit *limit, const struct address *source) MUST_CHECK;
+
+/* Names the source of a connection that was admitted as a Unix peer's, if it may be. */
+enum limit_verdict limit_name_source(struct limit *limit, const struct address *source) MUST_CHECK;
+
+/* The source is the one that was named last. */
 void limit_release(struct limit *limit, const struct address *source);
 
 /* True where no further connection would be admitted, whatever its source. */

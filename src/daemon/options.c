@@ -18,6 +18,7 @@
 #define UDP_RATE_MAX 1000000
 
 static const char *const AUTO[] = {"auto", NULL};
+static const char *const OFF_ON[] = {"off", "on", NULL};
 static const char *const NONE[] = {"none", NULL};
 static const char *const READ_PATHS[] = {"direct", "buffered", NULL};
 static const char *const CLIENT_CERTS[] = {"none", "optional", "require", NULL};
@@ -82,6 +83,12 @@ static const struct option_row ROWS[] = {
     {"handshake-timeout", 0, OPTION_TIME, BOTH, "TIME", "10s", 0, MS_MAX, NULL,
      AT(policy.handshake_ms),
      "reset a connection whose TLS handshake is not done within, in all; 0: never"},
+    {"proxy", 0, OPTION_WORD, OPTION_AS_ATTRIBUTE | OPTION_NOT_GLOBAL, "off|on", "off", 0, 0,
+     OFF_ON, AT(policy.is_proxy), "demand a PROXY header, version 1 or 2, before the first byte"},
+    {"proxy-from", 0, OPTION_LIST, OPTION_AS_ATTRIBUTE | OPTION_NOT_GLOBAL, "CIDR", NULL, 0, 0,
+     NULL, AT(proxy_from),
+     "who sends such headers, like 10.0.0.0/8, 2001:db8::/32 or unix; again for more; others are "
+     "reset"},
     {"drain-quiet", 0, OPTION_TIME, BOTH, "TIME", "1s", 0, MS_MAX, NULL, AT(policy.quiet_ms),
      "when stopping, end a connection that is owed nothing and was quiet for so long"},
     {"drain-timeout", 0, OPTION_TIME, LIVE, "TIME", "10s", 0, MS_MAX, NULL, AT(drain_timeout_ms),
@@ -129,6 +136,25 @@ static char *keep_attributes(struct options *options, const char *text)
     return kept[count - 1];
 }
 
+/* The protocol's receiver must not guess, so who sends headers has to be said. */
+static int understand_proxy(struct options *options, const struct options_listener *listener,
+                            struct error *err)
+{
+    struct policy_values *policy = &options->policy;
+    for (size_t i = 0; i < options->proxy_from.count; i++) {
+        if (cidr_list_add(&policy->proxy_from, options->proxy_from.items[i], err) < 0)
+            return error_prefix(err, "proxy-from: ");
+    }
+    if (policy->is_proxy && listener->endpoint.kind == ENDPOINT_UDP)
+        return error_usage(err, "proxy=on: a stream is expected; datagrams have no header");
+    if (policy->is_proxy && policy->proxy_from.count == 0)
+        return error_usage(err, "proxy=on: who sends the headers is expected too, as "
+                                "proxy-from=10.0.0.0/8 or the like");
+    if (!policy->is_proxy && policy->proxy_from.count > 0)
+        return error_usage(err, "proxy-from: expected only with proxy=on");
+    return 0;
+}
+
 /* Applies a listener's attributes, "name=value,name=value", to a copy of the options. */
 static int apply_attributes(struct options *options, const char *attributes,
                             struct options_listener *listener, struct error *err)
@@ -137,17 +163,19 @@ static int apply_attributes(struct options *options, const char *attributes,
     char *rest = keep_attributes(options, attributes), *one;
     if (!rest)
         return error_start(err, "no memory for the listeners");
-    while ((one = strsep(&rest, ","))) {
-        if (option_set_attribute(&options->set, &beside, one, err) < 0)
-            return -1;
-    }
+    int result = 0;
+    while (result == 0 && (one = strsep(&rest, ",")))
+        result = option_set_attribute(&options->set, &beside, one, err);
+    if (result == 0)
+        result = understand_proxy(&beside, listener, err);
+    option_list_clear(&beside.proxy_from);
     /* An attribute that means nothing there is a mistake; an option may be meant for the others. */
-    if (listener->endpoint.kind != ENDPOINT_TLS &&
+    if (result == 0 && listener->endpoint.kind != ENDPOINT_TLS &&
         memcmp(&options->tls, &beside.tls, sizeof(beside.tls)) != 0)
         return error_usage(err, "attributes of TLS belong to a tls:// listener");
     listener->policy = beside.policy;
     listener->tls = beside.tls;
-    return 0;
+    return result;
 }
 
 bool options_serve_fd(const struct options *options, int fd)

@@ -43,6 +43,7 @@ struct options {
     uint64_t ready_fd;   /* or OPTIONS_NO_FD */
     struct policy_values policy;
     struct tls_settings tls;
+    struct option_list proxy_from; /* of the listener that is being understood */
     char *log_target, *name, *config, *pid_file, *user, *group;
     char *status; /* an endpoint, or NULL */
     bool status_public;

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/cidr.h"
+
 /* A zero time or size means none. */
 struct policy_values {
     uint64_t idle_ms;      /* nothing owed, nothing came */
@@ -17,8 +19,10 @@ struct policy_values {
     uint64_t buffer_bytes; /* high-water mark: owed to one peer before its sender is held */
     uint64_t handshake_ms; /* for the whole of a TLS handshake */
     uint64_t backlog;
-    uint64_t mode;    /* of a Unix socket's path */
-    uint64_t service; /* for service_at() */
+    uint64_t mode;     /* of a Unix socket's path */
+    uint64_t service;  /* for service_at() */
+    uint64_t is_proxy; /* a PROXY header is demanded, and taken from these alone */
+    struct cidr_list proxy_from;
 };
 
 struct tls_context;

@@ -19,6 +19,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "net/proxy.h"
+#include "net/stream.h"
+
 /* What a service may tell. Names are bytes as a peer chose them. */
 struct service_facts {
     uint64_t unix_s;
@@ -29,7 +32,11 @@ struct service_facts {
     size_t peer_length;
     const char *local;
     size_t local_length;
-    const char *tls; /* a JSON value; NULL: no TLS */
+    const struct proxy_header *proxied; /* and its bytes, and who sent it; NULL: none did */
+    const unsigned char *proxied_bytes;
+    const char *proxy;
+    size_t proxy_length;
+    const struct stream_tls_info *tls; /* NULL: no TLS */
 };
 
 struct service {
@@ -43,7 +50,7 @@ struct service {
 };
 
 /* As much as a service that ends ever says. */
-#define SERVICE_SAYS_MAX 16384
+#define SERVICE_SAYS_MAX 20480
 
 /* The services' words, NULL-terminated; the first is the default. service_at() takes an index into
  * them. */

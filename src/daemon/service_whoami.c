@@ -12,7 +12,7 @@
 #include "base/escape.h"
 #include "daemon/service.h"
 
-#define VALUE_MAX 2048 /* of one text, escaped; a longer one is cut */
+#define VALUE_MAX 1024 /* of one text, escaped; a longer one is cut */
 
 struct text {
     char bytes[SERVICE_SAYS_MAX];
@@ -50,6 +50,76 @@ static void add_text(struct text *text, const char *key, const char *value)
     add_bytes(text, key, value, strlen(value));
 }
 
+static void add_number(struct text *text, const char *key, uint64_t value)
+{
+    add_key(text, key);
+    add(text, "%" PRIu64, value);
+}
+
+/* A text of the header, where it has it. */
+static void add_kept(struct text *text, const char *key, const struct service_facts *facts,
+                     enum proxy_text kept)
+{
+    const struct proxy_header *header = facts->proxied;
+    if (header->texts[kept].at > 0)
+        add_bytes(text, key, (const char *)facts->proxied_bytes + header->texts[kept].at,
+                  header->texts[kept].length);
+}
+
+static void add_ssl(struct text *text, const struct service_facts *facts)
+{
+    add_key(text, "ssl");
+    add(text, "{");
+    add_number(text, "client", facts->proxied->ssl_client);
+    add_number(text, "verify", facts->proxied->ssl_verify);
+    add_kept(text, "version", facts, PROXY_SSL_VERSION);
+    add_kept(text, "cn", facts, PROXY_SSL_CN);
+    add_kept(text, "cipher", facts, PROXY_SSL_CIPHER);
+    add_kept(text, "sig_alg", facts, PROXY_SSL_SIG_ALG);
+    add_kept(text, "key_alg", facts, PROXY_SSL_KEY_ALG);
+    add(text, "}");
+}
+
+static void add_proxied(struct text *text, const struct service_facts *facts)
+{
+    const struct proxy_header *header = facts->proxied;
+    char end[256];
+    add(text, "{");
+    add_number(text, "version", header->version);
+    add_text(text, "command", header->is_local ? "LOCAL" : "PROXY");
+    add_text(text, "transport", proxy_transport_word((enum proxy_transport)header->transport));
+    add_bytes(text, "from", facts->proxy, facts->proxy_length);
+    if (proxy_has_source(header)) {
+        add_bytes(text, "source", end,
+                  proxy_format(end, sizeof(end), header, facts->proxied_bytes, true));
+        add_bytes(text, "destination", end,
+                  proxy_format(end, sizeof(end), header, facts->proxied_bytes, false));
+    }
+    add_kept(text, "alpn", facts, PROXY_ALPN);
+    add_kept(text, "authority", facts, PROXY_AUTHORITY);
+    add_kept(text, "unique_id", facts, PROXY_UNIQUE_ID);
+    add_kept(text, "netns", facts, PROXY_NETNS);
+    if (header->has_ssl)
+        add_ssl(text, facts);
+    add(text, "}");
+}
+
+static void add_tls(struct text *text, const struct stream_tls_info *tls)
+{
+    add(text, "{");
+    add_text(text, "version", tls->version);
+    add_text(text, "cipher", tls->cipher);
+    add_key(text, "resumed");
+    add(text, tls->is_resumed ? "true" : "false");
+    if (tls->alpn_length > 0)
+        add_bytes(text, "alpn", tls->alpn, tls->alpn_length);
+    if (tls->server_name_length > 0)
+        add_bytes(text, "sni", tls->server_name, tls->server_name_length);
+    if (tls->subject_length > 0)
+        add_bytes(text, "subject", tls->subject, tls->subject_length);
+    add(text, "}");
+}
+
 size_t service_whoami(const struct service_facts *facts, uint64_t offset, unsigned char *out,
                       size_t room)
 {
@@ -57,13 +127,21 @@ size_t service_whoami(const struct service_facts *facts, uint64_t offset, unsign
     (void)offset;
     add(&text, "{");
     add_text(&text, "name", facts->name);
-    add_key(&text, "id");
-    add(&text, "%" PRIu64, facts->id);
+    add_number(&text, "id", facts->id);
     add_text(&text, "listener", facts->listener);
     add_bytes(&text, "peer", facts->peer, facts->peer_length);
     add_bytes(&text, "local", facts->local, facts->local_length);
+    add_key(&text, "proxy");
+    if (facts->proxied)
+        add_proxied(&text, facts);
+    else
+        add(&text, "null");
     add_key(&text, "tls");
-    add(&text, "%s}\n", facts->tls ? facts->tls : "null");
+    if (facts->tls)
+        add_tls(&text, facts->tls);
+    else
+        add(&text, "null");
+    add(&text, "}\n");
     size_t length = text.used < room ? text.used : room;
     memcpy(out, text.bytes, length);
     return length;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/greeting.h"
+
 #define INBOX_FIRST 64 /* arrivals */
 #define CACHE_LINE_BYTES 64
 
@@ -27,6 +29,7 @@ struct worker {
     struct loop loop;
     struct waker waker;
     struct event *reaper; /* frees closed connections, later in the same turn of the loop */
+    struct greeting_host greetings;
     struct conn_list open, closed, leaving;
     uint64_t open_count;
     struct counters *counters; /* a set for each listener */
@@ -87,7 +90,7 @@ static void on_due(struct deadline *deadline)
     conn_on_due(conn_of_deadline(deadline));
 }
 
-static void take(struct worker *worker, const struct conn_arrival *arrival)
+static void let_in(struct worker *worker, const struct conn_arrival *arrival)
 {
     struct conn *conn = NULL;
     if (deadline_queue_reserve(&worker->loop.deadlines, worker->open_count + 1) < 0)
@@ -103,10 +106,27 @@ static void take(struct worker *worker, const struct conn_arrival *arrival)
     conn_start(conn);
 }
 
+static void on_greeted(void *owner, const struct conn_arrival *arrival)
+{
+    if (arrival)
+        let_in(owner, arrival);
+    else
+        release(owner, 1);
+}
+
+static void take(struct worker *worker, const struct conn_arrival *arrival)
+{
+    if (!arrival->policy->values.is_proxy)
+        let_in(worker, arrival);
+    else if (greeting_open(&worker->greetings, arrival) < 0)
+        release(worker, 1);
+}
+
 static void drain(struct worker *worker)
 {
     struct conn *conn;
     worker->env.drain_start_ms = loop_now_ms();
+    greeting_drain_all(&worker->greetings);
     LIST_FOREACH(conn, &worker->open, link)
     conn_drain(conn);
 }
@@ -114,6 +134,7 @@ static void drain(struct worker *worker)
 static void abort_all(struct worker *worker, enum reason reason)
 {
     struct conn *conn;
+    greeting_abort_all(&worker->greetings, reason);
     while ((conn = LIST_FIRST(&worker->open)))
         conn_abort(conn, reason); /* it leaves the list */
 }
@@ -231,6 +252,8 @@ struct worker *worker_new(const struct worker_config *config, struct error *err)
         .on_closed = on_closed,
         .owner = worker,
     };
+    worker->greetings =
+        (struct greeting_host){.env = &worker->env, .on_greeted = on_greeted, .owner = worker};
     if (open_parts(worker, err) < 0) {
         worker_free(worker);
         return NULL;

@@ -406,6 +406,19 @@ void sock_reset(int fd)
     close(fd);
 }
 
+int sock_consume(int fd, void *scratch, size_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t taken = recv(fd, scratch, bytes, 0);
+        if (taken == 0)
+            return -EIO; /* bytes that were there are gone: no kernel does that */
+        if (taken < 0 && errno != EAGAIN && errno != EINTR)
+            return -errno;
+        bytes -= taken > 0 ? (size_t)taken : 0;
+    }
+    return 0;
+}
+
 size_t sock_unread(int fd)
 {
     int unread = 0;

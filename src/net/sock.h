@@ -67,6 +67,9 @@ void sock_set_reset(int fd);
 /* Closes a descriptor so. */
 void sock_reset(int fd);
 
+/* Takes bytes that were seen (MSG_PEEK) out of the kernel's queue. 0 or -errno. */
+int sock_consume(int fd, void *scratch, size_t bytes) MUST_CHECK;
+
 /* Bytes that wait unread in the kernel; 0 where it can't tell. */
 size_t sock_unread(int fd);
 

@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 
 #include "net/loop.h"
+#include "net/sock.h"
 
 static void fail(struct stream *stream, int failure)
 {
@@ -48,18 +49,9 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-/* Takes bytes that were seen before out of the kernel's queue. 0 or -errno. */
 static int consume(struct stream *stream, size_t bytes)
 {
-    while (bytes > 0) {
-        ssize_t taken = recv(bufferevent_getfd(stream->bev), stream->env->scratch, bytes, 0);
-        if (taken == 0)
-            return -EIO; /* bytes that were there are gone: no kernel does that */
-        if (taken < 0 && !stream_is_transient(errno))
-            return -errno;
-        bytes -= taken > 0 ? (size_t)taken : 0;
-    }
-    return 0;
+    return sock_consume(bufferevent_getfd(stream->bev), stream->env->scratch, bytes);
 }
 
 /* Sends from scratch; returns the bytes taken, or -errno. */

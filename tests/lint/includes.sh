@@ -26,7 +26,7 @@ wrong_way()
             return (n in line) ? 200 + line[n] : -1
         }
         BEGIN {
-            n = split("policy=10 bucket=15 limit=20 fault=20 service=20 conn=30 udp=35 listener=40 worker=50 " \
+            n = split("policy=10 bucket=15 limit=20 fault=20 service=20 conn=30 greeting=35 udp=35 listener=40 worker=50 " \
                       "options=60 acceptor=65 totals=66 status=68 server=70 main=80 notify=5 pidfile=5 privilege=5 metrics=5 request=5 census=35 activation=5 watchdog=55", l, / /)
             for (i = 1; i <= n; i++) { split(l[i], kv, "="); line[kv[1]] = kv[2] }
         }
@@ -58,4 +58,4 @@ tap_clean "only src/net/stream names bufferevent" \
     "$(includes_outside 'event2/bufferevent' 'net/stream[a-z_]*\.[ch]')"
 tap_clean "libevent is named by net, the client, and the daemon's owners of loops alone" \
     "$(includes_outside 'event2?[/.]|event2?/' \
-        'net/[a-z_]*\.[ch]|(client/[a-z_]*|daemon/(watchdog|worker|listener|udp|acceptor|status|server|main))(_[a-z_]*)?\.[ch]')"
+        'net/[a-z_]*\.[ch]|(client/[a-z_]*|daemon/(watchdog|greeting|worker|listener|udp|acceptor|status|server|main))(_[a-z_]*)?\.[ch]')"

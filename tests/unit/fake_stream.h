@@ -39,7 +39,7 @@ static struct {
     bool is_truncated, has_no_room; /* TLS */
     bool is_reading, is_tls, has_said_end, is_half_closed, is_closed, is_reset;
     size_t written; /* by stream_write(); the last of it is kept */
-    unsigned char last[16384];
+    unsigned char last[32768];
     size_t last_length;
 } fake;
 

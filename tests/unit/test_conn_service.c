@@ -95,7 +95,7 @@ static void test_whoami_knows(void **state)
 {
     static const char EXPECTED[] =
         "{\"name\":\"unit\",\"id\":7,\"listener\":\"unix:/t\",\"peer\":\"unix:a\\u000ab\","
-        "\"local\":\"unix:/local\",\"tls\":null}\n";
+        "\"local\":\"unix:/local\",\"proxy\":null,\"tls\":null}\n";
     struct fixture *fixture = *state;
     serve(fixture, "whoami");
     conn_start(fixture->conn);

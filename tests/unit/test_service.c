@@ -107,27 +107,109 @@ static void test_whoami(void **state)
 {
     static const char EXPECTED[] =
         "{\"name\":\"a \\u0022host\\u0022\",\"id\":7,\"listener\":\"tcp://127.0.0.1:7\","
-        "\"peer\":\"unix:a\\u000a\\u00ff\",\"local\":\"127.0.0.1:7\",\"tls\":null}\n";
+        "\"peer\":\"unix:a\\u000a\\u00ff\",\"local\":\"127.0.0.1:7\",\"proxy\":null,"
+        "\"tls\":null}\n";
     (void)state;
     assert_says("whoami", EXPECTED, sizeof(EXPECTED) - 1);
 }
 
-/* However long the names are, it is one line that fits. */
-static void test_whoami_is_bounded(void **state)
+/* Everything that TLS and a PROXY header can tell. */
+static void test_whoami_tells_all(void **state)
 {
-    static char name[4000];
-    unsigned char out[SERVICE_SAYS_MAX + 1];
+    static const char BYTES[] = "....h2example.orgidblueTLSv1.3a\nbAESSHA256RSA2048";
+    static const struct proxy_header HEADER = {
+        .version = 2,
+        .transport = PROXY_TCP4,
+        .has_ssl = true,
+        .ssl_client = 3,
+        .ssl_verify = 1,
+        .source = {.family = AF_INET, .port = 1, .bytes = {192, 0, 2, 1}},
+        .destination = {.family = AF_INET, .port = 2, .bytes = {192, 0, 2, 2}},
+        .texts = {[PROXY_ALPN] = {4, 2},
+                  [PROXY_AUTHORITY] = {6, 11},
+                  [PROXY_UNIQUE_ID] = {17, 2},
+                  [PROXY_NETNS] = {19, 4},
+                  [PROXY_SSL_VERSION] = {23, 7},
+                  [PROXY_SSL_CN] = {30, 3},
+                  [PROXY_SSL_CIPHER] = {33, 3},
+                  [PROXY_SSL_SIG_ALG] = {36, 6},
+                  [PROXY_SSL_KEY_ALG] = {42, 7}},
+    };
+    static const struct stream_tls_info TLS = {.version = "TLSv1.3",
+                                               .cipher = "TLS_AES_128_GCM_SHA256",
+                                               .alpn = "h2",
+                                               .alpn_length = 2,
+                                               .server_name = "a\x1b",
+                                               .server_name_length = 2,
+                                               .subject = "CN=\"x\"",
+                                               .subject_length = 6,
+                                               .is_resumed = true};
+    static const char EXPECTED[] =
+        "\"proxy\":{\"version\":2,\"command\":\"PROXY\",\"transport\":\"TCP4\","
+        "\"from\":\"127.0.0.1:9\",\"source\":\"192.0.2.1:1\",\"destination\":\"192.0.2.2:2\","
+        "\"alpn\":\"h2\",\"authority\":\"example.org\",\"unique_id\":\"id\",\"netns\":\"blue\","
+        "\"ssl\":{\"client\":3,\"verify\":1,\"version\":\"TLSv1.3\",\"cn\":\"a\\u000ab\","
+        "\"cipher\":\"AES\",\"sig_alg\":\"SHA256\",\"key_alg\":\"RSA2048\"}},"
+        "\"tls\":{\"version\":\"TLSv1.3\",\"cipher\":\"TLS_AES_128_GCM_SHA256\","
+        "\"resumed\":true,\"alpn\":\"h2\",\"sni\":\"a\\u001b\","
+        "\"subject\":\"CN=\\u0022x\\u0022\"}}\n";
+    char out[SERVICE_SAYS_MAX + 1] = "";
     struct service_facts facts = FACTS;
     (void)state;
+    facts.proxied = &HEADER;
+    facts.proxied_bytes = (const unsigned char *)BYTES;
+    facts.proxy = "127.0.0.1:9";
+    facts.proxy_length = 11;
+    facts.tls = &TLS;
+    find("whoami")->make(&facts, 0, (unsigned char *)out, SERVICE_SAYS_MAX);
+    assert_non_null(strstr(out, "\"proxy\""));
+    assert_string_equal(strstr(out, "\"proxy\""), EXPECTED);
+}
+
+static void test_whoami_of_a_check(void **state)
+{
+    static const struct proxy_header LOCAL = {.version = 2, .is_local = true};
+    char out[SERVICE_SAYS_MAX + 1] = "";
+    struct service_facts facts = FACTS;
+    (void)state;
+    facts.proxied = &LOCAL;
+    facts.proxied_bytes = (const unsigned char *)"";
+    facts.proxy = "unix:";
+    facts.proxy_length = 5;
+    find("whoami")->make(&facts, 0, (unsigned char *)out, SERVICE_SAYS_MAX);
+    assert_non_null(strstr(out, "\"proxy\":{\"version\":2,\"command\":\"LOCAL\","
+                                "\"transport\":\"UNSPEC\",\"from\":\"unix:\"},"));
+}
+
+/* However long everything is, it is one whole line that fits. */
+static void test_whoami_is_bounded(void **state)
+{
+    static char name[4096];
+    static struct stream_tls_info tls = {.version = "TLSv1.3", .cipher = "x"};
+    unsigned char out[SERVICE_SAYS_MAX + 1];
+    struct service_facts facts = FACTS;
+    struct proxy_header header = {
+        .version = 2, .transport = PROXY_UNIX_STREAM, .has_ssl = true, .source.family = AF_UNIX};
+    (void)state;
     memset(name, 1, sizeof(name) - 1);
-    facts.name = facts.listener = facts.peer = facts.local = name;
-    facts.peer_length = facts.local_length = sizeof(name) - 1;
+    facts.name = facts.listener = facts.peer = facts.local = facts.proxy = name;
+    facts.peer_length = facts.local_length = facts.proxy_length = 192;
+    facts.listener = name + sizeof(name) - 129;
+    memset(tls.alpn, 1, sizeof(tls.alpn));
+    memset(tls.server_name, 1, sizeof(tls.server_name));
+    memset(tls.subject, 1, sizeof(tls.subject));
+    tls.alpn_length = tls.server_name_length = tls.subject_length = sizeof(tls.alpn);
+    facts.tls = &tls;
+    for (int i = 0; i < PROXY_TEXT_COUNT; i++) {
+        header.texts[i].at = 1;
+        header.texts[i].length = 4000;
+    }
+    facts.proxied = &header;
+    facts.proxied_bytes = (const unsigned char *)name;
     size_t length = find("whoami")->make(&facts, 0, out, sizeof(out));
     assert_true(length < SERVICE_SAYS_MAX);
+    assert_memory_equal(out + length - 3, "}}\n", 3);
     assert_ptr_equal(memchr(out, '\n', length), out + length - 1);
-    facts.tls = name; /* nothing of ours is so long; it is cut all the same */
-    memset(name, '1', sizeof(name) - 1);
-    assert_true(find("whoami")->make(&facts, 0, out, sizeof(out)) < SERVICE_SAYS_MAX);
 }
 
 /* A datagram's answer is never longer than the datagram. */

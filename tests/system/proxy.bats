@@ -1,0 +1,309 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034,SC2154 # lib.bash reads what is set here, and opens names descriptors
+# PROXY headers received: from whom, which, and what becomes of the connection behind them.
+
+load lib
+load client
+
+# serve [OPTION...]: an echo and a whoami that take headers from this machine; whoami is the second.
+serve() {
+    start_server -l tcp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.1 \
+        -l "tcp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.0/8,service=whoami" "$@"
+}
+
+# says ENDPOINT BYTES: sends bytes (as of printf %b) and a half-close; prints what comes back.
+says() { printf '%b' "$2" | timeout 10 socat -t 10 - "TCP:${1#tcp://}" 2>/dev/null || true; }
+
+# opens NAME [BYTES]: a connection to the echo that stays open, in the descriptor of that name.
+opens() {
+    eval "exec {$1}<>/dev/tcp/127.0.0.1/$PORT"
+    [[ -z ${2:-} ]] || printf '%b' "$2" >&"${!1}"
+}
+
+V1='PROXY TCP4 192.0.2.1 198.51.100.2 40000 7\r\n'
+V2='\r\n\r\n\0\r\nQUIT\n'
+V2_TCP4=$V2'\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07'
+
+@test "both versions: the real peer is told, and the stream starts right behind the header" {
+    local header path
+    for path in direct buffered; do
+        serve --read-path "$path"
+        for header in "$V1" "$V2_TCP4"; do
+            [[ $(says "$ENDPOINT" "${header}hello") == hello ]]
+            [[ $(says "$ENDPOINT" "$header$V1") == "$(printf '%b' "$V1")" ]]
+        done
+        wait_for 5 closed_at_least 4
+        [[ $(closed_lines | grep -c ' peer=192.0.2.1:40000 proxy=127.0.0.1:[0-9]* ') == 4 ]]
+        [[ $(closed_lines | grep -c ' in=5 out=5 .* end=fin reason=eof$') == 2 ]]
+        ask_counters
+        (($(counter proxied) == 4))
+        counters_balance
+        stop_server
+        : >"$LOG"
+    done
+}
+
+@test "F54 a header that comes byte by byte, and the bytes behind it" {
+    local i bytes
+    serve
+    bytes=$(printf '%b' "$V1")$'\n'x
+    opens slow
+    for ((i = 0; i < ${#bytes}; i++)); do
+        printf '%s' "${bytes:i:1}" >&"$slow"
+    done
+    read -r -t 10 -N 1 bytes <&"$slow"
+    [[ $bytes == x ]]
+    exec {slow}>&-
+    wait_for 5 closed_at_least 1
+    [[ $(field in) == 1 && $(field peer) == 192.0.2.1:40000 ]]
+}
+
+@test "every byte of a load behind headers, plain, by TLS and over a Unix socket" {
+    need openssl
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem \
+        -out cert.pem -subj /CN=localhost -days 2 -addext subjectAltName=DNS:localhost 2>/dev/null
+    start_server --workers 2 -l tcp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.1 \
+        -l tls://127.0.0.1:0,cert=cert.pem,key=key.pem,proxy=on,proxy-from=127.0.0.1 \
+        -l "unix:$T/s,proxy=on,proxy-from=unix"
+    local endpoint version
+    for version in v1 v2; do
+        for endpoint in "${ENDPOINTS[@]}"; do
+            evecho bench -q -k -c 8 -n 400 -s 5k -t 0 --proxy $version \
+                --proxy-src '[2001:db8::7]:7' --proxy-dst '[::1]:7' --json result "$endpoint"
+            jq -e '.completed == 400 and .errors_total == 0' result
+        done
+    done
+    # One more each: the client tries whether anybody is there.
+    wait_for 5 closed_at_least 54
+    ask_counters
+    (($(counter proxied) == 54 && $(counter tls_handshakes) == 18))
+    [[ $(closed_lines | grep -c ' peer=\[2001:db8::7\]:7 proxy=') == 54 ]]
+    [[ $(closed_lines | grep -c ' proxy=unix: ') == 18 ]]
+}
+
+@test "F54 absent, wrong, cut off: reset before anything is echoed, and told" {
+    local row bytes words
+    serve
+    while IFS='|' read -r bytes words; do
+        row=$(closed_count)
+        [[ -z $(says "$ENDPOINT" "$bytes") ]]
+        wait_for 5 closed_at_least $((row + 1))
+        echo "$bytes: $(closed_lines | tail -n 1)"
+        [[ $(closed_lines | tail -n 1) == *" in=0 out=0 lost=0 "*" end=reset reason=proxy error=\"$words\"" ]]
+    done <<'END'
+hello\n|no PROXY header
+GET / HTTP/1.1\r\n|no PROXY header
+PROXY TCP4 192.0.2.1\r\n|not two addresses and two ports
+PROXY TCP4 192.0.2.1 198.51.100.2 40000 70000\r\n|a malformed address or port
+PROXY TCP4 192.0.2.1 198.51.100.2 40000 7\n|a line that does not end with CRLF
+PROXY TCP4 192.0.2.1|the peer finished within its PROXY header
+\r\n\r\n\0\r\nQUIT\n\x11\x11|not version 2, or neither LOCAL nor PROXY
+\r\n\r\n\0\r\nQUIT\n\x21\x41|an unknown family or protocol
+\r\n\r\n\0\r\nQUIT\n\x21\x11\x20\0|a header of more than 4096 bytes
+\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x01x|too short for its addresses
+\r\n\r\n\0\r\nQUIT\n\x21\0\0\x04\x01\0\x02h|a field that reaches beyond its end
+\r\n\r\n\0\r\nQUIT\n\x21\0\0\x07\x03\0\x04abcd|a wrong checksum
+END
+    ask_counters
+    (($(counter closed_proxy) == 12 && $(counter proxied) == 0 && $(counter bytes_in) == 0))
+}
+
+@test "F54 from a source that may not: reset whatever it says, and nothing of it is believed" {
+    serve
+    peer "$ENDPOINT" bind:127.0.0.2 "text:PROXY TCP4 1.2.3.4 1.2.3.4 1 2" read-end || true
+    [[ -z $(says "$ENDPOINT,bind=127.0.0.2" "${V1}hello") ]]
+    wait_for 5 in_log 'warn connection reset: its source is not in proxy-from peer=127.0.0.2:'
+    ask_counters
+    (($(counter refused_proxy) == 2 && $(counter accepted) == 0))
+    not in_log '1\.2\.3\.4|192\.0\.2\.1'
+    [[ $(says "${ENDPOINTS[1]},bind=127.0.0.2" "$V1" | jq -r .peer) == 192.0.2.1:40000 ]]
+}
+
+@test "F17 F54 headers that never end: gone after 3 seconds, and nobody else waits" {
+    local i started=$SECONDS
+    serve --max-connections 60
+    for i in {1..40}; do
+        opens "idle$i" "$( ((i % 2)) && echo 'PROXY TC')"
+    done
+    open_are() { ask_counters && (($(counter open) == $1)); }
+    wait_for 5 open_are 40
+    [[ $(says "$ENDPOINT" "${V1}hello") == hello ]]
+    wait_for 10 open_are 0
+    ((SECONDS - started >= 2))
+    [[ $(log_count ' reason=proxy error="no whole PROXY header within 3 seconds"') == 40 ]]
+    for i in {1..40}; do
+        eval "exec {idle$i}>&-"
+    done
+}
+
+@test "the limit of a source is that of the real one" {
+    local other=${V1/192.0.2.1/192.0.2.9}
+    serve --max-connections-per-source 1
+    opens one "$V1"
+    opens two "$other"
+    proxied_are() { ask_counters && (($(counter proxied) == $1)); }
+    wait_for 5 proxied_are 2
+    opens three "$V1"
+    wait_for 5 in_log 'max-connections-per-source is reached id=3 peer=192.0.2.1:40000 proxy=127.0.0.1:'
+    ask_counters
+    (($(counter refused_source) == 1 && $(counter open) == 2))
+    exec {one}>&-
+    wait_for 5 closed_at_least 1
+    [[ $(says "$ENDPOINT" "${V1}hello") == hello ]]
+    exec {two}>&- {three}>&-
+}
+
+@test "LOCAL, UNKNOWN and UNSPEC: the peer is who has connected" {
+    local header
+    serve
+    for header in "$V2"'\x20\0\0\0' "$V2"'\x20\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07' \
+        "$V2"'\x21\0\0\0' 'PROXY UNKNOWN 192.0.2.1 192.0.2.2 1 2\r\n'; do
+        [[ $(says "$ENDPOINT" "${header}hello") == hello ]]
+    done
+    wait_for 5 closed_at_least 4
+    [[ $(closed_lines | grep -c ' peer=127.0.0.1:[0-9]* listener=') == 4 ]]
+    says "${ENDPOINTS[1]}" "$V2"'\x20\0\0\0' |
+        jq -e '.proxy.command == "LOCAL" and (.proxy | has("source") | not) and .peer == .proxy.from'
+}
+
+@test "a check that only connects is no error" {
+    serve
+    says "$ENDPOINT" '' >/dev/null
+    peer "$ENDPOINT" reset
+    wait_for 5 closed_at_least 2
+    [[ $(closed_lines | head -n 1) == *' end=fin reason=eof' ]]
+    [[ $(closed_lines | tail -n 1) == *' end=reset reason=reset '* ]]
+    ask_counters
+    (($(counter closed_proxy) == 0))
+}
+
+@test "F56 whoami shows what the header has, escaped" {
+    serve
+    says "${ENDPOINTS[1]}" "$V2"'\x21\x11\0\x23\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07\x02\0\x0ba\x1b\n\r"\\\xffb.cd\x01\0\x02h2\xee\0\x01x' \
+        >answer
+    cat answer
+    (($(wc -l <answer) == 1))
+    not grep -q $'[^ -~]' answer
+    jq -e '.proxy.authority == "a\u001b\n\r\"\\\u00ffb.cd" and .proxy.alpn == "h2" and
+        .proxy.version == 2 and .proxy.transport == "TCP4" and .peer == "192.0.2.1:40000" and
+        .proxy.source == .peer and .proxy.destination == "198.51.100.2:7" and
+        (.proxy.from | startswith("127.0.0.1:"))' answer
+}
+
+@test "F32 a drain: queued headers are read, absent ones are not waited for" {
+    serve --drain-quiet 300ms
+    opens silent
+    wait_for 5 eval 'ask_counters && (($(counter open) == 1))'
+    kill -STOP "$PID"
+    opens queued "${V1}hello"
+    kill -TERM "$PID"
+    kill -CONT "$PID"
+    read -r -t 10 -N 5 answer <&"$queued"
+    [[ $answer == hello ]]
+    await_exit
+    closed_lines
+    closed_lines | grep -q ' peer=192.0.2.1:40000 .* in=5 out=5 lost=0 .* end=fin reason=drain$'
+    closed_lines | grep -q ' peer=127.0.0.1:.* end=reset reason=drain$'
+    in_log ' drained owed=0 '
+}
+
+@test "a second signal ends those that have not begun as well" {
+    serve --drain-quiet 30s --drain-timeout 60s
+    opens silent
+    wait_for 5 eval 'ask_counters && (($(counter open) == 1))'
+    kill -TERM "$PID"
+    wait_for 5 in_log draining
+    kill -TERM "$PID"
+    await_exit
+    [[ $(field reason) == forced ]]
+}
+
+@test "attributes that do not fit" {
+    local row words
+    while IFS='|' read -r row words; do
+        ends 2 "$HELPERS/leash" 10 "$EVECHOD" -l "$row"
+        (($(wc -l <stderr) == 1))
+        grep -qF -e "$words" stderr || fail "$row: $(<stderr)"
+    done <<'END'
+tcp://127.0.0.1:0,proxy=on|proxy-from=10.0.0.0/8
+tcp://127.0.0.1:0,proxy-from=127.0.0.1|only with proxy=on
+tcp://127.0.0.1:0,proxy=off,proxy-from=127.0.0.1|only with proxy=on
+tcp://127.0.0.1:0,proxy=yes,proxy-from=127.0.0.1|'yes' is not one of off, on
+tcp://127.0.0.1:0,proxy=on,proxy-from=localhost|proxy-from: 'localhost' is not a prefix
+tcp://127.0.0.1:0,proxy=on,proxy-from=10.0.0.1/8|10.0.0.0/8 is expected
+tcp://127.0.0.1:0,proxy=on,proxy-from=10.0.0.0/40|is not a prefix
+tcp://127.0.0.1:0,proxy=on,proxy-from=|is not a prefix
+udp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.1|datagrams have no header
+END
+    ends 2 "$HELPERS/leash" 10 "$EVECHOD" --proxy on
+}
+
+# ---- a real one in front
+
+# behind_haproxy WORDS...: haproxy on a free port, its server line with these words; sets FRONT.
+behind_haproxy() {
+    need haproxy
+    FRONT=$(refusing_port)
+    serve
+    cat >haproxy.cfg <<END
+global
+    log stdout format raw local0
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 10s
+    timeout server 10s
+    log global
+listen front
+    bind 127.0.0.1:$FRONT
+    unique-id-format %pid-%rt
+    server echo 127.0.0.1:$PORT ${*/CHECK_PORT/$PORT}
+END
+    bg haproxy haproxy -db -f haproxy.cfg
+    is_up() { echo hello | timeout 5 nc -N 127.0.0.1 "$FRONT" | grep -qx hello; }
+    wait_for 15 is_up
+}
+
+# Its checks went well for a while, and the connections behind it are their clients'.
+through_haproxy() {
+    evecho bench -q -c 4 -n 200 -s 3k -t 0 --json result "tcp://127.0.0.1:$FRONT"
+    jq -e '.completed == 200 and .errors_total == 0' result
+    proxied_lines() { (($(closed_lines | grep -c ' in=[1-9][0-9]* .* reason=eof$') >= 4)); }
+    wait_for 5 proxied_lines
+    closed_lines | grep -q ' peer=127.0.0.1:[0-9]* proxy=127.0.0.1:[0-9]* .* in=[1-9]'
+    not in_log ' reason=proxy '
+}
+
+checked_often() { closed_at_least 12; }
+
+@test "haproxy: send-proxy" {
+    behind_haproxy send-proxy
+    through_haproxy
+    end_bg haproxy
+}
+
+@test "haproxy: send-proxy-v2, with all that it can put there" {
+    behind_haproxy send-proxy-v2 proxy-v2-options crc32c,unique-id,authority
+    through_haproxy
+    end_bg haproxy
+}
+
+@test "haproxy: checks with a header are LOCAL, and well" {
+    behind_haproxy send-proxy-v2 check inter 100ms check-send-proxy
+    through_haproxy
+    wait_for 15 checked_often
+    not in_log ' reason=proxy '
+    not said haproxy 'is DOWN'
+    end_bg haproxy
+}
+
+@test "haproxy: checks without a header are no error" {
+    # A port of its own for the check leaves the header away.
+    behind_haproxy send-proxy check inter 100ms port CHECK_PORT
+    through_haproxy
+    watch_for 1
+    not in_log ' reason=proxy '
+    not said haproxy 'is DOWN'
+    end_bg haproxy
+}
