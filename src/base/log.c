@@ -46,7 +46,7 @@ static struct log {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool is_idle; /* the writer waits for a first line */
-    bool is_stopping;
+    bool is_stopping, has_ended;
     char *filling;
     size_t filled;
     char *writing;
@@ -272,6 +272,8 @@ static void *writer_main(void *unused)
         if (is_written && !the.is_stopping)
             tell_dropped();
     }
+    the.has_ended = true;
+    pthread_cond_signal(&the.wake); /* log_close() may wait for it */
     pthread_mutex_unlock(&the.lock);
     return NULL;
 }
@@ -322,7 +324,7 @@ int log_open(const struct log_config *config, struct error *err)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&the.wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    the.is_stopping = false;
+    the.is_stopping = the.has_ended = false;
     the.filled = 0;
     int failure =
         the.filling && the.writing ? pthread_create(&the.writer, NULL, writer_main, NULL) : ENOMEM;
@@ -358,13 +360,14 @@ void log_close(void)
     limits_tell(clock_coarse_ms(), true);
     the.is_stopping = true;
     pthread_cond_signal(&the.wake);
-    pthread_mutex_unlock(&the.lock);
     struct timespec until = mono_timespec(clock_now_ns() / 1000000U + CLOSE_MS);
-    if (pthread_clockjoin_np(the.writer, NULL, CLOCK_MONOTONIC, &until) != 0)
-        return; /* the target stands still; the writer still uses everything here */
-    /* ThreadSanitizer does not know that join; the lock orders what the writer did last. */
-    pthread_mutex_lock(&the.lock);
+    while (!the.has_ended && pthread_cond_timedwait(&the.wake, &the.lock, &until) == 0)
+        continue;
+    bool has_ended = the.has_ended;
     pthread_mutex_unlock(&the.lock);
+    if (!has_ended)
+        return; /* the target stands still; the writer still uses everything here */
+    pthread_join(the.writer, NULL);
     if (the.target == TARGET_SYSLOG)
         closelog();
     if (the.target == TARGET_FILE)

@@ -7,10 +7,7 @@
 #     SEEDS=1000 bats faults.bats   runs so many seeds where a sample runs otherwise
 
 load lib
-
-need_shim() {
-    [[ -r $HELPERS/$1.so ]] || skip "$1.so is not built (a sanitizer's build has none)"
-}
+load alloc
 
 # ---- F01 F02 F03: accepting ----
 
@@ -228,41 +225,6 @@ starts_or_says_why() {
 
 # ---- F12: memory ----
 
-CONTROL_ORDER=0
-
-# arm MODE N: the n-th allocation from now fails, once or ever.
-arm() {
-    CONTROL_ORDER=$((CONTROL_ORDER + 1))
-    printf '%-15s\n%-15s\n%-15s\n%-15s\n%-15s\n' "$CONTROL_ORDER" "$1" "$2" 0 0 |
-        dd of="$T/control" conv=notrunc status=none
-}
-
-allocations() { echo $(($(sed -n 4p "$T/control"))); }
-
-start_with_shim() {
-    need_shim shim_alloc
-    need_plain_build "it has an allocator of its own"
-    : >"$T/control"
-    arm off 0
-    SERVER_ENV=("LD_PRELOAD=$HELPERS/shim_alloc.so" "ALLOC_CONTROL=$T/control")
-}
-
-each_allocation_fails() {
-    local mode=$1 n
-    shift
-    for ((n = 1; n < 200; n++)); do
-        arm "$mode" "$n"
-        peer -i 4000 "$ENDPOINT" "$@" read-end >facts || fail "allocation $n, $mode: $(<facts)"
-        (($(allocations) >= n)) || break
-        arm off 0
-        peer -i 4000 "$ENDPOINT" echo:40000 half-close read-all >facts ||
-            fail "the next client after allocation $n, $mode: $(<facts)"
-    done
-    arm off 0
-    figure "$((n - 1)) allocations, silent losses 0"
-    ((n > 3)) || fail "the shim did not bite"
-}
-
 @test "F12 each allocation of an exchange fails once: whole or reset, and the next is served" {
     start_with_shim
     start_server -w 1 --stall-timeout 1s
@@ -327,7 +289,7 @@ each_allocation_of_a_scrape_fails() {
 }
 
 @test "F12 each allocation of the start fails: a clear end or a service that works" {
-    local n mode last
+    local n mode last stride
     start_with_shim
     start_server
     stop_server
@@ -336,9 +298,10 @@ each_allocation_of_a_scrape_fails() {
     last=$(allocations)
     arm off 0
     stop_server
-    figure "$last allocations"
+    stride=$(sample $((last / 25 + 1)) 1)
+    figure "$last allocations, every ${stride}th failed, once and for ever"
     for mode in once ever; do
-        for ((n = 1; n <= last; n += last / 25 + 1)); do
+        for ((n = 1; n <= last; n += stride)); do
             : >"$LOG"
             arm "$mode" "$n"
             starts_or_says_why_and_disarm "allocation $n $mode"

@@ -1,0 +1,209 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034 # lib.bash reads what is set here
+#
+# Every allocation and every system call of an exchange fails, once, and from then on for ever. What
+# must hold: no crash, no hang beyond the deadlines, and everything that was sent comes back or the
+# end is a reset. Samples here; ./dev torture is all of them (TORTURE_STRIDE=7: every seventh).
+
+load lib
+load alloc
+load client
+
+# ---- system calls ----
+
+# What a call may fail with, as its page has it.
+errors_of() {
+    case $1 in
+        accept4) echo EMFILE ENOBUFS ;;
+        bind | listen) echo EADDRINUSE ;;
+        clone3 | epoll_create1 | eventfd2) echo EMFILE ENOMEM ;;
+        connect | ioctl | setsockopt | getsockopt | getsockname | getpeername) echo ENOBUFS ;;
+        epoll_ctl) echo ENOMEM ENOSPC ;;
+        epoll_wait | epoll_pwait) echo EINTR ;;
+        fcntl | prlimit64 | sched_getaffinity | unlink | chmod) echo EPERM ;;
+        getrandom) echo EAGAIN ;;
+        mmap | brk | madvise) echo ENOMEM ;;
+        read | readv | recvfrom) echo EAGAIN EINTR EIO ;;
+        sendto | writev) echo EAGAIN EINTR ENOBUFS EPIPE ;;
+        write) echo EAGAIN EPIPE EIO ;;
+        shutdown) echo ENOTCONN ;;
+        socket | socketpair | pipe2) echo EMFILE ;;
+    esac
+}
+
+# What the loader and the C library do before main() is not ours; strace counts that too.
+calls_before_main() {
+    strace -f -c -o "$T/counts" "$HELPERS/leash" "$LIFE" "$EVECHOD" --version >/dev/null
+    calls_in "$T/counts"
+}
+
+calls_in() { awk 'NF >= 5 && $1 ~ /^[0-9.]+$/ && $NF != "total" { print $NF, $4 }' "$1"; }
+
+# Echoes, much of it read slowly.
+exchange() {
+    peer -i 4000 "$1" echo:100 echo:20000 rcvbuf:4k fill:300k half-close read-end >facts 2>&1
+}
+
+# One that may not come to life. The Unix socket's path shows that it did, whatever became of its
+# output; buffered bytes of a Unix socket cannot end in a reset (evechod(8), CAVEATS), so there the
+# exchange is TCP's.
+launch() {
+    launch_server -w 1 -l "tcp://127.0.0.1:$TORTURE_PORT" -l "unix:$T/s" --stall-timeout 1s \
+        --flush-timeout 2s --read-path "$TORTURE_PATH"
+}
+is_up_or_gone() { is_gone "$PID" || [[ -S $T/s ]]; }
+
+# The point's verdict: fine, or a word of what was wrong.
+verdict() {
+    local code=0 pid
+    rm -f "$T/s"
+    : >"$LOG"
+    launch
+    wait_for 10 is_up_or_gone >/dev/null || { echo "neither up nor gone" && return; }
+    if ! is_gone "$PID"; then
+        exchange "$TORTURE_ENDPOINT" || grep -qE 'connect=|refused|verdict=.*(reset|connect)' facts ||
+            { tail -n 1 facts && return; }
+        kill -TERM "$PID" 2>/dev/null
+    fi
+    wait_for 5 is_gone "$PID" >/dev/null || kill -TERM "$PID" # the first was the call that failed
+    wait_for 15 is_gone "$PID" >/dev/null || { echo "does not end" && return; }
+    pid=$PID PID=
+    wait "$pid" 2>/dev/null || code=$?
+    case $code in
+        0 | 4) echo fine ;;
+        3) if [[ -s $LOG ]]; then echo fine; else echo "exit 3 without a word"; fi ;;
+        *) echo "exit $code" ;;
+    esac
+}
+
+# times CALL ERROR K: once, and for ever. An error that says "again" does not last: it comes every
+# other time. A write(2) is a log line or libevent's byte for a signal, which a real pipe takes.
+times() {
+    case $1:$2 in
+        write:*) echo "$3" ;;
+        *:EAGAIN | *:EINTR) echo "$3" "$3+2" ;;
+        *) echo "$3" "$3+" ;;
+    esac
+}
+
+# Every STRIDE-th of: each call, each of its errors, each time it is made, once and for ever.
+torture_calls() {
+    local stride=$1 call all before error k when point=0 tried=0 bad=0 what
+    calls_before_main | sort >before
+    SERVER_WRAP=(strace -D -f -c -o "$T/all" "$HELPERS/leash" "$LIFE")
+    [[ $(verdict) == fine ]] || fail "nothing was done, and it is not fine: $(verdict)"
+    wait_for 5 grep -q ' total$' "$T/all"
+    while read -r call all; do
+        before=$(sed -n "s/^$call //p" before)
+        for error in $(errors_of "$call"); do
+            for ((k = ${before:-0} + 1; k <= all && k <= ${before:-0} + 40; k++)); do
+                for when in $(times "$call" "$error" "$k"); do
+                    ((point++ % stride == 0)) || continue
+                    tried=$((tried + 1))
+                    under_strace -e "trace=$call" -e "inject=$call:error=$error:when=$when"
+                    what=$(verdict)
+                    [[ $what == fine ]] || { echo "$call $error when=$when: $what" && bad=$((bad + 1)); }
+                done
+            done
+        done
+    done < <(calls_in "$T/all")
+    figure "$tried of $point points, $bad of them wrong"
+    ((tried >= 3 && bad == 0))
+}
+
+tortured() {
+    LIFE=$(sample 60 7200)
+    need_strace
+    need_plain_build "it makes calls of its own"
+    ANNOUNCED=(.)
+    TORTURE_PATH=$1 TORTURE_ENDPOINT=$2
+    torture_calls "$(sample "$3" "${TORTURE_STRIDE:-1}")"
+}
+
+@test "every system call fails, once and for ever: buffered, TCP" {
+    start_server
+    TORTURE_PORT=$PORT
+    stop_server
+    tortured buffered "tcp://127.0.0.1:$PORT" 61
+}
+
+@test "every system call fails, once and for ever: direct, TCP" {
+    start_server
+    TORTURE_PORT=$PORT
+    stop_server
+    tortured direct "tcp://127.0.0.1:$PORT" 67
+}
+
+@test "every system call fails, once and for ever: direct, Unix" {
+    TORTURE_PORT=0
+    tortured direct "unix:$T/s" 59
+}
+
+# ---- allocations, besides those of faults.bats ----
+
+@test "each allocation of an exchange fails: a Unix socket, and the buffered way" {
+    local mode
+    start_with_shim
+    start_server -w 1 --stall-timeout 1s -l "unix:$T/s" --read-path direct
+    for mode in once ever; do
+        each_allocation_fails "$mode" rcvbuf:4k fill:300k half-close
+    done
+    stop_server
+    start_server -w 1 --stall-timeout 1s --read-path buffered
+    for mode in once ever; do
+        each_allocation_fails "$mode" send:40000 half-close
+        each_allocation_fails "$mode" rcvbuf:4k fill:300k half-close
+    done
+    ask_counters
+    counters_balance
+}
+
+# Refused with a word, or done; and everybody is served on.
+@test "each allocation of a reload fails" {
+    local n mode before
+    start_with_shim
+    ANNOUNCED=(.)
+    echo "listen = tcp://127.0.0.1:0" >"$T/conf"
+    start_server --config "$T/conf"
+    for mode in once ever; do
+        for ((n = 1; n < 400; n++)); do
+            before=$(log_count 'reload|configuration')
+            arm "$mode" "$n"
+            kill -HUP "$PID"
+            wait_for 10 log_count_at_least 'reload|configuration' $((before + 1))
+            wait_for 10 peer -i 4000 "$ENDPOINT" close >/dev/null
+            (($(allocations) >= n)) || break
+            arm off 0
+            peer -i 4000 "$ENDPOINT" echo:40000 half-close read-all >facts || fail "$mode $n: $(<facts)"
+        done
+        arm off 0
+        figure "$((n - 1)) allocations, $mode"
+        ((n > 10))
+    done
+}
+
+# Whatever the client makes of it: the service lives, and the next one is served.
+@test "each allocation of a TLS exchange fails" {
+    local n mode
+    command -v openssl >/dev/null || skip "openssl is not installed"
+    start_with_shim
+    ANNOUNCED=(.)
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3 -keyout key -out cert \
+        -subj /CN=localhost 2>/dev/null
+    chmod 600 key
+    start_server -w 1 -l tls://127.0.0.1:0 --cert "$T/cert" --key "$T/key" --stall-timeout 1s
+    for mode in once ever; do
+        for ((n = 1; n < 3000; n += $(sample 37 1))); do
+            arm "$mode" "$n"
+            evecho ping -c 2 -q -i 1ms --insecure --timeout 4s "$ENDPOINT" >facts 2>&1 || grep -qvi usage facts
+            (($(allocations) >= n)) || break
+            arm off 0
+            evecho ping -c 2 -q -i 1ms --insecure --timeout 4s "$ENDPOINT" >facts 2>&1 || fail "after $mode $n: $(<facts)"
+        done
+        arm off 0
+        figure "$((n - 1)) allocations, $mode"
+    done
+    ask_counters
+    counters_balance
+}
