@@ -52,6 +52,25 @@ static void test_per_source(void **state)
     limit_free(limit);
 }
 
+/* One that came without a source gets it later, or is told that there are enough of that. */
+static void test_named_later(void **state)
+{
+    struct limit *limit = limit_new(&(struct limit_values){.per_source = 1});
+    const struct address one = source(1), local = {.family = AF_UNIX};
+    (void)state;
+    assert_int_equal(limit_admit(limit, &local), LIMIT_ADMITTED);
+    assert_int_equal(limit_admit(limit, &local), LIMIT_ADMITTED);
+    assert_int_equal(limit_name_source(limit, &local), LIMIT_ADMITTED);
+    assert_int_equal(limit_name_source(limit, &one), LIMIT_ADMITTED);
+    assert_int_equal(limit_open(limit), 2);
+    assert_int_equal(limit_name_source(limit, &one), LIMIT_SOURCE);
+    limit_release(limit, &one);
+    assert_int_equal(limit_name_source(limit, &one), LIMIT_ADMITTED);
+    limit_release(limit, &one);
+    assert_int_equal(limit_open(limit), 0);
+    limit_free(limit);
+}
+
 /* The table of sources against plain counts: nobody is forgotten where others come and go. */
 static void test_many_sources(void **state)
 {
@@ -97,9 +116,8 @@ static void test_owed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_all),
-        cmocka_unit_test(test_per_source),
-        cmocka_unit_test(test_many_sources),
+        cmocka_unit_test(test_in_all),      cmocka_unit_test(test_per_source),
+        cmocka_unit_test(test_named_later), cmocka_unit_test(test_many_sources),
         cmocka_unit_test(test_owed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

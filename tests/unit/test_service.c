@@ -241,9 +241,14 @@ static void test_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),   cmocka_unit_test(test_chargen),
-        cmocka_unit_test(test_daytime), cmocka_unit_test(test_time),
-        cmocka_unit_test(test_whoami),  cmocka_unit_test(test_whoami_is_bounded),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_chargen),
+        cmocka_unit_test(test_daytime),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_whoami),
+        cmocka_unit_test(test_whoami_tells_all),
+        cmocka_unit_test(test_whoami_of_a_check),
+        cmocka_unit_test(test_whoami_is_bounded),
         cmocka_unit_test(test_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
