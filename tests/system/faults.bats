@@ -288,6 +288,34 @@ each_allocation_of_a_scrape_fails() {
     finish crowd
 }
 
+@test "F12 each allocation behind a PROXY header fails: a whole answer or a reset" {
+    need socat
+    start_with_shim
+    # What an event that could not be added leaves owed is the stall time's to end.
+    start_server -w 1 --stall-timeout 300ms \
+        -l tcp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.1,service=whoami
+    asks() {
+        printf 'PROXY TCP4 192.0.2.1 192.0.2.2 7 8\r\n' |
+            timeout 5 socat -t 4 - "TCP:127.0.0.1:$PORT" 2>/dev/null | jq -r .peer
+    }
+    local n mode
+    for mode in once ever; do
+        for ((n = 1; n < 100; n++)); do
+            arm "$mode" "$n"
+            [[ $(asks) =~ ^(192\.0\.2\.1:7)?$ ]]
+            (($(allocations) >= n)) || break
+            arm off 0
+            [[ $(asks) == 192.0.2.1:7 ]]
+        done
+        arm off 0
+        echo "$((n - 1)) allocations"
+        ((n > 5 && n < 100)) || fail "the shim did not bite, or there is no end"
+    done
+    nobody_is_left() { ask_counters && (($(counter open) == 0)); }
+    wait_for 5 nobody_is_left
+    counters_balance
+}
+
 @test "F12 each allocation of the start fails: a clear end or a service that works" {
     local n mode last stride
     start_with_shim
