@@ -257,3 +257,17 @@ header() {
     ask_counters
     (($(counter bytes_in) == $(counter bytes_out) + $(counter lost)))
 }
+
+@test "PROXY: evechod takes both versions from us, before TLS as well" {
+    local tls="cert=$PKI/server.pem,key=$PKI/server.key" version endpoint
+    start_server -l tcp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.0/8 \
+        -l "tls://127.0.0.1:0,$tls,proxy=on,proxy-from=127.0.0.0/8"
+    for endpoint in "${ENDPOINTS[@]}"; do
+        for version in v1 v2; do
+            ends 0 evecho ping -c 2 -i 1ms -k --proxy $version --proxy-src 192.0.2.1:4711 \
+                --proxy-dst 198.51.100.2:443 "$endpoint"
+        done
+    done
+    wait_for 5 closed_at_least 4
+    (($(log_count 'peer=192\.0\.2\.1:4711 ') == 4)) || fail "$(closed_lines)"
+}
