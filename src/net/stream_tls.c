@@ -29,6 +29,7 @@ struct stream_tls {
     const char *error;  /* OpenSSL's words for what ended the stream; static */
     bool is_open;       /* the handshake is done */
     bool has_ticket;    /* the client was given one */
+    bool has_spare;     /* sending it has left a record buffer behind */
     bool has_peer_notify;
     bool is_truncated; /* the peer's FIN came without close_notify */
 };
@@ -48,6 +49,15 @@ static void on_read(struct bufferevent *bev, void *arg)
     struct stream *stream = arg;
     if (evbuffer_get_length(bufferevent_get_input(bev)) > 0)
         stream->env->callbacks.on_input(stream);
+}
+
+static void on_write(struct bufferevent *bev, void *arg)
+{
+    struct stream *stream = arg;
+    struct stream_tls *tls = stream->tls;
+    if (tls->has_spare && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+        tls->has_spare = SSL_free_buffers(tls->ssl) != 1; /* in use: with the next write then */
+    stream_on_write(bev, arg);
 }
 
 /* The errno of a failed stream; OpenSSL's own words for it are kept. */
@@ -121,7 +131,7 @@ int stream_tls_open(struct stream *stream, const struct stream_env *env, int fd,
     }
     tls->ssl = ssl;
     stream->tls = tls;
-    bufferevent_setcb(stream->bev, on_read, stream_on_write, on_event, stream);
+    bufferevent_setcb(stream->bev, on_read, on_write, on_event, stream);
     bufferevent_setwatermark(stream->bev, EV_WRITE, SIZE_MAX, 0);
     return 0;
 }
@@ -175,7 +185,7 @@ int stream_tls_prepare(struct stream *stream)
     struct stream_tls *tls = stream->tls;
     struct evbuffer *input = bufferevent_get_input(stream->bev);
     if (!tls->has_ticket) {
-        tls->has_ticket = true;
+        tls->has_ticket = tls->has_spare = true;
         (void)SSL_new_session_ticket(tls->ssl); /* TLS 1.2 has sent its own */
         ERR_clear_error();
     }

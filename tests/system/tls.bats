@@ -1,0 +1,449 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# TLS, against OpenSSL's own client, socat's and stunnel's, and one that misbehaves (tlspeer).
+
+load lib
+
+setup_file() {
+    export PKI=$BATS_FILE_TMPDIR
+    cd "$PKI" || return 1
+    issue() { # NAME SUBJECT [ARGUMENT...]
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
+            -keyout "$1.key" -out "$1.pem" -subj "/CN=$2" "${@:3}" 2>/dev/null
+    }
+    issue ca 'test authority'
+    issue server localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1
+    issue second localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1
+    issue client $'some\nbody' -CA ca.pem -CAkey ca.key -addext basicConstraints=CA:FALSE
+    issue stranger nobody
+    chmod 600 ./*.key
+    CERT=cert=$PKI/server.pem,key=$PKI/server.key
+    export CERT
+}
+
+eval "$(declare -f setup | sed '1s/^setup/common_setup/')"
+setup() {
+    common_setup
+    "$EVECHOD" --version | grep -q OpenSSL || skip "built without TLS"
+}
+
+# start_tls [ATTRIBUTE,... [OPTION...]]: serves TLS; TLS is HOST:PORT.
+start_tls() {
+    local attributes=${1:+,$1}
+    shift || true
+    start_server -l "tls://127.0.0.1:0,$CERT$attributes" "$@"
+    [[ $ENDPOINT == tls://127.0.0.1:* ]]
+    TLS=${ENDPOINT#tls://}
+}
+
+tlspeer() { "$HELPERS/leash" "$LIFE" "$HELPERS/tlspeer" "$@" </dev/null; }
+s_client() { timeout 20 openssl s_client -connect "$TLS" "$@" 2>&1; }
+hello() { printf 'hello\n'; watch_for 0.4; } # s_client drops what comes after its input's end
+
+# peer_says PATTERN ARGUMENT...: runs tlspeer, whatever its exit code, and looks at its facts.
+peer_says() {
+    tlspeer "${@:2}" >"$T/facts" || true
+    grep -qE "$1" "$T/facts" || fail "$1 is not in: $(<"$T/facts")"
+}
+
+refused_start() { # PATTERN ARGUMENT...
+    local code=0
+    "$EVECHOD" "${@:2}" >out 2>&1 </dev/null || code=$?
+    [[ $code == 2 ]] || fail "exit $code"
+    grep -qE "$1" out || fail "$1 is not in: $(<out)"
+    (($(wc -l <out) == 1))
+}
+
+last_reason_is() { [[ $(field reason) == "$1" ]]; }
+
+# ---- as a user meets it
+
+@test "openssl s_client: an echo, and the close line tells what was agreed on" {
+    start_tls alpn=http/1.1:echo
+    hello | s_client -quiet -no_ign_eof -CAfile "$PKI/server.pem" -verify_return_error \
+        -servername localhost -alpn h2,echo >out
+    grep -qx hello out
+    wait_for 5 closed_at_least 1
+    [[ $(field tls) == TLSv1.3 && $(field alpn) == echo && $(field sni) == localhost ]]
+    [[ $(field cipher) == TLS_* && $(field resumed) == no && $(field reason) == eof ]]
+    [[ $(field in) == 6 && $(field out) == 6 && $(field end) == fin ]]
+    ask_counters
+    [[ $(counter tls_handshakes) == 1 && $(counter closed_handshake) == 0 ]]
+    counters_balance
+}
+
+@test "TLS 1.2 and 1.3, and in the modern profile 1.3 alone" {
+    start_tls "" -l "tls://127.0.0.1:0,$CERT,tls-profile=modern"
+    hello | s_client -quiet -no_ign_eof -tls1_2 | grep -qx hello
+    ! (s_client -tls1_1 -cipher DEFAULT@SECLEVEL=0 </dev/null | grep 'Cipher is ECDHE')
+    TLS=${ENDPOINTS[1]#tls://}
+    hello | s_client -quiet -no_ign_eof | grep -qx hello
+    ! (hello | s_client -quiet -no_ign_eof -tls1_2 | grep -x hello)
+    wait_for 5 closed_at_least 4
+    closed_lines | grep -q 'tls=TLSv1.2 cipher=ECDHE'
+}
+
+@test "a session is resumed, by 1.2 and by 1.3, and never with early data" {
+    start_tls
+    local version
+    for version in -tls1_2 -tls1_3; do
+        hello | s_client "$version" -no_ign_eof -sess_out session >out
+        grep -q '^New' out
+        hello >data
+        hello | s_client "$version" -no_ign_eof -sess_in session \
+            $([[ $version == -tls1_2 ]] || echo -early_data data) >out
+        grep -q '^Reused' out
+        ! grep 'Early data was accepted' out
+    done
+    wait_for 5 closed_at_least 4
+    (($(closed_lines | grep -c 'resumed=yes') == 2))
+    (($(closed_lines | grep -c 'in=6 out=6') == 4))
+}
+
+@test "13 tickets: a client that reads nothing and closes is an end, and no reset" {
+    local i
+    start_tls
+    for i in {1..20}; do
+        peer_says end=open "$TLS" handshake notify close
+    done
+    wait_for 5 closed_at_least 20
+    (($(closed_lines | grep -c 'reason=eof') == 20)) || fail "$(closed_lines)"
+}
+
+@test "two workers, and a name of two families" {
+    need_two_families
+    start_server --workers 2 -l "tls://localhost:0,$CERT"
+    ((${#ENDPOINTS[@]} == 2))
+    for TLS in "${ENDPOINTS[@]#tls://}"; do
+        inside "$HELPERS/tlspeer" "$TLS" echo:1M notify fin read-all >facts || fail "$(<facts)"
+        grep -qx end=notify facts
+    done
+}
+
+# ---- bytes
+
+@test "64 MiB there and back by socat, which half-closes" {
+    need socat
+    start_tls
+    head -c 64M /dev/urandom >data
+    timeout 40 socat -t 30 - "OPENSSL:$TLS,cafile=$PKI/server.pem" <data | cmp - data
+    wait_for 5 closed_at_least 1
+    [[ $(field reason) == eof && $(field out) == 67108864 ]]
+}
+
+@test "8 MiB there and back through stunnel" {
+    command -v stunnel4 >/dev/null || skip "stunnel4 is not installed"
+    start_tls
+    cat >stunnel.conf <<END
+foreground = yes
+pid =
+[echo]
+client = yes
+accept = $T/front
+connect = $TLS
+CAfile = $PKI/server.pem
+verifyChain = yes
+END
+    bg stunnel stunnel4 stunnel.conf
+    wait_for 10 test -S front
+    head -c 8M /dev/urandom >data
+    timeout 30 socat -t 20 - UNIX-CONNECT:front <data | cmp - data
+    wait_for 5 closed_at_least 1
+    [[ $(field reason) == eof && $(field out) == 8388608 ]]
+    end_bg stunnel
+}
+
+@test "trap 19: close_notify with megabytes owed, and all of it is delivered" {
+    start_tls
+    peer_says end=notify "$TLS" fill:64M notify fin pause:300 read-all
+    [[ $(fact_of sent) == "$(fact_of got)" ]] || fail "$(<facts)"
+    (($(fact_of got) > 500000))
+    wait_for 5 closed_at_least 1
+    [[ $(field reason) == eof && $(field lost) == 0 ]]
+    (($(field out) == $(fact_of got)))
+}
+fact_of() { sed -n "s/^$1=//p" facts; }
+
+@test "trap 19: the same without close_notify is told apart, and delivered as well" {
+    start_tls
+    peer_says end=notify "$TLS" fill:64M fin pause:300 read-all
+    [[ $(fact_of sent) == "$(fact_of got)" ]]
+    wait_for 5 closed_at_least 1
+    [[ $(field reason) == truncated && $(field lost) == 0 ]]
+    ask_counters
+    [[ $(counter closed_truncated) == 1 ]]
+}
+
+@test "trap 20: records and close_notify in one segment" {
+    local size
+    start_tls
+    for size in 1 1000 7000 16384 16385 50000; do
+        peer_says end=notify "$TLS" cork "send:$size" notify uncork fin read-all
+        grep -qx "got=$size" facts || fail "$(<facts)"
+    done
+}
+
+@test "trap 21: one record of 16 KiB, then silence: all of it comes back" {
+    start_tls
+    peer_says got=16384 "$TLS" echo:16384
+    peer_says got=16396 "$TLS" echo:12 echo:16384
+}
+
+@test "trap 21: a small buffer, and a tight limit in all, stall nobody" {
+    start_tls buffer=4k --max-owed 64k
+    peer_says end=notify "$TLS" echo:1M fill:8M notify fin read-all
+    [[ $(fact_of sent) == "$(fact_of got)" ]]
+}
+
+@test "trap 22: large writes in small pieces: every byte is right" {
+    start_tls buffer=8M
+    peer_says end=notify "$TLS" fill:32M pause:200 notify fin read-all
+    [[ $(fact_of sent) == "$(fact_of got)" ]]
+}
+
+@test "trap 23: our end is close_notify, whoever ends first" {
+    start_tls idle-timeout=300ms
+    peer_says end=notify "$TLS" echo:100 read-all
+    peer_says end=notify "$TLS" echo:100 notify fin read-all
+    peer_says end=notify "$TLS" handshake read-all
+    wait_for 5 closed_at_least 3
+    (($(closed_lines | grep -c 'reason=idle') == 2))
+    s_client -quiet </dev/null >out 2>&1 || true
+    ! grep -i 'unexpected eof' out
+}
+
+@test "trap 24: no byte of the stream is ever seen outside of TLS" {
+    start_tls
+    peer_says got= "$TLS" echo:16 echo:1000 echo:100000 fill:4M notify fin read-all
+    ! grep leak facts
+}
+
+@test "a byte a record, KeyUpdate without end: all is echoed, and memory stays" {
+    start_tls
+    local before
+    peer_says got=3000 "$TLS" tiny:3000 notify fin read-all
+    before=$(rss_kb)
+    peer_says got=200000 "$TLS" update:2000 echo:100000 update:20000 echo:100000
+    (($(rss_kb) < before + 4096))
+}
+
+@test "chain amplification: a byte a record, and nothing read" {
+    need_plain_build "memory is measured"
+    start_tls
+    local before
+    peer_says got= "$TLS" echo:100
+    before=$(rss_kb)
+    bg dripper "$HELPERS/tlspeer" "$TLS" fill:16M tiny:60000 pause:1000 notify fin read-all
+    finish dripper
+    (($(peak_kb) < before + 8192)) || fail "from $before to $(peak_kb) KiB"
+}
+
+# ---- the handshake
+
+@test "trap 12, F17: a handshake a byte at a time is cut off" {
+    start_tls handshake-timeout=400ms
+    start_canary_of_tls
+    peer_says 'end=(timeout|fin|reset)' "$TLS" trickle:50 handshake
+    bg silent "$HELPERS/peer" "tcp://$TLS" read-all
+    finish silent || true
+    wait_for 5 closed_at_least 2
+    (($(closed_lines | grep -c 'reason=handshake') == 2)) || fail "$(closed_lines)"
+    end_bg canary
+}
+start_canary_of_tls() { bg canary "$HELPERS/tlspeer" "$TLS" echo:100 pause:30000; }
+
+@test "a handshake that is slow, and in time, is served" {
+    start_tls
+    peer_says got=100 "$TLS" trickle:1 echo:100
+}
+
+@test "F55 plain HTTP, noise and a port scan on the TLS port each have their reason" {
+    start_tls
+    peer "tcp://$TLS" text:$'GET / HTTP/1.0\r\n\r\n' stall:100 close >/dev/null || true
+    wait_for 5 closed_at_least 1
+    [[ $(field reason) == handshake ]]
+    closed_lines | grep -q 'error="http request"'
+    peer "tcp://$TLS" send:64k stall:100 close >/dev/null || true
+    peer "tcp://$TLS" half-close read-all >/dev/null || true
+    peer "tcp://$TLS" stall:0 reset >/dev/null || true
+    wait_for 5 closed_at_least 4
+    (($(closed_lines | grep -c 'reason=handshake error=') == 4)) || fail "$(closed_lines)"
+    closed_lines | grep -q 'error="the peer ended before the handshake was done"'
+    ask_counters
+    [[ $(counter closed_handshake) == 4 && $(counter tls_handshakes) == 0 ]]
+}
+
+@test "F55 renegotiation is refused, and the connection lives" {
+    start_tls
+    printf 'R\n' | s_client -tls1_2 -legacy_server_connect >out || true
+    grep -qiE 'no renegotiation|RENEGOTIATING' out
+    peer_says 'end=|error=' -2 "$TLS" echo:10 renegotiate read-all
+    ! grep -q 'got=0' facts
+}
+
+@test "F55 a record that was tampered with is an error with OpenSSL's words" {
+    start_tls
+    peer_says 'error|end=' "$TLS" echo:100 raw:this-is-no-record read-all
+    wait_for 5 closed_at_least 1
+    [[ $(field reason) == error && $(field in) == 100 ]]
+    closed_lines | grep -q 'error="wrong version number"' || fail "$(closed_lines)"
+}
+
+@test "a protocol that is not on the list is refused, and none at all is not" {
+    start_tls alpn=echo
+    peer_says got=10 -a echo "$TLS" echo:10
+    peer_says 'error=.*application protocol' -a h2 "$TLS" echo:10
+    peer_says got=10 "$TLS" echo:10
+}
+
+# ---- clients' certificates
+
+@test "client-cert=require: the right one is told, none and a stranger's are refused" {
+    start_tls "client-ca=$PKI/ca.pem,client-cert=require"
+    peer_says got=10 -c "$PKI/client.pem" -k "$PKI/client.key" "$TLS" echo:10
+    wait_for 5 closed_at_least 1
+    closed_lines | grep -q 'subject=' || fail "$(closed_lines)"
+    ! closed_lines | grep -q "subject=.*"$'\x1b'
+    peer_says 'got=0' "$TLS" echo:10
+    peer_says 'got=0' -c "$PKI/stranger.pem" -k "$PKI/stranger.key" "$TLS" echo:10
+    wait_for 5 closed_at_least 3
+    closed_lines | grep -q 'error="peer did not return a certificate"'
+    closed_lines | grep -q 'error="self-signed certificate"'
+}
+
+@test "client-cert=optional: none is served, a stranger's is refused" {
+    start_tls "client-ca=$PKI/ca.pem,client-cert=optional"
+    peer_says got=10 "$TLS" echo:10
+    peer_says got=10 -c "$PKI/client.pem" -k "$PKI/client.key" "$TLS" echo:10
+    peer_says got=0 -c "$PKI/stranger.pem" -k "$PKI/stranger.key" "$TLS" echo:10
+}
+
+@test "F56 a server name and a subject are escaped: one event, one line" {
+    start_tls "client-ca=$PKI/ca.pem,client-cert=require"
+    peer_says got=10 -n $'a\nb\x1b[31m"' -c "$PKI/client.pem" -k "$PKI/client.key" "$TLS" echo:10
+    wait_for 5 closed_at_least 1
+    ! LC_ALL=C grep -nP '[^\x20-\x7e]' "$LOG"
+    (($(log_count 'connection closed') == 1))
+}
+
+# ---- files
+
+@test "F55 a listener without a usable certificate does not start, and says why" {
+    local at=tls://127.0.0.1:0
+    refused_start "listen '$at': cert: a tls:// listener needs" -l $at
+    refused_start "cert: cannot read '/no/such': No such file" -l "$at,cert=/no/such"
+    refused_start "key: cannot read '/no/such': No such file" \
+        -l "$at,cert=$PKI/server.pem,key=/no/such"
+    refused_start "does not belong to the certificate" \
+        -l "$at,cert=$PKI/server.pem,key=$PKI/second.key"
+    cp "$PKI/server.key" open.key
+    chmod 644 open.key
+    refused_start "open.key' has mode 0644: .*chmod 600" -l "$at,cert=$PKI/server.pem,key=open.key"
+    refused_start "client-cert: client-ca=FILE is expected" -l "$at,$CERT,client-cert=require"
+    refused_start "alpn: " -l "$at,$CERT,alpn=a::b"
+    refused_start "attributes of TLS belong to a tls:// listener" -l "tcp://127.0.0.1:0,$CERT"
+    refused_start "cert: an empty value" -l "$at,cert="
+    refused_start "cert: cannot read" --check-config -l "$at,cert=/no/such"
+    "$EVECHOD" --check-config -l "$at,$CERT"
+}
+
+@test "certificate and key may be options, and in the file" {
+    printf 'cert = %s\nkey = %s\nlisten = tls://127.0.0.1:0\nlisten = tcp://127.0.0.1:0\n' \
+        "$PKI/server.pem" "$PKI/server.key" >conf
+    start_server --config conf
+    TLS=${ENDPOINTS[0]#tls://}
+    peer_says got=10 "$TLS" echo:10
+    peer "${ENDPOINTS[1]}" echo:10
+}
+
+@test "F55 an expired certificate is a warning, at the start and for --check-config" {
+    need faketime
+    local before
+    before=$(date -d '-3 days' '+%Y-%m-%d %H:%M:%S')
+    faketime "$before" openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+        -days 1 -keyout old.key -out old.pem -subj /CN=old 2>/dev/null
+    "$EVECHOD" --check-config -l "tls://127.0.0.1:0,cert=old.pem,key=old.key" >out 2>&1
+    grep -q "has expired: clients will refuse it" out
+    start_server -l "tls://127.0.0.1:0,cert=old.pem,key=old.key"
+    in_log 'warn .*has expired'
+}
+
+serial() { s_client </dev/null 2>/dev/null | openssl x509 -noout -fingerprint; }
+fingerprint() { openssl x509 -noout -fingerprint -in "$PKI/$1.pem"; }
+install_pair() { cp "$PKI/$1.pem" cert.pem && cp "$PKI/$1.key" key.pem; }
+reload_says() {
+    kill -HUP "$PID"
+    wait_for 5 in_log "$1"
+}
+
+@test "SIGHUP: new certificates for new connections, and open ones live" {
+    install_pair server
+    start_server -l "tls://127.0.0.1:0,cert=cert.pem,key=key.pem"
+    TLS=${ENDPOINT#tls://}
+    [[ $(serial) == "$(fingerprint server)" ]]
+    bg open "$HELPERS/tlspeer" "$TLS" echo:1000 pause:1500 echo:100000 notify fin read-all
+    wait_for 5 eval 'ask_counters && (($(counter bytes_out) == 1000))'
+    install_pair second
+    reload_says reloaded
+    [[ $(serial) == "$(fingerprint second)" ]]
+    finish open
+    said open end=notify
+    said open got=101000
+}
+
+@test "F55 SIGHUP with a wrong certificate changes nothing, and says why" {
+    install_pair server
+    printf 'listen = tls://127.0.0.1:0,cert=cert.pem,key=key.pem\nidle-timeout = 1h\n' >conf
+    start_server --config conf
+    TLS=${ENDPOINT#tls://}
+    ANNOUNCED=('reload refused')
+    cp "$PKI/second.key" key.pem
+    printf 'listen = tls://127.0.0.1:0,cert=cert.pem,key=key.pem\nidle-timeout = 100ms\n' >conf
+    reload_says 'reload refused.*does not belong to the certificate'
+    rm cert.pem
+    reload_says 'reload refused.*cert: cannot read'
+    [[ $(serial) == "$(fingerprint server)" ]]
+    # Nothing else of it was taken over either.
+    peer_says got=200 "$TLS" echo:100 pause:400 echo:100
+}
+
+@test "a drain ends quiet TLS connections with close_notify, and owes nothing" {
+    start_tls
+    bg quiet "$HELPERS/tlspeer" "$TLS" echo:1000 read-all
+    wait_for 5 eval 'ask_counters && (($(counter bytes_out) == 1000))'
+    kill -TERM "$PID"
+    await_exit
+    finish quiet
+    said quiet end=notify
+    in_log 'drained owed=0'
+}
+
+# ---- what it costs, and how it is graded
+
+@test "an idle connection keeps at most 16 KiB" {
+    need_plain_build "memory is measured"
+    IGNORE_FDS=yes
+    start_tls "" --workers 1
+    local before
+    peer_says got=100 "$TLS" echo:100
+    before=$(rss_kb)
+    bg idle "$HELPERS/tlspeer" -m 300 "$TLS" echo:100 pause:60000
+    wait_for 30 eval 'ask_counters && (($(counter bytes_out) == 30100))'
+    echo "$((($(rss_kb) - before) * 1024 / 300)) bytes a connection"
+    (($(rss_kb) - before < 300 * 16))
+    end_bg idle
+}
+
+@test "sslscan finds nothing weak" {
+    need sslscan
+    start_tls
+    timeout 60 sslscan --no-colour "$TLS" >out
+    cat out
+    ! grep -E '(SSLv2|SSLv3|TLSv1.0|TLSv1.1) +enabled' out
+    ! grep -iE 'vulnerable' out | grep -v 'not vulnerable'
+    ! grep -q 'Compression enabled' out
+    ! grep -E '(Accepted|Preferred).*(CBC|RC4|3DES|NULL|EXP|DHE-RSA|AES128-SHA |AES256-SHA )' out |
+        grep -v ECDHE
+    grep -q 'TLSv1.3   enabled' out
+}
