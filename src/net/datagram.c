@@ -24,14 +24,8 @@ struct place {
     struct datagram datagram;
     struct sockaddr_storage peer;
     struct iovec iov;
-    union {
-        struct cmsghdr aligned;
-        char bytes[CONTROL_IN_BYTES];
-    } in;
-    union {
-        struct cmsghdr aligned;
-        char bytes[CONTROL_OUT_BYTES];
-    } out;
+    _Alignas(struct cmsghdr) char in[CONTROL_IN_BYTES];
+    _Alignas(struct cmsghdr) char out[CONTROL_OUT_BYTES];
     size_t out_length;
 };
 
@@ -117,7 +111,7 @@ struct datagram_batch *datagram_batch_new(size_t bytes_max)
         batch->received[i].msg_hdr = (struct msghdr){.msg_name = &place->peer,
                                                      .msg_iov = &place->iov,
                                                      .msg_iovlen = 1,
-                                                     .msg_control = place->in.bytes};
+                                                     .msg_control = place->in};
     }
     return batch;
 }
@@ -132,7 +126,7 @@ void datagram_batch_free(struct datagram_batch *batch)
 
 static struct cmsghdr *begin_control(struct place *place, int level, int type, size_t length)
 {
-    struct cmsghdr *header = &place->out.aligned;
+    struct cmsghdr *header = (struct cmsghdr *)(void *)place->out;
     *header =
         (struct cmsghdr){.cmsg_len = CMSG_LEN(length), .cmsg_level = level, .cmsg_type = type};
     place->out_length = CMSG_SPACE(length);
@@ -231,7 +225,7 @@ void datagram_answer(struct datagram_batch *batch, int index, size_t length)
                         .msg_namelen = batch->received[index].msg_hdr.msg_namelen,
                         .msg_iov = &place->iov,
                         .msg_iovlen = 1,
-                        .msg_control = place->out_length ? place->out.bytes : NULL,
+                        .msg_control = place->out_length ? place->out : NULL,
                         .msg_controllen = place->out_length};
 }
 

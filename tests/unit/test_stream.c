@@ -146,7 +146,7 @@ static struct fixture *open_pair(enum stream_path path, bool is_unix)
     fixture->peer = pair[1];
     assert_int_equal(loop_open(&fixture->loop, on_due, &err), 0);
     fixture->env = (struct stream_env){.loop = &fixture->loop,
-                                       .callbacks = {on_input, on_drained, on_end, on_error},
+                                       .callbacks = {on_input, on_drained, on_end, on_error, NULL},
                                        .path = path,
                                        .scratch = malloc(STREAM_SCRATCH_BYTES),
                                        .scratch_bytes = STREAM_SCRATCH_BYTES,
