@@ -143,7 +143,7 @@ tortured() {
 # ---- allocations, besides those of faults.bats ----
 
 @test "each allocation of an exchange fails: a Unix socket, and the buffered way" {
-    local mode
+    local mode READ_PATH= # each part says its own
     start_with_shim
     start_server -w 1 --stall-timeout 1s -l "unix:$T/s" --read-path direct
     for mode in once ever; do
