@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +24,8 @@
 #define CLOSE_MS 1000 /* how long log_close() waits for a target that stands still */
 #define LIMIT_WINDOW_MS 10000
 #define LIMIT_MESSAGES 32
+#define SYSLOG_PATH "/dev/log"
+#define SYSLOG_HEAD_MAX 128
 #define TIME_LENGTH 25 /* "2026-01-31T12:00:00.123Z " */
 
 enum target { TARGET_STDERR, TARGET_SYSLOG, TARGET_FILE };
@@ -39,10 +43,12 @@ static struct log {
     _Atomic int format;
     _Atomic uint64_t dropped;
     enum target target;
-    char *path; /* TARGET_FILE */
+    char *path;          /* TARGET_FILE */
+    const char *program; /* TARGET_SYSLOG */
     int fd;
     int next_fd; /* to be taken by the writer instead of fd, or -1 */
     pthread_t writer;
+    bool has_writer;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool is_idle; /* the writer waits for a first line */
@@ -165,15 +171,40 @@ void log_write(bool is_limited, enum log_level level, const char *message,
 
 /* ---- the writer ---- */
 
-static void write_syslog(char *bytes, size_t length)
+/* One line to the system's log, as RFC 3164 has it. Not by syslog(3): that opens and connects a new
+ * socket where the old one's reader was started anew, and by then we may open no more. */
+static bool send_syslog(int priority, const char *line, size_t length)
+{
+    struct sockaddr_un reader = {.sun_family = AF_UNIX, .sun_path = SYSLOG_PATH};
+    char head[SYSLOG_HEAD_MAX], stamp[32];
+    time_t now = time(NULL);
+    struct tm local;
+    ssize_t sent;
+    strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", localtime_r(&now, &local));
+    int head_length = snprintf(head, sizeof(head), "<%d>%s %s[%d]: ", LOG_DAEMON | priority, stamp,
+                               the.program, (int)getpid());
+    struct iovec parts[] = {{head, (size_t)head_length}, {(void *)(uintptr_t)line, length}};
+    const struct msghdr message = {
+        .msg_name = &reader, .msg_namelen = sizeof(reader), .msg_iov = parts, .msg_iovlen = 2};
+    do
+        sent = sendmsg(the.fd, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent >= 0;
+}
+
+static bool write_syslog(const char *bytes, size_t length)
 {
     static const int PRIORITIES[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
-    for (char *line = bytes; line < bytes + length;) {
-        char *end = memchr(line, '\n', (size_t)(bytes + length - line));
-        *end = '\0';
-        syslog(PRIORITIES[*line - '0'], "%s", line + 1);
+    bool is_written = true;
+    for (const char *line = bytes; line < bytes + length;) {
+        const char *end = memchr(line, '\n', (size_t)(bytes + length - line));
+        if (!send_syslog(PRIORITIES[*line - '0'], line + 1, (size_t)(end - line) - 1)) {
+            count_dropped(1);
+            is_written = false;
+        }
         line = end + 1;
     }
+    return is_written;
 }
 
 static uint64_t count_lines(const char *bytes, size_t length)
@@ -209,13 +240,10 @@ static bool write_fd(int fd, const char *bytes, size_t length)
     return true;
 }
 
-static bool write_batch(char *bytes, size_t length)
+static bool write_batch(const char *bytes, size_t length)
 {
-    if (the.target == TARGET_SYSLOG) {
-        write_syslog(bytes, length);
-        return true;
-    }
-    return write_fd(the.fd, bytes, length);
+    return the.target == TARGET_SYSLOG ? write_syslog(bytes, length)
+                                       : write_fd(the.fd, bytes, length);
 }
 
 /* Waits for a first line, then a moment for others; the lock is held. */
@@ -297,11 +325,12 @@ static int open_target(const struct log_config *config, struct error *err)
                                                          : TARGET_FILE;
     switch (the.target) {
     case TARGET_SYSLOG:
-        if (access("/dev/log", W_OK) < 0)
-            fprintf(stderr, "%s: log-target: syslog is not reachable at /dev/log: %s\n",
+        if (access(SYSLOG_PATH, W_OK) < 0)
+            fprintf(stderr, "%s: log-target: syslog is not reachable at " SYSLOG_PATH ": %s\n",
                     config->program, strerror(errno));
-        openlog(config->program, LOG_PID | LOG_NDELAY, LOG_DAEMON);
-        return 0;
+        the.program = config->program;
+        the.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        return the.fd < 0 ? error_start(err, "--log-target: syslog: %s", strerror(errno)) : 0;
     case TARGET_STDERR:
         the.fd = STDERR_FILENO;
         return 0;
@@ -326,12 +355,21 @@ int log_open(const struct log_config *config, struct error *err)
     pthread_condattr_destroy(&monotonic);
     the.is_stopping = the.has_ended = false;
     the.filled = 0;
-    int failure =
-        the.filling && the.writing ? pthread_create(&the.writer, NULL, writer_main, NULL) : ENOMEM;
-    if (failure)
-        return error_start(err, "log: cannot start its writer: %s", strerror(failure));
+    if (!the.filling || !the.writing)
+        return error_start(err, "log: no memory for its queue");
+    tzset(); /* no file shall be read for it later */
     atomic_store(&the.format, (int)config->format);
     atomic_store(&the.level, (int)config->level);
+    return 0;
+}
+
+int log_start(struct error *err)
+{
+    int failure = pthread_create(&the.writer, NULL, writer_main, NULL);
+    if (failure)
+        return error_start(err, "log: cannot start its writer: %s%s", strerror(failure),
+                           failure == EAGAIN ? "; see ulimit -u" : "");
+    the.has_writer = true;
     return 0;
 }
 
@@ -361,16 +399,20 @@ void log_close(void)
     the.is_stopping = true;
     pthread_cond_signal(&the.wake);
     struct timespec until = mono_timespec(clock_now_ns() / 1000000U + CLOSE_MS);
+    if (!the.has_writer) {
+        write_batch(the.filling, the.filled);
+        the.has_ended = true;
+    }
     while (!the.has_ended && pthread_cond_timedwait(&the.wake, &the.lock, &until) == 0)
         continue;
     bool has_ended = the.has_ended;
     pthread_mutex_unlock(&the.lock);
     if (!has_ended)
         return; /* the target stands still; the writer still uses everything here */
-    pthread_join(the.writer, NULL);
-    if (the.target == TARGET_SYSLOG)
-        closelog();
-    if (the.target == TARGET_FILE)
+    if (the.has_writer)
+        pthread_join(the.writer, NULL);
+    the.has_writer = false;
+    if (the.target != TARGET_STDERR)
         close(the.fd);
     free(the.path);
     free(the.filling);

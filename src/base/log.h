@@ -40,16 +40,20 @@ struct log_config {
     const char *program; /* syslog's name for us */
 };
 
-/* Opens the target and starts the writer. Until then, and after log_close(), events go nowhere.
- * Signals must be blocked by the caller where the writer shall not take them. 0 or -1. */
+/* Opens the target; from then on events are queued. Until then, and after log_close(), they go
+ * nowhere. 0 or -1. */
 int log_open(const struct log_config *config, struct error *err) MUST_CHECK;
+
+/* Starts the writer, a thread of its own: it has what its creator has given up by then. Signals
+ * must be blocked by the caller where the writer shall not take them. 0 or -1. */
+int log_start(struct error *err) MUST_CHECK;
 
 /* Applies level and format, and opens the file again under its name (after a rotation). On failure
  * everything stays as it was. The target itself cannot change. 0 or -1. */
 int log_reopen(const struct log_config *config, struct error *err) MUST_CHECK;
 
-/* Writes what is queued and ends the writer; gives up on a target that stands still after a second.
- */
+/* Writes what is queued and ends the writer, if it was started; gives up on a target that stands
+ * still after a second. */
 void log_close(void);
 
 /* Lines dropped so far, because the queue was full or the target failed. */

@@ -23,6 +23,7 @@ static const char *const NONE[] = {"none", NULL};
 static const char *const READ_PATHS[] = {"direct", "buffered", NULL};
 static const char *const CLIENT_CERTS[] = {"none", "optional", "require", NULL};
 static const char *const TLS_PROFILES[] = {"intermediate", "modern", NULL};
+static const char *const SANDBOX_MODES[] = {"off", "log", "on", "require", NULL};
 static const char *const LOG_LEVELS[] = {"error", "warn", "notice", "info", "debug", NULL};
 static const char *const LOG_FORMATS[] = {"text", "json", NULL};
 
@@ -117,6 +118,9 @@ static const struct option_row ROWS[] = {
      "run as that user once every socket is open"},
     {"group", 0, OPTION_TEXT, IN_FILE, "NAME", NULL, 0, 0, NULL, AT(group),
      "run as that group; the user's own unless given"},
+    {"sandbox", 0, OPTION_WORD, IN_FILE, "MODE", "on", 0, 0, SANDBOX_MODES, AT(sandbox),
+     "on: give up all that serving does not need, as far as the system offers it; require: refuse "
+     "to start where it does not; log: only log what would be forbidden; off"},
     {"ready-fd", 0, OPTION_COUNT, IN_FILE, "N", "none", 0, INT_MAX, NONE, AT(ready_fd),
      "write a newline to that descriptor when ready"},
     {"help", 'h', OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(help), "print this and exit"},

@@ -40,6 +40,7 @@ struct options {
     uint64_t read_path;  /* enum stream_path */
     uint64_t log_level;  /* enum log_level */
     uint64_t log_format; /* enum log_format */
+    uint64_t sandbox;    /* enum sandbox_mode */
     uint64_t ready_fd;   /* or OPTIONS_NO_FD */
     struct policy_values policy;
     struct tls_settings tls;

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,7 +22,7 @@ static long read_id(const char *path)
     return id;
 }
 
-int pidfile_write(const char *path, struct error *err)
+int pidfile_write(struct pidfile *pidfile, const char *path, struct error *err)
 {
     long other = read_id(path);
     if (other > 0 && other != getpid() && (kill((pid_t)other, 0) == 0 || errno == EPERM))
@@ -29,14 +31,22 @@ int pidfile_write(const char *path, struct error *err)
     FILE *file = fopen(path, "we");
     if (!file)
         return error_start(err, "--pid-file: cannot write '%s': %s", path, strerror(errno));
-    int written = fprintf(file, "%ld\n", (long)getpid());
-    if (fclose(file) != 0 || written < 0)
+    bool is_written = fprintf(file, "%ld\n", (long)getpid()) > 0 && fflush(file) == 0 &&
+                      fstat(fileno(file), &pidfile->status) == 0;
+    if (fclose(file) != 0 || !is_written)
         return error_start(err, "--pid-file: cannot write '%s': %s", path, strerror(errno));
-    return 0;
+    pidfile->path = strdup(path);
+    return pidfile->path ? 0 : error_start(err, "--pid-file: no memory for its name");
 }
 
-void pidfile_remove(const char *path)
+void pidfile_remove(struct pidfile *pidfile)
 {
-    if (read_id(path) == getpid())
-        (void)unlink(path);
+    const struct stat *ours = &pidfile->status;
+    struct stat now;
+    if (pidfile->path && stat(pidfile->path, &now) == 0 && now.st_dev == ours->st_dev &&
+        now.st_ino == ours->st_ino && now.st_mtim.tv_sec == ours->st_mtim.tv_sec &&
+        now.st_mtim.tv_nsec == ours->st_mtim.tv_nsec)
+        (void)unlink(pidfile->path);
+    free(pidfile->path);
+    pidfile->path = NULL;
 }

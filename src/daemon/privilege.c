@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* A name that is all digits is an id, as chown(1) has it. */
@@ -86,4 +89,23 @@ int privilege_drop(const struct privilege *privilege, struct error *err)
         return error_start(err, "--user: cannot become user %lu: %s; start as root for that",
                            (unsigned long)privilege->user, strerror(errno));
     return try_to_regain(privilege, err);
+}
+
+void privilege_close_bounds(void)
+{
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    for (unsigned long capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0;
+         capability++)
+        (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+}
+
+/* Looks first: a filter around us (systemd's) may forbid even giving up what is not there. */
+int privilege_shed(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {0};
+    static const struct __user_cap_data_struct NONE[_LINUX_CAPABILITY_U32S_3];
+    if (syscall(SYS_capget, &header, sets) == 0 && memcmp(sets, NONE, sizeof(sets)) == 0)
+        return 0;
+    return syscall(SYS_capset, &header, NONE) == 0 ? 0 : errno;
 }

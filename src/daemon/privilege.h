@@ -21,7 +21,14 @@ struct privilege {
 int privilege_find(struct privilege *privilege, const char *user, const char *group,
                    struct error *err) MUST_CHECK;
 
+/* Empties the bounding and ambient sets (capabilities(7)), as far as it may: nothing that is
+ * executed could get a capability again. It takes one of root's, so it comes before the next. */
+void privilege_close_bounds(void);
+
 /* Becomes it, and refuses to go on where any of it could be taken back. 0 or -1. */
 int privilege_drop(const struct privilege *privilege, struct error *err) MUST_CHECK;
+
+/* Gives up every capability of this thread. 0, or the errno of why one is left. */
+int privilege_shed(void) MUST_CHECK;
 
 #endif

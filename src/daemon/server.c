@@ -20,6 +20,7 @@
 #include "daemon/notify.h"
 #include "daemon/pidfile.h"
 #include "daemon/privilege.h"
+#include "daemon/sandbox.h"
 #include "daemon/status.h"
 #include "daemon/totals.h"
 #include "daemon/udp.h"
@@ -61,7 +62,8 @@ struct server {
     uint64_t reported_ms, drain_start_ms;
     _Atomic uint64_t released; /* connections freed that the acceptor has not heard of */
     _Atomic bool is_draining;
-    bool has_pid_file;
+    struct pidfile pidfile;
+    struct sandbox sandbox;
     int notify_fd;
     struct watchdog watchdog;
 };
@@ -267,7 +269,8 @@ static void reload(struct server *server)
     struct options *new = calloc(1, sizeof(*new));
     notify_reloading(server->notify_fd);
     bool is_read =
-        new &&options_read(new, server->options->activation, server->argc, server->argv, &err) == 0;
+        new &&sandbox_check_reload(&server->sandbox, server->options, &err) == 0 &&
+        options_read(new, server->options->activation, server->argc, server->argv, &err) == 0;
     if (is_read && apply_options(server, new, &err) == 0) {
         options_clear(server->options);
         free(server->options);
@@ -457,9 +460,8 @@ static int open_server(struct server *server, struct error *err)
     if (find_limits(server, options, &values, err) < 0)
         return -1;
     tell_unserved(options);
-    if (options->pid_file && pidfile_write(options->pid_file, err) < 0)
+    if (options->pid_file && pidfile_write(&server->pidfile, options->pid_file, err) < 0)
         return -1;
-    server->has_pid_file = options->pid_file != NULL;
     server->limit = limit_new(&values);
     server->name = name_of(options);
     server->udp = udp_new(options->udp_rate, server->name);
@@ -467,9 +469,10 @@ static int open_server(struct server *server, struct error *err)
         return error_start(err, "no memory for the limits");
     server->notify_fd = notify_open();
     if (open_workers(server, err) < 0 || open_main_loop(server, err) < 0 ||
-        privilege_drop(&privilege, err) < 0)
+        sandbox_confine(&server->sandbox, options, &privilege, err) < 0 || log_start(err) < 0 ||
+        start_threads(server, err) < 0)
         return -1;
-    return start_threads(server, err);
+    return sandbox_filter(&server->sandbox, err);
 }
 
 struct server *server_new(struct options *options, int argc, char **argv, struct error *err)
@@ -566,8 +569,7 @@ void server_free(struct server *server)
     udp_free(server->udp);
     if (server->notify_fd >= 0)
         close(server->notify_fd);
-    if (server->has_pid_file)
-        pidfile_remove(server->options->pid_file);
+    pidfile_remove(&server->pidfile);
     log_close();
     loop_library_end();
     options_clear(server->options);

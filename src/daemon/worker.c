@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/worker.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
 #include <signal.h>
@@ -269,7 +270,8 @@ int worker_start(struct worker *worker, struct error *err)
     int failure = pthread_create(&worker->thread, NULL, thread_main, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failure)
-        return error_start(err, "cannot start a worker's thread: %s", strerror(failure));
+        return error_start(err, "cannot start a worker's thread: %s%s", strerror(failure),
+                           failure == EAGAIN ? "; see ulimit -u, or ask for fewer workers" : "");
     worker->has_thread = true;
     return 0;
 }

@@ -45,7 +45,7 @@ settle_silent() { settled silent; }
 
 begin_interrupted() {
     bg interrupted strace -f -o "$T/interrupted.trace" -e trace=epoll_wait,recvfrom,sendto,writev \
-        -e inject=epoll_wait,recvfrom,sendto,writev:error=EINTR:when=1+4 -p "$PID"
+        -e inject=epoll_wait,recvfrom,sendto,writev:error=EINTR:when=1+4:syscall=getpid -p "$PID"
 }
 lift_interrupted() { end_bg interrupted; }
 settle_interrupted() { rm -f "$T/interrupted.in"; }

@@ -103,12 +103,25 @@ launch_server() {
     PID=$!
 }
 
+# injecting ARGUMENT...: sets INJECTING to these arguments of strace's, which puts the call number -1 in
+# the place of a call that it makes fail, or getpid() where it is told to: the sandbox lets that pass.
+injecting() {
+    local argument
+    INJECTING=()
+    for argument; do
+        [[ $argument != inject=*:@(error|retval)=* || $argument == *:syscall=* ]] ||
+            argument+=:syscall=getpid
+        INJECTING+=("$argument")
+    done
+}
+
 # under_strace ARGUMENT...: the servers from now on run under strace, into the file trace. Its -D
 # leaves the server our child, but uses up the alarm; so there is another leash inside. LeakSanitizer
 # is a tracer itself and gives up beside one; these tests look for leaks without it alone.
 under_strace() {
     SERVER_ENV=("ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0")
-    SERVER_WRAP=(strace -D -f -o "$T/trace" "$@" "$HELPERS/leash" "$LIFE")
+    injecting "$@"
+    SERVER_WRAP=(strace -D -f -o "$T/trace" "${INJECTING[@]}" "$HELPERS/leash" "$LIFE")
 }
 
 # Starts the server and waits for its ready line; sets ENDPOINTS, ENDPOINT, PORT.

@@ -10,7 +10,8 @@ load lib
 inject() {
     local name=$1
     shift
-    bg "$name" strace -f -o "$T/$name.trace" "${@/#/-e}" -p "$PID"
+    injecting "$@"
+    bg "$name" strace -f -o "$T/$name.trace" "${INJECTING[@]/#/-e}" -p "$PID"
     wait_for 10 is_traced
 }
 

@@ -357,6 +357,7 @@ static void test_close_line(void **state)
     int fd = mkstemp(path);
     const struct log_config config = {.level = LOG_LEVEL_INFO, .target = path, .program = "test"};
     assert_int_equal(log_open(&config, &err), 0);
+    assert_int_equal(log_start(&err), 0);
     fake.room = 3;
     comes(fixture, 10);
     now_ms += 1234;

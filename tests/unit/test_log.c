@@ -113,7 +113,7 @@ static void open_log(enum log_level level, const char *target)
 {
     struct error err;
     const struct log_config config = {.level = level, .target = target, .program = "test"};
-    if (log_open(&config, &err) < 0)
+    if (log_open(&config, &err) < 0 || log_start(&err) < 0)
         fail_msg("%s", err.text);
 }
 
@@ -211,6 +211,18 @@ static void test_reopen(void **state)
     unlink(moved);
 }
 
+/* What a start says before it fails is not lost with the writer that it never got. */
+static void test_no_writer(void **state)
+{
+    struct error err;
+    const struct log_config config = {.level = LOG_LEVEL_INFO, .target = path, .program = "test"};
+    (void)state;
+    assert_int_equal(log_open(&config, &err), 0);
+    log_event(LOG_LEVEL_INFO, "early");
+    log_close();
+    assert_int_equal(lines_with("info early"), 1);
+}
+
 static void test_targets_that_cannot_be(void **state)
 {
     struct error err;
@@ -236,6 +248,7 @@ int main(void)
         TEST(test_full_disk),
         TEST(test_blocked_pipe),
         TEST(test_reopen),
+        TEST(test_no_writer),
         TEST(test_targets_that_cannot_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

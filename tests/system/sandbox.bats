@@ -1,0 +1,271 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What the process gives up before it serves, tried from within and seen from without. Every other
+# test runs in the sandbox as well: there it must take nothing away that serving needs.
+
+load lib
+
+SIGSYS=159 # 128 + 31: how a shell tells that the filter ended it
+
+echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
+
+# escape WHAT...: tries it at the first connection; ESCAPED is what came of it.
+escape() {
+    need_plain_build "the sandbox is off there"
+    SERVER_ENV=("LD_PRELOAD=$HELPERS/shim_escape.so" "ESCAPE=$*" "ESCAPE_REPORT=$T/report")
+    : >"$T/report"
+}
+
+escaped() {
+    peer "${1:-$ENDPOINT}" echo:100 half-close read-all >/dev/null || true
+    ESCAPED=$(<"$T/report")
+    echo "$ESCAPED"
+}
+
+# is_killed_for WHAT...: the attempt ends the process, and nothing came of it.
+is_killed_for() {
+    escape "$@"
+    start_server
+    escaped
+    [[ -z $ESCAPED ]] || fail "it got as far as: $ESCAPED"
+    EXPECTED_EXIT=$SIGSYS await_exit
+}
+
+in_status() { grep -qE "^$1:[[:space:]]+$2\$" "/proc/$PID/status"; }
+
+# A line of every thread's status.
+in_every_status() {
+    local status
+    for status in "/proc/$PID/task/"*/status; do
+        grep -qE "^$1:[[:space:]]+$2\$" "$status" || fail "$(grep "^$1:" "$status")"
+    done
+}
+
+said_sandbox() { wait_for 5 in_log " notice sandbox $1"; }
+
+# The kernel's side of it is missing, as on an older one.
+without() {
+    need_strace
+    under_strace -e "trace=$1" -e "inject=$1:error=${2:-ENOSYS}"
+}
+
+has_landlock() { said_sandbox 'mode=on .*landlock=[1-9]' >/dev/null; }
+
+@test "one line says what is in force, and the system agrees, for every thread" {
+    need_plain_build "the sandbox is off there"
+    start_server -w 3
+    said_sandbox 'mode=on seccomp=kill landlock=[0-9]+ no_new_privs=yes capabilities=none'
+    in_every_status NoNewPrivs 1
+    in_every_status Seccomp 2
+    in_every_status 'Cap(Inh|Prm|Eff|Bnd|Amb)' 0+
+    [[ $(grep -c '^Cap' "/proc/$PID/status") == 5 ]]
+    not grep -E '^Cap...:.*[1-9a-f]' "/proc/$PID/status"
+    echoes_on "$ENDPOINT"
+}
+
+@test "F49 as another user: no id, group or capability of root is left, and none comes back" {
+    local uid
+    need_root
+    uid=$(id -u nobody)
+    escape setuid
+    start_server --user nobody
+    in_every_status Uid "$uid	$uid	$uid	$uid"
+    in_every_status Gid "$(id -g nobody)	.*"
+    in_every_status 'Groups' "($(id -g nobody) )?"
+    not grep -E '^Cap...:.*[1-9a-f]' "/proc/$PID/task/"*/status
+    [[ $(stat -c %u "/proc/$PID/environ") == 0 ]] || fail "it is dumpable"
+    escaped
+    [[ -z $ESCAPED ]]
+    EXPECTED_EXIT=$SIGSYS await_exit
+}
+
+@test "F47 a forbidden call ends the process" {
+    need_plain_build "the sandbox is off there"
+    need_strace
+    under_strace -e trace=epoll_wait -e inject=epoll_wait:retval=0:syscall=getppid:when=1
+    launch_server -w 1
+    wait_for 10 is_gone "$PID"
+    EXPECTED_EXIT=$SIGSYS await_exit
+    grep -a 'SIGSYS' trace
+}
+
+@test "F47 from within: sockets, programs, processes, code pages, signals, tracing" {
+    local what
+    for what in socket 'connect 9' 'bind 0' exec fork mmap mprotect "signal $$" "ptrace $$" dumpable; do
+        is_killed_for "$what"
+    done
+}
+
+@test "F50 files outside cannot be opened, made or removed, and the service goes on" {
+    local what
+    mkdir "$T/conf" "$T/logs"
+    echo 'idle-timeout = 5m' >"$T/conf/evechod.conf"
+    echo keep >"$T/conf/neighbour"
+    echo keep >"$T/precious"
+    for what in "read /etc/passwd" "read $T/precious" "write $T/new" "unlink $T/precious" \
+        "write $T/conf/new" "unlink $T/conf/neighbour" "read $T/logs/evechod.log"; do
+        escape "$what"
+        start_server --config "$T/conf/evechod.conf" --log-target "$T/logs/evechod.log" \
+            -l "tcp://127.0.0.1:0"
+        grep -qE ' landlock=[1-9]' "$T/logs/evechod.log" || skip "no Landlock in this kernel"
+        escaped
+        [[ $ESCAPED == *': Permission denied' ]]
+        echoes_on "$ENDPOINT"
+        stop_server
+    done
+    [[ -e $T/precious && -e $T/conf/neighbour && ! -e $T/new && ! -e $T/conf/new ]]
+    # What the configuration's directory is for works: the rule is not simply closed.
+    escape "read $T/conf/neighbour"
+    start_server --config "$T/conf/evechod.conf" -l "tcp://127.0.0.1:0"
+    escaped
+    [[ $ESCAPED == 'read: ok' ]]
+}
+
+@test "F50 without seccomp Landlock alone keeps it from the network and from other processes" {
+    local what
+    need_strace
+    bg outside socat -u "ABSTRACT-LISTEN:evecho-outside-$$" -
+    wait_for 5 grep -q "@evecho-outside-$$" /proc/net/unix
+    for what in "read /etc/passwd" "connect 9" "bind 0" "abstract evecho-outside-$$" "signal $$"; do
+        without seccomp EINVAL
+        local env=("${SERVER_ENV[@]}")
+        escape "$what"
+        SERVER_ENV+=("${env[@]}")
+        start_server
+        said_sandbox 'mode=on seccomp=no .*missing="seccomp: '
+        grep -qE 'landlock=([6-9]|[1-9][0-9])' "$LOG" || skip "this kernel's Landlock knows files alone"
+        escaped
+        [[ $ESCAPED =~ :\ (Permission\ denied|Operation\ not\ permitted)$ ]]
+        stop_server
+        rm "$LOG"
+    done
+}
+
+@test "without Landlock a reload that needs a file is refused with that reason; another works" {
+    need_plain_build "the sandbox is off there"
+    without landlock_create_ruleset
+    printf 'listen = 127.0.0.1:0\n' >conf
+    start_server --config "$T/conf"
+    said_sandbox 'mode=on seccomp=kill landlock=0 .*missing="landlock: '
+    ANNOUNCED=('reload refused')
+    kill -HUP "$PID"
+    wait_for 5 in_log 'reload refused: .*no Landlock.*restart'
+    echoes_on "$ENDPOINT"
+    stop_server
+    start_server
+    kill -HUP "$PID"
+    wait_for 5 in_log ' notice reloaded'
+}
+
+@test "without Landlock no file can be opened at all" {
+    without landlock_create_ruleset
+    local env=("${SERVER_ENV[@]}")
+    escape "read /etc/passwd"
+    SERVER_ENV+=("${env[@]}")
+    start_server
+    escaped
+    [[ $ESCAPED == 'read: Permission denied' ]]
+    echoes_on "$ENDPOINT"
+}
+
+@test "--sandbox require refuses to start without seccomp or no_new_privs, and starts with them" {
+    need_plain_build "the sandbox is off there"
+    start_server --sandbox require
+    said_sandbox 'mode=require seccomp=kill'
+    stop_server
+    local call
+    for call in seccomp prctl; do
+        without "$call" EINVAL
+        : >"$LOG"
+        launch_server --sandbox require
+        EXPECTED_EXIT=3 await_exit
+        cat "$LOG"
+        grep -E -- '--sandbox require: (seccomp|no_new_privs): (Invalid argument|Operation not supported)' "$LOG"
+    done
+}
+
+@test "--sandbox require says why an instrumented build cannot" {
+    is_instrumented || skip "this build is not instrumented"
+    [[ ${EVECHOD##*/} != valgrind* ]] || skip "valgrind takes it away"
+    launch_server --sandbox require
+    EXPECTED_EXIT=3 await_exit
+    grep 'an instrumented build' "$LOG"
+}
+
+@test "--sandbox log forbids nothing, and says so" {
+    escape socket
+    start_server --sandbox log
+    said_sandbox 'mode=log seccomp=log landlock=0 no_new_privs=yes capabilities=kept'
+    in_status Seccomp 2
+    escaped
+    [[ $ESCAPED == 'socket: ok' ]]
+    echoes_on "$ENDPOINT"
+}
+
+@test "--sandbox off gives up nothing" {
+    escape exec-nothing
+    start_server --sandbox off
+    said_sandbox 'mode=off seccomp=no'
+    in_status NoNewPrivs "$(awk '/^NoNewPrivs/ { print $2 }' /proc/self/status)"
+    in_status Seccomp "$(awk '/^Seccomp:/ { print $2 }' /proc/self/status)"
+    [[ $(grep ^Cap "/proc/$PID/status") == "$(grep ^Cap /proc/self/status)" ]]
+}
+
+@test "in it a reload, a rotation, and what is removed at the end still work" {
+    mkdir conf logs run
+    printf 'listen = unix:%s\npid-file = %s\nlog-target = %s\nmax-connections = 7\n' \
+        "$T/run/echo" "$T/run/pid" "$T/logs/log" >conf/evechod.conf
+    start_server --config "$T/conf/evechod.conf"
+    [[ -S run/echo && -s run/pid ]]
+    # As editors and logrotate do it: other files take the old ones' names.
+    sed 's/= 7/= 8/' conf/evechod.conf >conf/new
+    mv conf/new conf/evechod.conf
+    mv logs/log logs/log.1
+    kill -HUP "$PID"
+    wait_for 5 grep -q ' notice reloaded' logs/log
+    echoes_on "unix:$T/run/echo"
+    IGNORE_FDS=1 stop_server
+    grep -q ' drained owed=0' logs/log
+    [[ ! -e run/echo && ! -e run/pid ]]
+}
+
+@test "a syslog that is started anew is found again" {
+    need socat
+    need_root
+    unshare -m true 2>/dev/null || skip "no mount namespaces here"
+    mkdir dev
+    # The name in the server's /dev leads to where the reader can be started again.
+    SERVER_WRAP=(unshare -m sh -c "mount -t tmpfs none '$T/dev' && : >'$T/dev/null' &&
+        mount --bind /dev/null '$T/dev/null' && ln -s '$T/devlog' '$T/dev/log' &&
+        mount --rbind '$T/dev' /dev && exec \"\$@\"" -)
+    bg syslog socat -u "UNIX-RECV:$T/devlog" -
+    wait_for 5 test -S devlog
+    start_server --log-target syslog
+    echoes_on "$ENDPOINT"
+    wait_for 5 said syslog 'evechod\[[0-9]+\]: info connection closed'
+    end_bg syslog
+    rm -f devlog
+    echoes_on "$ENDPOINT"
+    bg again socat -u "UNIX-RECV:$T/devlog" -
+    wait_for 5 test -S devlog
+    echoes_on "$ENDPOINT"
+    wait_for 5 said again 'evechod\[[0-9]+\]: info connection closed'
+}
+
+@test "F43 where no more threads can be had, the start says so" {
+    need_root
+    need_plain_build "a sanitizer needs threads of its own"
+    # A user whom nobody else is, so that the limit counts these processes alone.
+    local id=$((50000 + $$ % 10000))
+    chmod 755 "$T"
+    SERVER_WRAP=(prlimit --nproc=3 setpriv --reuid "$id" --regid "$id" --clear-groups)
+    setpriv --reuid "$id" --regid "$id" --clear-groups "$EVECHOD" --version ||
+        skip "the program is where others cannot go"
+    launch_server -w 8
+    EXPECTED_EXIT=3 await_exit
+    grep -E 'worker [2-8] of 8: cannot start .*thread: Resource temporarily unavailable.*ulimit -u' "$LOG"
+    # With as many as there is room for, it serves.
+    start_server -w 1
+    echoes_on "$ENDPOINT"
+}
