@@ -200,7 +200,10 @@ enum link_step link_half_close(struct link *link)
         if (step != LINK_DONE)
             return step;
     }
-    return shutdown(link->fd, SHUT_WR) == 0 ? LINK_DONE : link_end(link, ending_of_errno(errno));
+    if (shutdown(link->fd, SHUT_WR) == 0)
+        return LINK_DONE;
+    /* One that was connected is not any more: the peer's reset came first. */
+    return link_end(link, ending_of_errno(errno == ENOTCONN ? ECONNRESET : errno));
 }
 
 void link_close(struct link *link)
