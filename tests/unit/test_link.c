@@ -72,6 +72,20 @@ static void test_a_reset(void **state)
     close_pair(&pair);
 }
 
+static void test_a_half_close_after_a_reset(void **state)
+{
+    struct pair pair = {0};
+    (void)state;
+    open_pair(&pair);
+    sock_reset(pair.peer);
+    pair.peer = -1;
+    link_peer_await(&pair.link);
+    assert_int_equal(link_half_close(&pair.link), LINK_ENDED);
+    assert_int_equal(pair.link.ending.end, STREAM_END_RST);
+    assert_int_equal(pair.link.ending.outcome, OUTCOME_RESET);
+    close_pair(&pair);
+}
+
 static void test_our_reset(void **state)
 {
     struct pair pair = {0};
@@ -148,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes_and_a_clean_end),
         cmocka_unit_test(test_a_reset),
+        cmocka_unit_test(test_a_half_close_after_a_reset),
         cmocka_unit_test(test_our_reset),
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_a_full_kernel),
