@@ -31,6 +31,7 @@ struct stream_tls {
     bool has_ticket;    /* the client was given one */
     bool has_spare;     /* sending it has left a record buffer behind */
     bool has_peer_notify;
+    bool has_notified; /* the kernel has our close_notify, or will never want it */
     bool is_truncated; /* the peer's FIN came without close_notify */
 };
 
@@ -167,15 +168,17 @@ static bool await_room(struct stream *stream)
 
 bool stream_tls_say_end(struct stream *stream)
 {
-    SSL *ssl = stream->tls->ssl;
-    if (SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN)
+    struct stream_tls *tls = stream->tls;
+    if (tls->has_notified)
         return true;
+    /* OpenSSL says that it has shut down as soon as it was asked; the alert goes when it can. */
     ERR_clear_error();
-    int result = SSL_shutdown(ssl);
-    bool is_blocked = result < 0 && SSL_get_error(ssl, result) == SSL_ERROR_WANT_WRITE;
+    int result = SSL_shutdown(tls->ssl);
+    bool is_blocked = result < 0 && SSL_get_error(tls->ssl, result) == SSL_ERROR_WANT_WRITE;
     ERR_clear_error();
     /* Any other failure is a peer that is gone; it has taken all that it was owed. */
-    return !is_blocked || !await_room(stream);
+    tls->has_notified = !is_blocked || !await_room(stream);
+    return tls->has_notified;
 }
 
 /* ---- bytes ---- */

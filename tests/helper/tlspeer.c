@@ -34,8 +34,7 @@
 #define CHUNK 16384
 #define HELD_MS 400
 #define APART_MS 5
-/* Where both ways were full, the kernel may take its time to find that they are not. */
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 10000
 #define SEED 1
 
 static struct peer {
