@@ -230,6 +230,10 @@ static void test_attributes(void **state)
     assert_int_equal(copy.time, 5000);
     assert_int_equal(fixture->target.time, 1000);
     static const char *const WRONG[][2] = {
+        /* A name as long as the room for it, and longer: by one it would run over. */
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=1",
+         "expected name=value"},
+        {"no value", "expected name=value"},
         {"word=red", "unknown attribute 'word'"},
         {"time", "expected name=value"},
         {"", "expected name=value"},
