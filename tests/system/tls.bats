@@ -444,14 +444,19 @@ reload_says() {
     need_plain_build "memory is measured"
     IGNORE_FDS=yes
     start_tls "" --workers 1
-    local before
+    local before i
     peer_says got=100 "$TLS" echo:100
     before=$(rss_kb)
-    bg idle "$HELPERS/tlspeer" -m 300 "$TLS" echo:100 pause:60000
-    wait_for 30 eval 'ask_counters && (($(counter bytes_out) == 30100))'
-    echo "$((($(rss_kb) - before) * 1024 / 300)) bytes a connection"
-    (($(rss_kb) - before < 300 * 16))
-    end_bg idle
+    # Some at a time: handshakes under way at once take more, and the heap keeps what it had.
+    for i in {1..5}; do
+        bg "idle$i" "$HELPERS/tlspeer" -m 200 "$TLS" echo:100 pause:60000
+        wait_for 30 eval 'ask_counters && (($(counter bytes_out) == 100 + i * 20000))'
+    done
+    echo "$((($(rss_kb) - before) * 1024 / 1000)) bytes a connection"
+    (($(rss_kb) - before < 1000 * 16))
+    for i in {1..5}; do
+        end_bg "idle$i"
+    done
 }
 
 @test "sslscan finds nothing weak" {
