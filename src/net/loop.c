@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/reserve.h"
 
 /* What event_base_new() opens: epoll, and a socket pair for signals. Where a descriptor is missing
  * libevent ends the process with exit(1), so they are tried for first. */
@@ -34,6 +35,7 @@ static void on_library_fatal(int code)
 
 void loop_library_init(void)
 {
+    reserve_init();
     event_set_log_callback(on_library_log);
     event_set_fatal_callback(on_library_fatal);
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "net/loop.h"
+#include "net/reserve.h"
 #include "net/sock.h"
 #include "net/stream_direct.h"
 #include "net/tls.h"
@@ -111,20 +112,31 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 
 /* ---- life ---- */
 
+/* libevent 2.1.12 dereferences NULL where it has memory for a TLS bufferevent and none for its
+ * buffers, and is silent where it has none to hear of output; so it gets what is set aside. On
+ * failure the SSL has been freed, and the descriptor has not. */
+static struct bufferevent *new_bufferevent(struct event_base *base, int fd, SSL *ssl,
+                                           struct stream_tls *tls)
+{
+    if (SSL_set_app_data(ssl, tls) != 1 || SSL_set_fd(ssl, fd) != 1 || reserve_fill() < 0) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    SSL_set_info_callback(ssl, on_info);
+    struct bufferevent *bev = bufferevent_openssl_socket_new(
+        base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+    reserve_drop();
+    return bev;
+}
+
 int stream_tls_open(struct stream *stream, const struct stream_env *env, int fd,
                     struct tls_context *context)
 {
     *stream = (struct stream){.env = env, .read_max = UINT32_MAX};
     struct stream_tls *tls = calloc(1, sizeof(*tls));
     SSL *ssl = tls ? tls_accept_new(context) : NULL;
-    if (ssl) {
-        SSL_set_app_data(ssl, tls);
-        SSL_set_info_callback(ssl, on_info);
-        /* On failure it frees the SSL, and leaves the descriptor. */
-        stream->bev =
-            bufferevent_openssl_socket_new(env->loop->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING,
-                                           BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-    }
+    if (ssl)
+        stream->bev = new_bufferevent(env->loop->base, fd, ssl, tls);
     if (!stream->bev) {
         free(tls);
         sock_reset(fd);

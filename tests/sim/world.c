@@ -399,6 +399,6 @@ void world_live(void)
 
 void world_begin(void)
 {
-    kernel_take_memory();
     loop_library_init();
+    kernel_take_memory();
 }

@@ -184,8 +184,11 @@ tortured() {
     done
 }
 
-# Whatever the client makes of it: the service lives, and the next one is served.
-@test "each allocation of a TLS exchange fails" {
+# Whole, or an end that no client takes for a whole one; and the next one is served.
+tls_exchange() {
+    "$HELPERS/leash" 20 "$HELPERS/tlspeer" "${ENDPOINT#tls://}" echo:20000 notify fin read-all >facts 2>&1 || true
+}
+@test "F13 each allocation of a TLS exchange fails: whole or cut short, and the next is served" {
     local n mode
     command -v openssl >/dev/null || skip "openssl is not installed"
     start_with_shim
@@ -195,15 +198,20 @@ tortured() {
     chmod 600 key
     start_server -w 1 -l tls://127.0.0.1:0 --cert "$T/cert" --key "$T/key" --stall-timeout 1s
     for mode in once ever; do
-        for ((n = 1; n < 3000; n += $(sample 37 1))); do
+        # The first ones are those of the opening; all of them are taken.
+        for ((n = 1; n < 5000; n += n < 40 ? 1 : $(sample 37 1))); do
             arm "$mode" "$n"
-            evecho ping -c 2 -q -i 1ms --insecure --timeout 4s "$ENDPOINT" >facts 2>&1 || grep -qvi usage facts
+            tls_exchange
+            not grep -q end=timeout facts || fail "allocation $n, $mode: $(<facts)"
+            ! grep -q end=notify facts || grep -qx got=20000 facts || fail "allocation $n, $mode: $(<facts)"
             (($(allocations) >= n)) || break
             arm off 0
-            evecho ping -c 2 -q -i 1ms --insecure --timeout 4s "$ENDPOINT" >facts 2>&1 || fail "after $mode $n: $(<facts)"
+            tls_exchange
+            grep -qx end=notify facts || fail "the next after $mode $n: $(<facts)"
         done
         arm off 0
         figure "$((n - 1)) allocations, $mode"
+        ((n > 40))
     done
     ask_counters
     counters_balance
