@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* evecho(1): finds the command and hands over. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/standard.h"
 #include "client/commands.h"
 #include "client/options.h"
 #include "config.h"
@@ -41,7 +43,7 @@ static int run(const struct command *command, const struct options *options)
     return EXIT_CODE_USAGE;
 }
 
-int main(int argc, char **argv)
+static int start(int argc, char **argv)
 {
     struct error err = {0};
     struct options options;
@@ -68,4 +70,17 @@ int main(int argc, char **argv)
     int code = run(command, &options);
     options_clear(&options);
     return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err;
+    standard_descriptors_open(O_PATH);
+    int code = start(argc, argv);
+    int failure = standard_output_flush();
+    if (failure == 0 || code == EXIT_CODE_START)
+        return code; /* what failed is told already */
+    error_start(&err, "standard output: %s", strerror(failure));
+    int refused = complain(&err);
+    return code == EXIT_CODE_OK ? refused : code;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/standard.h"
 #include "config.h"
 #include "daemon/acceptor.h"
 #include "daemon/activation.h"
@@ -16,17 +17,6 @@
 #include "daemon/server.h"
 #include "daemon/status.h"
 #include "net/tls.h"
-
-/* Where one of 0 to 2 is closed the first socket would take its number, and a peer our log. */
-static void open_standard_descriptors(void)
-{
-    int fd;
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
-}
 
 /* Signals wait until the server takes them; those that mean nothing to it must not end it. */
 static void hold_signals(void)
@@ -98,7 +88,7 @@ int main(int argc, char **argv)
 {
     struct error err = {0};
     struct activation activation;
-    open_standard_descriptors();
+    standard_descriptors_open(O_RDWR);
     if (activation_read(&activation, &err) < 0)
         return complain(&err);
     int code = run(&activation, argc, argv);

@@ -250,3 +250,24 @@ has_sent() { [[ $(ss -Htni state established "dport = :$1") == *bytes_sent:* ]];
     ends 3 prlimit --nofile=50:50 "$EVECHO" bench -c 100 -t 1 "$ENDPOINT"
     grep -q -- '--connections: 100 need .* descriptors, and ulimit -n allows 50' stderr
 }
+
+@test "standard descriptors that are closed are not the connection's, and a full output is told" {
+    start_server
+    ends 0 evecho ping -c 1 -q "$ENDPOINT" 0<&-
+    local command place code
+    for command in "ping -c 2 -i 10ms" "bench -n 10" "check --only single-bytes"; do
+        for place in closed full; do
+            code=0
+            # shellcheck disable=SC2086
+            if [[ $place == full ]]; then
+                evecho $command "$ENDPOINT" >/dev/full 2>stderr || code=$?
+            else
+                evecho $command "$ENDPOINT" >&- 2>stderr || code=$?
+            fi
+            ((code == 3)) || fail "$command, output $place: exit $code: $(<stderr)"
+            grep -q 'standard output: ' stderr
+        done
+    done
+    ends 1 evecho cat "$ENDPOINT" <&-
+    grep -q 'standard input: Bad file descriptor' stderr
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Descriptors 0 to 2, which a program may be started without. */
+#ifndef BASE_STANDARD_H
+#define BASE_STANDARD_H
+
+/* Where one of 0 to 2 is closed the first socket would take its number, and a peer what is printed.
+ * The null device takes its place, opened with these flags: O_RDWR swallows what is written, O_PATH
+ * refuses every use as a closed descriptor does. */
+void standard_descriptors_open(int flags);
+
+/* Whether all that was printed on standard output has left: 0, or the errno that says why not. */
+int standard_output_flush(void);
+
+#endif
