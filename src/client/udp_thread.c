@@ -277,7 +277,7 @@ static uint64_t remembered_of(const struct udp_thread *thread)
     double awaited = thread->step_ns ? thread->share.rate / (double)thread->share.connections *
                                            (double)options->timeout_ms / 1000
                                      : (double)options->pipeline;
-    return awaited < REMEMBERED_MAX / 2 ? (uint64_t)(2 * awaited) : REMEMBERED_MAX;
+    return 2 * awaited < REMEMBERED_MAX ? (uint64_t)(2 * awaited) : REMEMBERED_MAX;
 }
 
 static int open_runner(struct udp_thread *thread, struct runner *runner, uint64_t number)
