@@ -2,39 +2,60 @@
 #include "daemon/pidfile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* The id in a file, or 0. */
-static long read_id(const char *path)
+#define ID_TEXT_MAX 24
+
+/* The id that a file holds, 0 where it is empty, -1 where it holds anything else. */
+static long read_id(int fd)
 {
-    long id = 0;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    if (fscanf(file, "%ld", &id) != 1)
-        id = 0;
-    fclose(file);
-    return id;
+    char text[ID_TEXT_MAX + 1], *end;
+    ssize_t length = read(fd, text, ID_TEXT_MAX);
+    if (length <= 0)
+        return length;
+    text[length] = '\0';
+    long id = strtol(text, &end, 10);
+    return id > 0 && (*end == '\n' || *end == '\0') ? id : -1;
+}
+
+/* 0 where the file may become ours: a regular one, and empty or left over. Anything else that the
+ * option names by mistake, as /dev/null, would be overwritten and in the end removed. */
+static int check_file(int fd, const char *path, struct error *err)
+{
+    struct stat status;
+    if (fstat(fd, &status) < 0)
+        return error_start(err, "--pid-file: cannot read '%s': %s", path, strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return error_start(err, "--pid-file: '%s' is not a regular file", path);
+    long other = read_id(fd);
+    if (other < 0)
+        return error_start(err, "--pid-file: '%s' holds something else than a process id", path);
+    if (other > 0 && other != getpid() && (kill((pid_t)other, 0) == 0 || errno == EPERM))
+        return error_start(err, "--pid-file: '%s' is that of process %ld, which still runs", path,
+                           other);
+    return 0;
 }
 
 int pidfile_write(struct pidfile *pidfile, const char *path, struct error *err)
 {
-    long other = read_id(path);
-    if (other > 0 && other != getpid() && (kill((pid_t)other, 0) == 0 || errno == EPERM))
-        return error_start(err, "--pid-file: '%s' is that of process %ld, which still runs", path,
-                           other);
-    FILE *file = fopen(path, "we");
-    if (!file)
+    char text[ID_TEXT_MAX];
+    int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+    /* O_NONBLOCK: a FIFO must not hold up the start. */
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0644);
+    if (fd < 0)
         return error_start(err, "--pid-file: cannot write '%s': %s", path, strerror(errno));
-    bool is_written = fprintf(file, "%ld\n", (long)getpid()) > 0 && fflush(file) == 0 &&
-                      fstat(fileno(file), &pidfile->status) == 0;
-    if (fclose(file) != 0 || !is_written)
-        return error_start(err, "--pid-file: cannot write '%s': %s", path, strerror(errno));
+    int result = check_file(fd, path, err);
+    if (result == 0 && (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)length, 0) != length ||
+                        fstat(fd, &pidfile->status) < 0))
+        result = error_start(err, "--pid-file: cannot write '%s': %s", path, strerror(errno));
+    close(fd);
+    if (result < 0)
+        return -1;
     pidfile->path = strdup(path);
     return pidfile->path ? 0 : error_start(err, "--pid-file: no memory for its name");
 }

@@ -166,3 +166,19 @@ is_wrong() {
     cp "$example" "$T/conf"
     is_right
 }
+
+@test "--pid-file takes nothing that is not one: it stays as it is, and the start ends" {
+    local file
+    mkfifo fifo
+    echo 'precious text' >notes
+    for file in fifo notes "$T"; do
+        run -3 "$HELPERS/leash" 10 "$EVECHOD" -l tcp://127.0.0.1:0 --pid-file "$file"
+        [[ $output == *"--pid-file: "*"'$file'"* ]]
+    done
+    [[ -p fifo && $(<notes) == 'precious text' ]]
+    echo 999999 >left-over
+    start_server --pid-file left-over
+    [[ $(<left-over) == "$PID" ]]
+    stop_server
+    [[ ! -e left-over ]]
+}
