@@ -22,10 +22,12 @@
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_COUNT 6
 
-/* What the kernel may hold for a reader that is slow comes on top of what we hold. It sizes receive
- * buffers by itself, up to tcp_rmem's last number, which some systems set to 32 MiB and more; there
- * a sender is held only after 40 MiB. As large as this is enough for 10 Gbit/s over 3 ms. */
-#define RECEIVE_BUFFER_BYTES (2 * 1024 * 1024)
+/* What the kernel may hold unsent for a reader that is slow comes on top of what we hold; what is
+ * on its way is not bounded by it, so no path is slower for it. Without it, 4 MiB and more are
+ * taken before a sender is held, its own side's buffer grows meanwhile to all that tcp_rmem allows,
+ * and a client that never reads may have sent 40 MB. (A fixed SO_RCVBUF is no cure: where both ways
+ * are full the kernel drops what comes with the ACKs, and transfers stand still for seconds.) */
+#define UNSENT_BYTES (512 * 1024)
 
 /* Port 0 means one free port for all addresses: how often another is tried. */
 #define PORT_TRIES 32
@@ -45,29 +47,7 @@ static void set_inherited(int fd)
     set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
     set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-}
-
-/* The number at that place (from 0) in a file of /proc/sys; 0 where there is none. */
-static long system_number(const char *path, int place)
-{
-    long number = 0;
-    FILE *file = fopen(path, "re");
-    for (int i = 0; file && i <= place; i++) {
-        if (fscanf(file, "%ld", &number) != 1)
-            number = 0;
-    }
-    if (file)
-        fclose(file);
-    return number;
-}
-
-/* Only where it is a bound at all, and not a smaller one than was asked for: the kernel doubles the
- * number, and cuts it to rmem_max first. */
-static void bound_receive_buffer(int fd)
-{
-    if (system_number("/proc/sys/net/ipv4/tcp_rmem", 2) > 4L * RECEIVE_BUFFER_BYTES &&
-        system_number("/proc/sys/net/core/rmem_max", 0) >= RECEIVE_BUFFER_BYTES)
-        set_option(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
+    set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
 }
 
 /* ---- TCP ---- */
@@ -84,7 +64,6 @@ static int listen_tcp_once(const struct address *address, int backlog)
     if (address->family == AF_INET6)
         set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     set_inherited(fd);
-    bound_receive_buffer(fd);
     if (bind(fd, (struct sockaddr *)&storage, length) < 0 || listen(fd, backlog) < 0) {
         int failure = errno;
         close(fd);
@@ -321,8 +300,13 @@ static int adopt_fd(int fd, struct sock_listening *out, struct error *err)
 
 int sock_backlog_max(void)
 {
-    long most = system_number("/proc/sys/net/core/somaxconn", 0);
-    return most > 0 && most < INT_MAX ? (int)most : INT_MAX;
+    int most = 0;
+    FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
+    if (file && fscanf(file, "%d", &most) != 1)
+        most = 0;
+    if (file)
+        fclose(file);
+    return most > 0 ? most : INT_MAX;
 }
 
 int sock_listen(const struct endpoint *endpoint, const struct sock_options *options,
