@@ -8,6 +8,7 @@
 #include "base/standard.h"
 #include "client/commands.h"
 #include "client/options.h"
+#include "client/report.h"
 #include "config.h"
 
 static const struct {
@@ -67,7 +68,10 @@ static int start(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (options_read(&options, command, argc - 1, argv + 1, &err) < 0)
         return complain(&err);
-    int code = run(command, &options);
+    int code =
+        report_file_check(options.json, &err) < 0 || report_file_check(options.hdr_out, &err) < 0
+            ? complain(&err)
+            : run(command, &options);
     options_clear(&options);
     return code;
 }

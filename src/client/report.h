@@ -43,6 +43,9 @@ json_t *report_json_head(const char *command, const struct options *options, con
 /* An object with a number for each class. */
 json_t *report_json_errors(const uint64_t *errors);
 
+/* Before a run: whether its results could be written there; NULL and "-" always. 0 or -1. */
+int report_file_check(const char *path, struct error *err) MUST_CHECK;
+
 /* Writes an object to the path ("-": standard output) and lets it go. 0 or -1. */
 int report_json_write(json_t *root, const char *path, struct error *err) MUST_CHECK;
 

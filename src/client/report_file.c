@@ -2,9 +2,13 @@
 /* The results for programs: JSON by jansson, and the percentile file that plotters read. */
 #include <errno.h>
 #include <jansson.h>
+#include <libgen.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "client/report.h"
 
@@ -27,6 +31,24 @@ static FILE *open_file(const char *path, struct error *err)
     if (!file)
         error_start(err, "cannot write '%s': %s", path, strerror(errno));
     return file;
+}
+
+/* Nothing is opened here: a FIFO's reader would take it for the end. */
+int report_file_check(const char *path, struct error *err)
+{
+    char folder[PATH_MAX];
+    struct stat status;
+    if (!path || strcmp(path, "-") == 0)
+        return 0;
+    snprintf(folder, sizeof(folder), "%s", path);
+    bool is_there = stat(path, &status) == 0;
+    if (!is_there && errno != ENOENT)
+        return error_start(err, "cannot write '%s': %s", path, strerror(errno));
+    if (is_there && S_ISDIR(status.st_mode))
+        return error_start(err, "cannot write '%s': %s", path, strerror(EISDIR));
+    if (access(is_there ? path : dirname(folder), W_OK) < 0)
+        return error_start(err, "cannot write '%s': %s", path, strerror(errno));
+    return 0;
 }
 
 static void set_number(json_t *object, const char *name, uint64_t value)

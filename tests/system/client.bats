@@ -271,3 +271,17 @@ has_sent() { [[ $(ss -Htni state established "dport = :$1") == *bytes_sent:* ]];
     ends 1 evecho cat "$ENDPOINT" <&-
     grep -q 'standard input: Bad file descriptor' stderr
 }
+
+@test "a file for the results that cannot be written is told before anything is sent" {
+    start_server
+    local option path
+    for option in --json --hdr-out; do
+        for path in "$T/nowhere/file" "$T"; do
+            ends 3 evecho bench -n 10 "$option" "$path" "$ENDPOINT"
+            grep -q "cannot write '$path': " stderr
+            [[ ! -s stdout ]] || fail "it ran: $(<stdout)"
+        done
+    done
+    ends 0 evecho bench -n 10 --json "$T/new.json" "$ENDPOINT"
+    jq -e '.completed == 10' "$T/new.json"
+}
