@@ -171,8 +171,9 @@ static void run_one(struct check *check, const struct property *property, uint64
                                 json_of(check, property, verdict, clock_now_ns() - start_ns));
 }
 
-/* A property is short: an interrupt is seen between two, a second one ends the program at once. */
-static void run_all(struct check *check, int interrupt_fd, struct tally *tally, FILE *out)
+/* An interrupt is seen between two properties; a second one ends the program at once. */
+static void run_all(struct check *check, const struct interrupt_watch *watch, struct tally *tally,
+                    FILE *out)
 {
     int chosen = count_chosen(check->options);
     uint64_t budget_end_ns = clock_now_ns() + BUDGET_MS * NS_PER_MS;
@@ -182,7 +183,7 @@ static void run_all(struct check *check, int interrupt_fd, struct tally *tally, 
         if (!is_chosen(check->options, property))
             continue;
         run_one(check, property, budget_end_ns, chosen - tally->done, tally, out);
-        if (interrupt_read(interrupt_fd) == SIGINT) {
+        if (watch->has_come) {
             fprintf(out, "Bail out! interrupted after %d of %d properties\n", tally->done, chosen);
             return;
         }
@@ -238,10 +239,14 @@ static int run(struct check *check, struct error *err)
         return complain(err);
     tally.properties = json_array();
     check->is_unix = check->plan.target.address.ss_family == AF_UNIX;
-    int interrupt_fd = interrupt_open();
-    run_all(check, interrupt_fd, &tally, json_is_output ? stderr : stdout);
-    if (interrupt_fd >= 0)
-        close(interrupt_fd);
+    struct interrupt_watch watch;
+    if (interrupt_watch_start(&watch) < 0) {
+        error_start(err, "no thread to wait for signals");
+        json_decref(tally.properties);
+        return complain(err);
+    }
+    run_all(check, &watch, &tally, json_is_output ? stderr : stdout);
+    interrupt_watch_stop(&watch);
     int code = tally.verdicts[VERDICT_FAULT] > 0 ? EXIT_CODE_FAILED : EXIT_CODE_OK;
     if (options->json && write_json(check, &tally, err) < 0)
         code = complain(err);

@@ -4,7 +4,25 @@
 #ifndef CLIENT_INTERRUPT_H
 #define CLIENT_INTERRUPT_H
 
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+
+#include "base/attr.h"
+
 #define INTERRUPT_EXIT_TWICE 4
+
+/* For a command that waits elsewhere than in a loop of its own: a thread waits for signals. */
+struct interrupt_watch {
+    pthread_t thread;
+    sigset_t signals;
+    _Atomic bool has_come; /* once; the second ends the program */
+    _Atomic bool is_stopping;
+};
+
+/* Starts watching; 0, or -1 where no thread is to be had. */
+int interrupt_watch_start(struct interrupt_watch *watch) MUST_CHECK;
+void interrupt_watch_stop(struct interrupt_watch *watch);
 
 /* Blocks the signals and returns a descriptor (signalfd(2)) that is readable when one has come, or
  * -1 where there is none. */

@@ -100,3 +100,23 @@ lie() {
     ((SECONDS - start <= 40)) || fail "$((SECONDS - start)) s"
     (($(grep -c '^not ok' stdout) == 16))
 }
+
+@test "interrupted twice: it ends at once, with 4" {
+    local code=0
+    start_liar mute 0
+    "$HELPERS/leash" 30 "$EVECHO" check --only large-bursts --timeout 20s "$LIAR_ENDPOINT" >out 2>&1 3>&- &
+    pid=$!
+    wait_for 5 signals_are_awaited
+    kill -INT "$pid"
+    wait_for 5 not signal_is_pending
+    kill -INT "$pid"
+    wait_for 5 is_gone "$pid"
+    wait "$pid" || code=$?
+    ((code == 4)) || fail "exit $code: $(<out)"
+}
+
+# Both by the kernel's word: blocked for the thread that runs the properties, and taken by the other.
+signals_are_awaited() {
+    (($(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l) == 2))
+}
+signal_is_pending() { grep -q '^ShdPnd:.*[^0[:space:]]' "/proc/$pid/status"; }
