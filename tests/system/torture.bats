@@ -202,7 +202,9 @@ tls_exchange() {
         for ((n = 1; n < 5000; n += n < 40 ? 1 : $(sample 37 1))); do
             arm "$mode" "$n"
             tls_exchange
-            not grep -q end=timeout facts || fail "allocation $n, $mode: $(<facts)"
+            # To read the peer's end takes memory too: while there is none, the end waits for it.
+            not grep -q end=timeout facts || [[ $mode == ever && $(grep -c got=20000 facts) == 1 ]] ||
+                fail "allocation $n, $mode: $(<facts)"
             ! grep -q end=notify facts || grep -qx got=20000 facts || fail "allocation $n, $mode: $(<facts)"
             (($(allocations) >= n)) || break
             arm off 0
