@@ -245,7 +245,7 @@ fact_of() { sed -n "s/^$1=//p" facts; }
     peer_says got=3000 "$TLS" tiny:3000 notify fin read-all
     before=$(rss_kb)
     peer_says got=200000 "$TLS" update:2000 echo:100000 update:20000 echo:100000
-    (($(rss_kb) < before + 4096))
+    is_instrumented || (($(rss_kb) < before + 4096))
 }
 
 @test "chain amplification: a byte a record, and nothing read" {
