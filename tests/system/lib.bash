@@ -323,6 +323,14 @@ counters_balance() {
         fail "in=$in + made=$made is not out=$out + owed=$owed + lost=$lost + sunk=$sunk"
 }
 
+# ---- certificates ----
+
+# issue NAME SUBJECT [ARGUMENT...]: NAME.pem and NAME.key here, signed by itself unless told otherwise.
+issue() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
+        -keyout "$1.key" -out "$1.pem" -subj "/CN=$2" "${@:3}" 2>/dev/null
+}
+
 # ---- where a test cannot be had ----
 
 is_instrumented() {

@@ -61,10 +61,9 @@ V2_TCP4=$V2'\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07'
 
 @test "every byte of a load behind headers, plain, by TLS and over a Unix socket" {
     need openssl
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem \
-        -out cert.pem -subj /CN=localhost -days 2 -addext subjectAltName=DNS:localhost 2>/dev/null
+    issue server localhost -addext subjectAltName=DNS:localhost
     start_server --workers 2 -l tcp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.1 \
-        -l tls://127.0.0.1:0,cert=cert.pem,key=key.pem,proxy=on,proxy-from=127.0.0.1 \
+        -l tls://127.0.0.1:0,cert=server.pem,key=server.key,proxy=on,proxy-from=127.0.0.1 \
         -l "unix:$T/s,proxy=on,proxy-from=unix"
     local endpoint version
     for version in v1 v2; do

@@ -124,11 +124,10 @@ listen_to() {
 @test "whoami tells what TLS agreed on" {
     need openssl
     local words
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem \
-        -out cert.pem -subj /CN=localhost -days 2 2>/dev/null
+    issue server localhost
     words=$("$HELPERS/leash" 10 "$EVECHOD" --check-config \
-        -l tls://127.0.0.1:0,cert=cert.pem,key=key.pem 2>&1) || skip "built without TLS: $words"
-    start_server -l tls://127.0.0.1:0,cert=cert.pem,key=key.pem,alpn=echo,service=whoami
+        -l tls://127.0.0.1:0,cert=server.pem,key=server.key 2>&1) || skip "built without TLS: $words"
+    start_server -l tls://127.0.0.1:0,cert=server.pem,key=server.key,alpn=echo,service=whoami
     timeout 10 openssl s_client -quiet -connect "127.0.0.1:$PORT" -alpn echo -servername localhost \
         </dev/null >answer 2>/dev/null
     jq -e '.tls.version == "TLSv1.3" and .tls.alpn == "echo" and .tls.sni == "localhost" and

@@ -9,10 +9,6 @@ load alloc
 setup_file() {
     export PKI=$BATS_FILE_TMPDIR
     cd "$PKI" || return 1
-    issue() { # NAME SUBJECT [ARGUMENT...]
-        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
-            -keyout "$1.key" -out "$1.pem" -subj "/CN=$2" "${@:3}" 2>/dev/null
-    }
     issue ca 'test authority'
     issue server localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1
     issue second localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1

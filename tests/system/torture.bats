@@ -190,13 +190,12 @@ tls_exchange() {
 }
 @test "F13 each allocation of a TLS exchange fails: whole or cut short, and the next is served" {
     local n mode
-    command -v openssl >/dev/null || skip "openssl is not installed"
+    need openssl
     start_with_shim
     ANNOUNCED=(.)
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3 -keyout key -out cert \
-        -subj /CN=localhost 2>/dev/null
-    chmod 600 key
-    start_server -w 1 -l tls://127.0.0.1:0 --cert "$T/cert" --key "$T/key" --stall-timeout 1s
+    issue server localhost
+    chmod 600 server.key
+    start_server -w 1 -l tls://127.0.0.1:0 --cert "$T/server.pem" --key "$T/server.key" --stall-timeout 1s
     for mode in once ever; do
         # The first ones are those of the opening; all of them are taken.
         for ((n = 1; n < 5000; n += n < 40 ? 1 : $(sample 37 1))); do
