@@ -9,6 +9,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "net/sock.h"
+
 /* Places begin a cache line further each: at a distance of 64 KiB the first lines of all datagrams
  * would compete for one set of the cache. */
 #define CACHE_LINE 64
@@ -42,26 +44,20 @@ struct datagram_batch {
 
 /* ---- the socket ---- */
 
-static void set_option(int fd, int level, int name, int value)
-{
-    /* None of these is worth refusing service for. */
-    (void)setsockopt(fd, level, name, &value, sizeof(value));
-}
-
 void datagram_set_options(int fd, int family)
 {
     /* With the right (CAP_NET_ADMIN) beyond what the system allows to others. */
-    set_option(fd, SOL_SOCKET, SO_RCVBUF, DATAGRAM_ROOM_BYTES);
-    set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, DATAGRAM_ROOM_BYTES);
-    set_option(fd, SOL_SOCKET, SO_SNDBUF, DATAGRAM_ROOM_BYTES);
-    set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, DATAGRAM_ROOM_BYTES);
-    set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
-    set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    sock_set_option(fd, SOL_SOCKET, SO_RCVBUF, DATAGRAM_ROOM_BYTES);
+    sock_set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, DATAGRAM_ROOM_BYTES);
+    sock_set_option(fd, SOL_SOCKET, SO_SNDBUF, DATAGRAM_ROOM_BYTES);
+    sock_set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, DATAGRAM_ROOM_BYTES);
+    sock_set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+    sock_set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
     /* Large answers go in fragments, whatever size somebody claims that the path has. IPv6 does so
      * unasked. */
-    set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+    sock_set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
     if (family == AF_INET6)
-        set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+        sock_set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 }
 
 int datagram_open(const struct address *address)
@@ -72,7 +68,7 @@ int datagram_open(const struct address *address)
     if (fd < 0)
         return -errno;
     if (address->family == AF_INET6)
-        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+        sock_set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     datagram_set_options(fd, address->family);
     if (bind(fd, (struct sockaddr *)&storage, length) < 0) {
         int failure = errno;

@@ -32,22 +32,21 @@
 /* Port 0 means one free port for all addresses: how often another is tried. */
 #define PORT_TRIES 32
 
-static void set_option(int fd, int level, int name, int value)
+void sock_set_option(int fd, int level, int name, int value)
 {
-    /* None of these is worth refusing service for. */
     (void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
 /* Linux hands these on to accepted sockets, which saves five system calls a connection. */
 static void set_inherited(int fd)
 {
-    set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
-    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
-    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
+    sock_set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+    sock_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    sock_set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    sock_set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+    sock_set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
+    sock_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    sock_set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
 }
 
 /* ---- TCP ---- */
@@ -60,9 +59,9 @@ static int listen_tcp_once(const struct address *address, int backlog)
     int fd = socket(address->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    sock_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (address->family == AF_INET6)
-        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+        sock_set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     set_inherited(fd);
     if (bind(fd, (struct sockaddr *)&storage, length) < 0 || listen(fd, backlog) < 0) {
         int failure = errno;
@@ -326,6 +325,12 @@ int sock_listen(const struct endpoint *endpoint, const struct sock_options *opti
     return -1;
 }
 
+static void attach_filter(int fd, struct sock_filter *program, size_t length)
+{
+    struct sock_fprog filter = {(unsigned short)length, program};
+    (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+}
+
 /* A socket filter sees a segment from its TCP header on: drops those with SYN and without ACK. */
 static void drop_syns(int fd)
 {
@@ -337,15 +342,13 @@ static void drop_syns(int fd)
         BPF_STMT(BPF_RET | BPF_K, 0),
         BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
     };
-    struct sock_fprog filter = {sizeof(program) / sizeof(program[0]), program};
-    (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+    attach_filter(fd, program, sizeof(program) / sizeof(program[0]));
 }
 
 static void drop_all(int fd)
 {
     struct sock_filter program[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
-    struct sock_fprog filter = {1, program};
-    (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+    attach_filter(fd, program, 1);
 }
 
 void sock_stop_new(const struct sock_listening *listening)

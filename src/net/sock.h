@@ -61,6 +61,9 @@ void sock_stop_new(const struct sock_listening *listening);
 /* Closes it, and removes its path if that is still the socket we made. */
 void sock_close(struct sock_listening *listening);
 
+/* Sets an option that is not worth refusing service for: a failure is passed over. */
+void sock_set_option(int fd, int level, int name, int value);
+
 /* From now on closing the descriptor sends a reset (TCP) and drops what the kernel still holds. */
 void sock_set_reset(int fd);
 
