@@ -200,10 +200,11 @@ enum link_step link_half_close(struct link *link)
         if (step != LINK_DONE)
             return step;
     }
-    if (shutdown(link->fd, SHUT_WR) == 0)
+    /* One that was connected is not any more: the peer's reset came first. It is told by reading,
+     * after what came before it. */
+    if (shutdown(link->fd, SHUT_WR) == 0 || errno == ENOTCONN)
         return LINK_DONE;
-    /* One that was connected is not any more: the peer's reset came first. */
-    return link_end(link, ending_of_errno(errno == ENOTCONN ? ECONNRESET : errno));
+    return link_end(link, ending_of_errno(errno));
 }
 
 void link_close(struct link *link)

@@ -100,7 +100,8 @@ ssize_t link_send(struct link *link, const void *bytes, size_t length) MUST_CHEC
 /* How many bytes came: 0 where it must wait, -1 where the link has ended (by FIN as well). */
 ssize_t link_recv(struct link *link, void *bytes, size_t size) MUST_CHECK;
 
-/* Sends no more: TLS's close_notify and a FIN. Nothing may be held. */
+/* Sends no more: TLS's close_notify and a FIN. Nothing may be held. Where the peer's reset came
+ * first there is nothing to be done any more, and receiving tells of it. */
 enum link_step link_half_close(struct link *link) MUST_CHECK;
 
 /* Closes without a word: a plain peer sees a FIN. A session is kept for the next connection. */

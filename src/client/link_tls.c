@@ -204,7 +204,10 @@ static enum link_step tls_half_close(struct link *link)
         return LINK_DONE;
     int error = errno, kind = SSL_get_error(link->ssl, result);
     link->send_waits = wanted_by(kind) ? wanted_by(kind) : POLLOUT;
-    return wanted_by(kind) ? LINK_WAIT : fail(link, kind, error);
+    if (wanted_by(kind))
+        return LINK_WAIT;
+    fail_send(link, kind, error);
+    return LINK_ENDED;
 }
 
 static void tls_close(struct link *link)

@@ -75,14 +75,19 @@ static void test_a_reset(void **state)
 static void test_a_half_close_after_a_reset(void **state)
 {
     struct pair pair = {0};
+    char bytes[8];
     (void)state;
     open_pair(&pair);
+    assert_int_equal(send(pair.peer, "why", 3, 0), 3);
     sock_reset(pair.peer);
     pair.peer = -1;
     link_peer_await(&pair.link);
-    assert_int_equal(link_half_close(&pair.link), LINK_ENDED);
+    assert_int_equal(link_half_close(&pair.link), LINK_DONE);
+    assert_int_equal(link_recv(&pair.link, bytes, sizeof(bytes)), 3);
+    assert_int_equal(link_recv(&pair.link, bytes, sizeof(bytes)), -1);
     assert_int_equal(pair.link.ending.end, STREAM_END_RST);
     assert_int_equal(pair.link.ending.outcome, OUTCOME_RESET);
+    assert_int_equal(pair.link.ending.error, ECONNRESET);
     close_pair(&pair);
 }
 

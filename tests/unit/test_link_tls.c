@@ -3,6 +3,7 @@
 #include "link_peer.h"
 
 #include <fcntl.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -89,8 +90,11 @@ static enum link_step shake_hands(struct pair *pair)
     pair->peer = SSL_new(server);
     fcntl(pair->fd, F_SETFL, O_NONBLOCK);
     SSL_set_fd(pair->peer, pair->fd);
-    while (step == LINK_WAIT || (step == LINK_DONE && !SSL_is_init_finished(pair->peer))) {
-        (void)SSL_accept(pair->peer);
+    int kind = SSL_ERROR_NONE; /* SSL_ERROR_SSL: the peer has refused us, and said so */
+    while (step == LINK_WAIT ||
+           (step == LINK_DONE && !SSL_is_init_finished(pair->peer) && kind != SSL_ERROR_SSL)) {
+        kind = SSL_get_error(pair->peer, SSL_accept(pair->peer));
+        ERR_clear_error(); /* the peer's, which is in another process as a rule */
         if (step == LINK_WAIT && link_poll(&pair->link, 0, 10, &ready) > 0)
             step = link_advance(&pair->link);
     }
@@ -163,6 +167,28 @@ static void test_it_is_refused(void **state)
 }
 
 /* What OpenSSL has read ahead is told, whatever size it is asked for in. */
+/* A peer that asks for a certificate judges what comes after our own handshake is done (RFC 8446,
+ * 4.4.2.4), and resets: its alert is what is told, whatever we were about to do. */
+static void test_an_alert_before_a_reset(void **state)
+{
+    struct pair pair = {0};
+    (void)state;
+    make_plan(&pair, (struct link_tls_options){.cacert = cacert});
+    SSL_CTX_set_verify(server, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    enum link_step step = shake_hands(&pair);
+    SSL_CTX_set_verify(server, SSL_VERIFY_NONE, NULL);
+    assert_int_equal(step, LINK_DONE);
+    sock_set_reset(pair.fd);
+    end_peer(&pair);
+    pair.peer = NULL;
+    pair.fd = -1;
+    link_peer_await(&pair.link);
+    assert_int_equal(link_half_close(&pair.link), LINK_ENDED);
+    assert_int_equal(pair.link.ending.outcome, OUTCOME_TLS);
+    assert_string_equal(pair.link.ending.reason, "tlsv13 alert certificate required");
+    close_pair(&pair);
+}
+
 static void test_records_that_came_at_once(void **state)
 {
     struct pair pair = {0};
@@ -315,6 +341,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_is_verified),
         cmocka_unit_test(test_it_is_refused),
+        cmocka_unit_test(test_an_alert_before_a_reset),
         cmocka_unit_test(test_records_that_came_at_once),
         cmocka_unit_test(test_the_end_comes_after_the_last_bytes),
         cmocka_unit_test(test_an_end_without_close_notify),
