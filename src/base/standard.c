@@ -16,9 +16,19 @@ void standard_descriptors_open(int flags)
         close(fd);
 }
 
+/* Standard output is the process's, and so is why it failed. */
+static int output_failure;
+
+void standard_flush(FILE *file)
+{
+    if (fflush(file) != 0 && file == stdout && output_failure == 0)
+        output_failure = errno;
+}
+
 int standard_output_flush(void)
 {
-    if (fflush(stdout) != 0)
-        return errno;
-    return ferror(stdout) ? EIO : 0;
+    standard_flush(stdout);
+    if (output_failure == 0 && ferror(stdout))
+        output_failure = EIO;
+    return output_failure;
 }

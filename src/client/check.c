@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/pattern.h"
+#include "base/standard.h"
 #include "client/commands.h"
 #include "client/interrupt.h"
 #include "client/report.h"
@@ -124,7 +125,7 @@ static void print_verdict(const struct check *check, const struct property *prop
         fprintf(out, "%s %d %s\n", verdict == VERDICT_OK ? "ok" : "not ok", number, property->name);
     if (verdict != VERDICT_CHOICE && has_more)
         fprintf(out, "# %s\n", check->diagnosis);
-    fflush(out);
+    standard_flush(out);
 }
 
 static json_t *json_of(const struct check *check, const struct property *property,

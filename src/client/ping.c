@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/histogram.h"
 #include "base/pattern.h"
+#include "base/standard.h"
 #include "client/commands.h"
 #include "client/flow.h"
 #include "client/interrupt.h"
@@ -225,7 +226,7 @@ static void run(struct ping *ping)
             reconnect(ping);
         if (ping->link.state == LINK_OPEN)
             ping_once(ping);
-        fflush(ping->out);
+        standard_flush(ping->out);
         due_ns += options->interval_ms * NS_PER_MS;
         if (due_ns < clock_now_ns())
             due_ns = clock_now_ns(); /* a late answer does not make a burst of the next ones */

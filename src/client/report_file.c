@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/standard.h"
 #include "client/report.h"
 
 #define SCHEMA 1
@@ -17,11 +18,12 @@
 #define TICKS_PER_HALF \
     5 /* lines a halving of what is above the percentile, as HdrHistogram has it */
 
-static int close_file(FILE *file, const char *path, struct error *err)
+/* `failure` is the errno of a write that failed already, which stdio does not remember, or 0. */
+static int close_file(FILE *file, int failure, const char *path, struct error *err)
 {
-    int failure = ferror(file) ? EIO : 0;
-    if (file == stdout ? fflush(file) != 0 : fclose(file) != 0)
-        failure = errno;
+    int unknown = ferror(file) ? EIO : 0;
+    int last = file == stdout ? standard_output_flush() : fclose(file) != 0 ? errno : 0;
+    failure = failure ? failure : last ? last : unknown;
     return failure ? error_start(err, "cannot write '%s': %s", path, strerror(failure)) : 0;
 }
 
@@ -154,12 +156,12 @@ static json_t *failures_of(const struct bench_results *results, const char *targ
 int report_json_write(json_t *root, const char *path, struct error *err)
 {
     FILE *file = open_file(path, err);
-    if (file) {
-        (void)json_dumpf(root, file, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-        fputc('\n', file);
-    }
+    int failure = 0;
+    if (file && (json_dumpf(root, file, JSON_INDENT(2) | JSON_PRESERVE_ORDER) < 0 ||
+                 fputc('\n', file) == EOF))
+        failure = errno;
     json_decref(root);
-    return file ? close_file(file, path, err) : -1;
+    return file ? close_file(file, failure, path, err) : -1;
 }
 
 int report_json(const struct options *options, const char *target,
@@ -216,9 +218,12 @@ int report_hgrm(const struct bench_results *results, const char *path, struct er
     fprintf(file, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount",
             "1/(1-Percentile)");
     double percent = 0;
+    int failure = 0;
     while (histogram->count > 0 && (100 - percent) / 100 * (double)histogram->count >= 1) {
         print_tick(histogram, percent, (uint64_t)ceil(percent / 100 * (double)histogram->count),
                    file);
+        if (failure == 0 && ferror(file))
+            failure = errno;
         percent += (100 - percent) / (2 * TICKS_PER_HALF);
     }
     print_tick(histogram, 100, histogram->count, file);
@@ -229,5 +234,5 @@ int report_hgrm(const struct bench_results *results, const char *path, struct er
             (unsigned long long)histogram->count);
     fprintf(file, "#[Buckets = %12d, SubBuckets     = %12d]\n", 64 - HISTOGRAM_PART_BITS + 1,
             HISTOGRAM_PARTS);
-    return close_file(file, path, err);
+    return close_file(file, failure, path, err);
 }

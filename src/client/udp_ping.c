@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/histogram.h"
+#include "base/standard.h"
 #include "client/interrupt.h"
 #include "client/ping_report.h"
 #include "client/report.h"
@@ -153,7 +154,7 @@ static void run(struct ping *ping)
     uint64_t due_ns = clock_now_ns();
     while (!is_over(ping)) {
         ping_once(ping);
-        fflush(ping->out);
+        standard_flush(ping->out);
         due_ns += ping->options->interval_ms * NS_PER_MS;
         if (due_ns < clock_now_ns())
             due_ns = clock_now_ns(); /* a late answer does not make a burst of the next ones */

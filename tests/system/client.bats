@@ -255,7 +255,9 @@ has_sent() { [[ $(ss -Htni state established "dport = :$1") == *bytes_sent:* ]];
     start_server
     ends 0 evecho ping -c 1 -q "$ENDPOINT" 0<&-
     local command place code
-    for command in "ping -c 2 -i 10ms" "bench -n 10" "check --only single-bytes"; do
+    local -A reasons=([closed]='Bad file descriptor' [full]='No space left on device')
+    for command in "ping -c 2 -i 10ms" "bench -n 10" "check --only single-bytes" \
+        "check --only single-bytes --json -" "bench --help"; do
         for place in closed full; do
             code=0
             # shellcheck disable=SC2086
@@ -265,9 +267,11 @@ has_sent() { [[ $(ss -Htni state established "dport = :$1") == *bytes_sent:* ]];
                 evecho $command "$ENDPOINT" >&- 2>stderr || code=$?
             fi
             ((code == 3)) || fail "$command, output $place: exit $code: $(<stderr)"
-            grep -q 'standard output: ' stderr
+            grep -q "${reasons[$place]}" stderr || fail "$command, output $place: $(<stderr)"
         done
     done
+    ends 3 evecho bench -n 200 -s 1-20k "$ENDPOINT" --hdr-out /dev/full
+    grep -qx "evecho: cannot write '/dev/full': No space left on device" stderr
     ends 1 evecho cat "$ENDPOINT" <&-
     grep -q 'standard input: Bad file descriptor' stderr
 }
