@@ -8,11 +8,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "client/bench_thread.h"
 #include "client/commands.h"
 #include "client/interrupt.h"
@@ -64,20 +64,15 @@ static int check_options(const struct options *options, struct error *err)
 
 static int check_descriptors(const struct options *options, struct error *err)
 {
-    struct rlimit limit;
+    uint64_t limit = descriptors_raise();
     uint64_t need =
         options->connections + RESERVE_DESCRIPTORS + RESERVE_A_THREAD * options->threads;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return 0;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    (void)getrlimit(RLIMIT_NOFILE, &limit);
-    if (need <= limit.rlim_cur)
+    if (limit == 0 || need <= limit)
         return 0;
     return error_start(err,
                        "--connections: %" PRIu64 " need %" PRIu64
                        " descriptors, and ulimit -n allows %" PRIu64,
-                       options->connections, need, (uint64_t)limit.rlim_cur);
+                       options->connections, need, limit);
 }
 
 /* ---- threads ---- */

@@ -2,6 +2,7 @@
 /* evecho check: runs the properties, and tells each in one line of TAP. */
 #include "client/check.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/pattern.h"
 #include "base/standard.h"
 #include "client/commands.h"
@@ -46,11 +48,25 @@ enum verdict check_verdict(struct check *check, enum verdict verdict, const char
     return verdict;
 }
 
+bool check_is_our_limit(struct check *check, int error)
+{
+    if (error == EMFILE)
+        (void)check_verdict(check, VERDICT_CHOICE,
+                            "cannot be tried: our own descriptor limit (ulimit -n) of %" PRIu64
+                            " leaves none for another connection",
+                            descriptors_limit());
+    else if (error == ENFILE)
+        (void)check_verdict(check, VERDICT_CHOICE, "cannot be tried here: %s", strerror(error));
+    return error == EMFILE || error == ENFILE;
+}
+
 enum verdict check_fault(struct check *check, struct probe *probe)
 {
     probe_close(probe);
     if (probe->failure.how.outcome == OUTCOME_OK)
         return VERDICT_OK;
+    if (check_is_our_limit(check, probe->failure.how.error))
+        return VERDICT_CHOICE;
     FILE *text = fmemopen(check->diagnosis, sizeof(check->diagnosis), "w");
     if (text) {
         report_failure(&probe->failure, check->plan.target.name, text);
@@ -267,6 +283,7 @@ int check_run(const struct options *options)
         list_properties();
         return EXIT_CODE_OK;
     }
+    (void)descriptors_raise(); /* what cannot be had shows where it is wanted */
     check.scratch = malloc(PROBE_SCRATCH_BYTES);
     if (!check.scratch)
         return EXIT_CODE_START;

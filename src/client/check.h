@@ -13,7 +13,7 @@
 enum verdict {
     VERDICT_OK,
     VERDICT_FAULT,  /* bytes are lost or wrong, or the endpoint does not go on */
-    VERDICT_CHOICE, /* it is not as ours, and no byte is lost by it */
+    VERDICT_CHOICE, /* it is not as ours, and no byte is lost by it; or we cannot find out */
 };
 
 /* One run of all properties. */
@@ -43,8 +43,13 @@ extern const struct property CHECK_UDP_PROPERTIES[]; /* of datagrams (check_udp.
 /* A probe for the property that runs now, not connected. */
 struct probe check_probe(struct check *check);
 
-/* Puts the probe's failure into the diagnosis, closes it, and returns VERDICT_FAULT. */
+/* Puts the probe's failure into the diagnosis, closes it, and returns VERDICT_FAULT; or, where it
+ * was for want of descriptors of ours, VERDICT_CHOICE. */
 enum verdict check_fault(struct check *check, struct probe *probe);
+
+/* True where this errno is our own limit and says nothing of the endpoint; the diagnosis then
+ * tells. */
+bool check_is_our_limit(struct check *check, int error);
 
 /* Formats the diagnosis and returns the verdict. */
 enum verdict check_verdict(struct check *check, enum verdict verdict, const char *format, ...)

@@ -52,6 +52,8 @@ static enum verdict leave(struct asker *asker, enum verdict verdict)
 
 static enum verdict cannot(struct asker *asker, const char *what, int error)
 {
+    if (check_is_our_limit(asker->check, error))
+        return leave(asker, VERDICT_CHOICE);
     (void)check_verdict(asker->check, VERDICT_FAULT, "%s: %s", what, strerror(error));
     return leave(asker, VERDICT_FAULT);
 }

@@ -11,9 +11,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "daemon/acceptor.h"
 #include "daemon/limit.h"
@@ -90,13 +90,8 @@ static uint64_t descriptors_reserved(const struct server *server)
 /* The descriptor limit, raised as far as it may be; less what connections cannot have. */
 static uint64_t connections_allowed(uint64_t reserve)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return 0;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-        (void)getrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_cur > reserve ? limit.rlim_cur - reserve : 0;
+    uint64_t limit = descriptors_raise();
+    return limit > reserve ? limit - reserve : 0;
 }
 
 static int find_limits(const struct server *server, const struct options *options,

@@ -3,19 +3,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
+#include "base/descriptors.h"
 #include "config.h"
 #include "daemon/metrics.h"
 
 #define TEXT_TYPE "text/plain; charset=utf-8"
-
-static uint64_t descriptor_limit(void)
-{
-    struct rlimit limit = {0};
-    (void)getrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_cur;
-}
 
 /* Two listeners may have one name (a descriptor given twice), and a series must not: the first one
  * counts for all of them. Returns how many names there are. */
@@ -47,7 +40,7 @@ static int write_metrics(FILE *out, const struct status_facts *facts)
                               .listener_count = sum_listeners(&facts->totals, listeners),
                               .open_connections = limit_open(facts->limit),
                               .workers = facts->totals.worker_count,
-                              .descriptor_limit = descriptor_limit(),
+                              .descriptor_limit = descriptors_limit(),
                               .started_ms = facts->started_ms,
                               .is_draining = facts->is_draining};
     totals_sum(&facts->totals, &metrics.sum);

@@ -101,6 +101,15 @@ lie() {
     (($(grep -c '^not ok' stdout) == 16))
 }
 
+@test "our own descriptor limit is no fault of the endpoint's: raised where it may be, else a skip" {
+    start_server
+    ends 0 prlimit --nofile=50:4096 "$EVECHO" check --only many-connections "$ENDPOINT"
+    [[ $(<stdout) == $'1..1\nok 1 many-connections' ]]
+    ends 0 prlimit --nofile=50:50 "$EVECHO" check --only single-bytes,many-connections "$ENDPOINT"
+    grep -qx 'ok 1 single-bytes' stdout
+    grep -q '^ok 2 many-connections # SKIP .*our own descriptor limit (ulimit -n) of 50' stdout
+}
+
 @test "interrupted twice: it ends at once, with 4" {
     local code=0
     start_liar mute 0
