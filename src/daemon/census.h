@@ -22,6 +22,7 @@ struct census_entry {
     char listener[SOCK_NAME_MAX];
     char peer[CONN_TELL_PEER_MAX]; /* bytes as they are */
     size_t peer_length;
+    struct stream_tls_info *tls; /* NULL: plain, or its handshake is not done */
 };
 
 struct census {
@@ -33,7 +34,7 @@ struct census {
 /* Makes room in an empty census for that many open connections; without memory there is none. */
 void census_begin(struct census *census, uint64_t open);
 
-/* Tells of one more, if there is room. */
+/* Tells of one more, if there is room, and memory for what TLS has agreed on. */
 void census_add(struct census *census, const struct conn *conn);
 
 void census_clear(struct census *census);

@@ -149,9 +149,10 @@ const char *stream_error_text(const struct stream *stream, int error);
  * may have cut its bytes off. */
 bool stream_is_truncated(const struct stream *stream);
 
-/* What a TLS stream has agreed on. The bytes of the lengths are the peer's, and may be anything. */
+/* What a TLS stream has agreed on; it outlives the stream. The bytes of the lengths are the peer's,
+ * and may be anything. */
 struct stream_tls_info {
-    const char *version, *cipher;
+    const char *version, *cipher; /* static */
     char alpn[255], server_name[255], subject[255];
     size_t alpn_length, server_name_length, subject_length; /* 0: none */
     bool is_resumed;

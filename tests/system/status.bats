@@ -208,6 +208,44 @@ listed() {
 @test "/connections while they are open, one worker" { listed 1; }
 @test "/connections while they are open, four workers" { listed 4; }
 
+# s_client's input stays open, and so do they.
+@test "/connections tells what a TLS connection has agreed on" {
+    "$EVECHOD" --version | grep -q OpenSSL || skip "built without TLS"
+    issue server localhost
+    issue ca 'test authority'
+    issue client $'some"\nbody' -CA ca.pem -CAkey ca.key -addext basicConstraints=CA:FALSE
+    start_status --workers 2 -l tcp://127.0.0.1:0 -l "tls://127.0.0.1:0,cert=server.pem,key=server.key,alpn=echo,client-cert=optional,client-ca=ca.pem"
+    local tls=${ENDPOINTS[1]} fd name
+    local client=(openssl s_client -quiet -connect "${tls#tls://}")
+    crowd -k -n 1 -m 10 "$ENDPOINT"
+    bg plain "$HELPERS/crowd" -n 1 "$ENDPOINT"
+    wait_for 10 said plain holding=1
+    bg old "${client[@]}" -tls1_2 -noservername
+    go old
+    wait_for 10 said old '^go$'
+    bg new "${client[@]}" -tls1_3 -servername 'a"b' -alpn echo -cert client.pem -key client.key -sess_out session
+    go new
+    wait_for 10 said new '^go$'
+    bg again "${client[@]}" -tls1_3 -noservername -sess_in session
+    go again
+    wait_for 10 said again '^go$'
+    exec {fd}<>"/dev/tcp/127.0.0.1/${tls##*:}" # says nothing
+    listed_are() { jq -e --argjson n "$1" '.open == $n' <(get /connections); }
+    wait_for 10 listed_are 5
+    get /connections | jq -c '.connections | sort_by(.id)[] | [.listener, .state, .tls]' >listed
+    cat listed
+    jq -se --arg l "$ENDPOINT" '.[0] == [$l, "open", null]' listed
+    jq -se --arg l "$tls" '.[4] == [$l, "handshake", null]' listed
+    jq -se '.[1][2] | .version == "TLSv1.2" and (.cipher | startswith("ECDHE-")) and .resumed == false and (has("subject") or has("sni") or has("alpn") | not)' listed
+    jq -se '.[2][2] == {version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", resumed: false, alpn: "echo", sni: "a\"b", subject: "CN=some\\\"\\0Abody"}' listed
+    jq -se '.[3][2] | .version == "TLSv1.3" and .resumed and (has("sni") | not)' listed
+    # The close line says the same.
+    exec {fd}>&-
+    for name in old new again plain; do end_bg "$name"; done
+    wait_for 10 closed_at_least 6
+    closed_lines | grep -q 'tls=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 resumed=yes'
+}
+
 @test "/connections tells of a thousand, and that there are more" {
     (($(ulimit -Hn) >= 3000)) || skip "too few descriptors"
     ulimit -n 3000
