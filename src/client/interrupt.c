@@ -3,8 +3,12 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+
+#include "base/error.h"
+#include "client/options.h"
 
 static void block(sigset_t *signals)
 {
@@ -13,6 +17,29 @@ static void block(sigset_t *signals)
     sigaddset(signals, SIGTERM);
     sigaddset(signals, SIGQUIT);
     pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+/* A handler has nothing but what is the process's: the line is made before it can be needed. */
+static char connecting_line[sizeof(struct error)];
+static volatile sig_atomic_t connecting_length;
+
+static void on_interrupt_while_connecting(int number)
+{
+    (void)number;
+    ssize_t written = write(STDERR_FILENO, connecting_line, (size_t)connecting_length);
+    (void)written;
+    _exit(EXIT_CODE_START);
+}
+
+void interrupt_while_connecting(const char *endpoint)
+{
+    struct error line;
+    struct sigaction action = {.sa_handler = on_interrupt_while_connecting};
+    (void)error_start(&line, OPTIONS_PROGRAM ": interrupted while connecting to %.200s", endpoint);
+    connecting_length = snprintf(connecting_line, sizeof(connecting_line), "%s\n", line.text);
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
 }
 
 int interrupt_open(void)

@@ -20,6 +20,11 @@ struct interrupt_watch {
     _Atomic bool is_stopping;
 };
 
+/* While there is nothing yet to end politely: from now on, and until the signals are blocked by one
+ * of the functions below, an interrupt says that connecting to the endpoint was interrupted, and
+ * ends the program with EXIT_CODE_START. Looking up a name cannot be ended in another way. */
+void interrupt_while_connecting(const char *endpoint);
+
 /* Starts watching; 0, or -1 where no thread is to be had. */
 int interrupt_watch_start(struct interrupt_watch *watch) MUST_CHECK;
 void interrupt_watch_stop(struct interrupt_watch *watch);

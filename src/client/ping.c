@@ -200,11 +200,31 @@ static void start_connection(struct ping *ping)
     ping->offset = 0;
 }
 
+/* As link_connect(), but an interrupt ends it. */
+static enum link_step connect_link(struct ping *ping)
+{
+    struct link *link = &ping->link;
+    uint64_t until_ns = clock_now_ns() + ping->options->timeout_ms * NS_PER_MS;
+    enum link_step step = link_start(link, &ping->plan);
+    while (step == LINK_WAIT && !ping->is_interrupted) {
+        if (wait_for(ping, POLLOUT, until_ns) == 0)
+            step = link_end(link, link_timeout(link));
+        else if (!ping->is_interrupted)
+            step = link_advance(link);
+    }
+    return step;
+}
+
 /* Connects again to the address that answered before. */
 static void reconnect(struct ping *ping)
 {
     char reason[256];
-    if (link_connect(&ping->link, &ping->plan, ping->options->timeout_ms)) {
+    enum link_step step = connect_link(ping);
+    if (step == LINK_WAIT) {
+        link_close(&ping->link);
+        return;
+    }
+    if (step == LINK_DONE) {
         start_connection(ping);
         fprintf(ping->out, "connected again to %s\n", ping->plan.target.name);
         return;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/interrupt.h"
 #include "client/link_tls.h"
 
 /* One of the PROXY header's ends; without a text it stays without a family. */
@@ -74,6 +75,7 @@ int target_connect(const struct options *options, struct link_plan *plan, struct
                    struct error *err)
 {
     link_init(link);
+    interrupt_while_connecting(options->endpoint_text);
     if (make_plan(options, plan, err) == 0 && try_targets(options, plan, link, err) == 0)
         return 0;
     target_close(plan);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/pattern.h"
+#include "client/interrupt.h"
 #include "client/udp_flow.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -78,6 +79,7 @@ int udp_target_find(const struct options *options, struct dial_target *target, s
     struct dial_target targets[DIAL_TARGETS_MAX];
     char reasons[400] = "";
     size_t used = 0;
+    interrupt_while_connecting(options->endpoint_text);
     int count = dial_resolve(&options->endpoint, targets, err);
     if (count < 0)
         return error_prefix(err, "'%.200s': ", options->endpoint_text);

@@ -7,6 +7,7 @@ load client
 
 teardown() {
     stop_liar
+    kill -CONT "$PID" 2>/dev/null || true # where a test failed that had stopped it
     common_teardown
 }
 
@@ -243,6 +244,59 @@ has_sent() { [[ $(ss -Htni state established "dport = :$1") == *bytes_sent:* ]];
     done
     wait "$bench" || code=$?
     ((code == 4)) || fail "exit $code"
+}
+
+# A server that is stopped, with a full backlog: what connects now gets no answer, and no refusal.
+stop_answering() {
+    kill -STOP "$PID"
+    exec 7<>"/dev/tcp/127.0.0.1/$PORT" 8<>"/dev/tcp/127.0.0.1/$PORT"
+}
+answer_again() {
+    exec 7<&- 8<&-
+    kill -CONT "$PID"
+}
+is_connecting() { [[ -n $(ss -Htn state syn-sent "dport = :$PORT") ]]; }
+is_asking() { [[ -n $(ss -Hun "dport = :${1##*:}") ]]; }
+
+@test "SIGINT and SIGTERM while connecting: one line that says so, and 3" {
+    start_server -l tcp://127.0.0.1:0 -l udp://127.0.0.1:0 --backlog 1
+    stop_answering
+    local command signal code
+    for command in "cat ${ENDPOINTS[0]}" "ping ${ENDPOINTS[0]}" "bench ${ENDPOINTS[0]}" \
+        "check ${ENDPOINTS[0]}" "ping ${ENDPOINTS[1]}" "bench ${ENDPOINTS[1]}"; do
+        for signal in INT TERM; do
+            # shellcheck disable=SC2086
+            "$HELPERS/leash" "$LIFE" "$EVECHO" $command --timeout 50s >stdout 2>stderr 3>&- 7<&- 8<&- &
+            if [[ $command == *udp:* ]]; then
+                wait_for 5 is_asking "${ENDPOINTS[1]}"
+            else
+                wait_for 5 is_connecting
+            fi
+            kill -$signal $!
+            code=0
+            wait $! || code=$?
+            ((code == 3)) || fail "$command: exit $code, $(<stderr)"
+            [[ $(<stderr) == "evecho: interrupted while connecting to ${command#* }" ]] ||
+                fail "$command: $(<stderr)"
+            [[ ! -s stdout ]] || fail "$command: $(<stdout)"
+        done
+    done
+    answer_again
+}
+
+@test "ping: SIGINT while connecting again ends with the summary" {
+    start_server --backlog 1
+    "$HELPERS/leash" "$LIFE" "$EVECHO" ping -i 10ms --timeout 2s "$ENDPOINT" >stdout 2>stderr 3>&- &
+    local ping=$! code=0
+    wait_for 5 grep -q seq=3 stdout
+    stop_answering
+    wait_for 10 is_connecting
+    kill -INT "$ping"
+    wait "$ping" || code=$?
+    answer_again
+    ((code == 1)) || fail "exit $code"
+    (($(grep -c 'lost: ' stdout) == 1)) || fail "it waited on: $(<stdout)"
+    grep -q 'ping statistics' stdout
 }
 
 @test "bench: more connections than descriptors are refused before they fail" {
