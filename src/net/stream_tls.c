@@ -240,10 +240,12 @@ static void describe_peer(SSL *ssl, struct stream_tls_info *out)
     char *bytes = NULL;
     if (!text)
         return;
-    X509_NAME_print_ex(text, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253);
-    long length = BIO_get_mem_data(text, &bytes);
-    out->subject_length =
-        copy(out->subject, sizeof(out->subject), bytes, length > 0 ? (size_t)length : 0);
+    /* Without memory for all of it, part would be somebody else's name. */
+    if (X509_NAME_print_ex(text, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253) >= 0) {
+        long length = BIO_get_mem_data(text, &bytes);
+        out->subject_length =
+            copy(out->subject, sizeof(out->subject), bytes, length > 0 ? (size_t)length : 0);
+    }
     BIO_free(text);
 }
 

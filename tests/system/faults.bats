@@ -252,7 +252,8 @@ scrapes() {
     [[ $status == 0 || $status == 52 || $status == 56 ]] || fail "curl ended with $status: $(<scrape.err)"
     case $code/$1 in
         200/metrics) grep -q '^evechod_listener_udp_sent_total' scrape ;;
-        200/connections) jq -e '.open >= 0' scrape >/dev/null ;;
+        200/connections) jq -e '.open >= 0 and .truncated == ((.connections | length) < .open) and
+            all(.connections[].tls | values; .subject == null or .subject == "CN=client")' scrape >/dev/null ;;
         *) [[ $code == 000 || $code == 503 ]] ;;
     esac
 }
@@ -275,13 +276,24 @@ each_allocation_of_a_scrape_fails() {
 @test "F12 each allocation of a scrape fails: an answer or an end, and the next is served" {
     need curl
     start_with_shim
-    start_server -w 2 --status 127.0.0.1:0
+    local listeners=(-l tcp://127.0.0.1:0)
+    if "$EVECHOD" --version | grep -q OpenSSL; then
+        issue server localhost
+        issue client client
+        listeners+=(-l tls://127.0.0.1:0,cert=server.pem,key=server.key,client-cert=require,client-ca=client.pem)
+    fi
+    start_server -w 2 --status 127.0.0.1:0 "${listeners[@]}"
     wait_for 5 in_log ' status endpoint='
     STATUS_URL=http://$(sed -n 's|.* status endpoint=tcp://||p' "$LOG")
     each_allocation_of_a_scrape_fails once metrics
     each_allocation_of_a_scrape_fails ever metrics
     bg crowd "$HELPERS/crowd" -n 3 "$ENDPOINT"
     wait_for 5 said crowd holding=3
+    if ((${#ENDPOINTS[@]} == 2)); then
+        bg tls openssl s_client -quiet -connect "${ENDPOINTS[1]#tls://}" -cert client.pem -key client.key
+        go tls
+        wait_for 5 said tls '^go$'
+    fi
     each_allocation_of_a_scrape_fails once connections
     each_allocation_of_a_scrape_fails ever connections
     go crowd
