@@ -102,3 +102,8 @@ char *units_format_time(char *out, size_t size, uint64_t ms)
 {
     return format_with(TIME_UNITS, out, size, ms);
 }
+
+const char *units_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}

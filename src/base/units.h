@@ -20,6 +20,9 @@ int units_parse_size(const char *text, uint64_t *bytes) MUST_CHECK;
 int units_parse_count(const char *text, uint64_t *count) MUST_CHECK;
 int units_parse_time(const char *text, uint64_t *ms) MUST_CHECK;
 
+/* "1 byte", "2 bytes": what follows the noun. */
+const char *units_plural(uint64_t count);
+
 /* The shortest spelling that parses back to the same value, for --help and messages. Each writes a
  * NUL-terminated text and returns `out`; UNITS_TEXT_MAX is always enough. */
 #define UNITS_TEXT_MAX 24

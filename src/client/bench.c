@@ -70,9 +70,9 @@ static int check_descriptors(const struct options *options, struct error *err)
     if (limit == 0 || need <= limit)
         return 0;
     return error_start(err,
-                       "--connections: %" PRIu64 " need %" PRIu64
+                       "--connections: %" PRIu64 " need%s %" PRIu64
                        " descriptors, and ulimit -n allows %" PRIu64,
-                       options->connections, need, limit);
+                       options->connections, options->connections == 1 ? "s" : "", need, limit);
 }
 
 /* ---- threads ---- */
@@ -193,11 +193,14 @@ static void show_progress(struct bench *bench, uint64_t start_ns)
 {
     collect(bench);
     const struct bench_results *sum = bench->sum;
+    const struct histogram *times = &sum->corrected;
+    char p50[REPORT_MS_MAX], p99[REPORT_MS_MAX];
     double seconds = (double)(clock_now_ns() - start_ns) / 1e9;
-    fprintf(stderr, "\r\033[K%.0f s  %.0f/s  p50 %.3f ms  p99 %.3f ms  errors %" PRIu64, seconds,
+    fprintf(stderr, "\r\033[K%.0f s  %.0f/s  p50 %s ms  p99 %s ms  errors %" PRIu64, seconds,
             seconds > 0 ? (double)sum->completed / seconds : 0,
-            (double)histogram_percentile(&sum->corrected, 50) / 1e6,
-            (double)histogram_percentile(&sum->corrected, 99) / 1e6, report_errors(sum));
+            report_ms(p50, sizeof(p50), times, (double)histogram_percentile(times, 50)),
+            report_ms(p99, sizeof(p99), times, (double)histogram_percentile(times, 99)),
+            report_errors(sum));
 }
 
 /* Waits for the threads. A first signal makes them stop, a second one ends the program. */

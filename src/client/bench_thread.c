@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "net/loop.h"
 
 #define SCRATCH_BYTES (256U * 1024U)
@@ -362,8 +363,9 @@ static int open_thread(struct bench_thread *thread, struct error *err)
                                     .pipeline = (uint32_t)options->pipeline};
     if (!thread->snapshot || !thread->env.scratch || open_events(thread) < 0 ||
         open_runners(thread) < 0)
-        return error_start(err, "no memory or descriptors for %llu connections: %s",
-                           (unsigned long long)thread->share.connections, strerror(errno));
+        return error_start(err, "no memory or descriptors for %llu connection%s: %s",
+                           (unsigned long long)thread->share.connections,
+                           units_plural(thread->share.connections), strerror(errno));
     return 0;
 }
 

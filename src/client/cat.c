@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "client/commands.h"
 #include "client/interrupt.h"
 #include "client/target.h"
@@ -256,16 +257,21 @@ static int conclude(const struct cat *cat)
     char text[320];
     bool is_short =
         cat->received != cat->sent || unsent > 0 || (!cat->has_input_end && !cat->is_interrupted);
-    fprintf(stderr, OPTIONS_PROGRAM ": %s: sent %" PRIu64 " bytes, received %" PRIu64 " bytes, %s",
-            cat->plan.target.name, cat->sent, cat->received, ending(cat, text, sizeof(text)));
+    fprintf(stderr,
+            OPTIONS_PROGRAM ": %s: sent %" PRIu64 " byte%s, received %" PRIu64 " byte%s, %s",
+            cat->plan.target.name, cat->sent, units_plural(cat->sent), cat->received,
+            units_plural(cat->received), ending(cat, text, sizeof(text)));
     if (unsent > 0)
-        fprintf(stderr, "; %" PRIu64 " bytes were not taken", unsent);
+        fprintf(stderr, "; %" PRIu64 " %s not taken", unsent,
+                unsent == 1 ? "byte was" : "bytes were");
     else if (!cat->has_input_end && !cat->is_interrupted && !cat->local_error)
         fprintf(stderr, " before standard input ended");
     if (cat->received < cat->sent)
-        fprintf(stderr, "; %" PRIu64 " bytes did not come back", cat->sent - cat->received);
+        fprintf(stderr, "; %" PRIu64 " byte%s did not come back", cat->sent - cat->received,
+                units_plural(cat->sent - cat->received));
     else if (cat->received > cat->sent)
-        fprintf(stderr, "; %" PRIu64 " bytes more than were sent", cat->received - cat->sent);
+        fprintf(stderr, "; %" PRIu64 " byte%s more than were sent", cat->received - cat->sent,
+                units_plural(cat->received - cat->sent));
     if (cat->local_error)
         fprintf(stderr, "; %s: %s", cat->local, strerror(cat->local_error));
     fputc('\n', stderr);

@@ -201,7 +201,8 @@ static void run_all(struct check *check, const struct interrupt_watch *watch, st
             continue;
         run_one(check, property, budget_end_ns, chosen - tally->done, tally, out);
         if (watch->has_come) {
-            fprintf(out, "Bail out! interrupted after %d of %d properties\n", tally->done, chosen);
+            fprintf(out, "Bail out! interrupted after %d of %d %s\n", tally->done, chosen,
+                    chosen == 1 ? "property" : "properties");
             return;
         }
     }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "client/check.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -288,7 +289,8 @@ static enum verdict holds_the_sender(struct check *check)
         return check_fault(check, &probe);
     probe_close(&probe);
     if (is_held)
-        return check_verdict(check, VERDICT_OK, "held after %" PRIu64 " bytes", taken);
+        return check_verdict(check, VERDICT_OK, "held after %" PRIu64 " byte%s", taken,
+                             units_plural(taken));
     return check_verdict(check, VERDICT_CHOICE,
                          "it took %" PRIu64 " bytes from a sender that read nothing: its memory "
                          "has no bound that was reached",

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/pattern.h"
+#include "base/units.h"
 #include "client/check.h"
 #include "client/udp_flow.h"
 #include "client/udp_target.h"
@@ -98,18 +99,20 @@ static bool exchange(struct asker *asker, const unsigned char *bytes, size_t len
 {
     struct check *check = asker->check;
     if (!send_datagram(asker, bytes, length)) {
-        (void)check_verdict(check, VERDICT_FAULT, "a datagram of %zu bytes cannot be sent: %s",
-                            length, strerror(errno));
+        (void)check_verdict(check, VERDICT_FAULT, "a datagram of %zu byte%s cannot be sent: %s",
+                            length, units_plural(length), strerror(errno));
         return false;
     }
     ssize_t came = receive(asker, patience_ns(check));
     if (came < 0)
-        (void)check_verdict(check, VERDICT_FAULT, "a datagram of %zu bytes: %s", length,
-                            errno == EAGAIN ? "no answer" : strerror(errno));
+        (void)check_verdict(check, VERDICT_FAULT, "a datagram of %zu byte%s: %s", length,
+                            units_plural(length), errno == EAGAIN ? "no answer" : strerror(errno));
     else if ((size_t)came != length)
-        (void)check_verdict(check, VERDICT_FAULT, "of %zu bytes %zd came back", length, came);
+        (void)check_verdict(check, VERDICT_FAULT, "of %zu byte%s %zd came back", length,
+                            units_plural(length), came);
     else if (memcmp(bytes, asker->came, length) != 0)
-        (void)check_verdict(check, VERDICT_FAULT, "of %zu bytes some came back changed", length);
+        (void)check_verdict(check, VERDICT_FAULT, "of %zu byte%s some came back changed", length,
+                            units_plural(length));
     return came >= 0 && (size_t)came == length && memcmp(bytes, asker->came, length) == 0;
 }
 

@@ -13,6 +13,7 @@
 #include "base/histogram.h"
 #include "base/pattern.h"
 #include "base/standard.h"
+#include "base/units.h"
 #include "client/commands.h"
 #include "client/flow.h"
 #include "client/interrupt.h"
@@ -63,12 +64,14 @@ static struct ping_results results_of(const struct ping *ping)
 /* On SIGQUIT, as ping(8) has it. */
 static void print_midway(const struct ping *ping)
 {
+    char mean[REPORT_MS_MAX], p99[REPORT_MS_MAX];
     struct ping_results results = results_of(ping);
     results.sent -= ping->is_under_way; /* that one is not lost */
-    fprintf(stderr, "%" PRIu64 "/%" PRIu64 " messages, %.4g%% lost, avg %.3f ms, p99 %.3f ms\n",
-            results.received, results.sent, ping_report_loss(&results),
-            histogram_mean(&ping->times) / 1e6,
-            (double)histogram_percentile(&ping->times, 99) / 1e6);
+    fprintf(
+        stderr, "%" PRIu64 "/%" PRIu64 " message%s, %.4g%% lost, avg %s ms, p99 %s ms\n",
+        results.received, results.sent, units_plural(results.sent), ping_report_loss(&results),
+        report_ms(mean, sizeof(mean), &ping->times, histogram_mean(&ping->times)),
+        report_ms(p99, sizeof(p99), &ping->times, (double)histogram_percentile(&ping->times, 99)));
 }
 
 /* ---- waiting ---- */
@@ -181,8 +184,9 @@ static void ping_once(struct ping *ping)
         ping->received++;
         histogram_add(&ping->times, time_ns);
         if (!ping->options->quiet)
-            fprintf(ping->out, "%" PRIu64 " bytes from %s: seq=%" PRIu64 " time=%.3f ms\n",
-                    message.bytes, ping->plan.target.name, ping->sent, (double)time_ns / 1e6);
+            fprintf(ping->out, "%" PRIu64 " byte%s from %s: seq=%" PRIu64 " time=%.3f ms\n",
+                    message.bytes, units_plural(message.bytes), ping->plan.target.name, ping->sent,
+                    (double)time_ns / 1e6);
         return;
     }
     ping->errors[outcome]++;
@@ -279,8 +283,8 @@ static int open_and_run(struct ping *ping)
     ping->interrupt_fd = interrupt_open();
     start_connection(ping);
     link_describe(&ping->link, tls, sizeof(tls));
-    fprintf(ping->out, "PING %s: messages of %s bytes%s%s\n", ping->plan.target.name,
-            ping->options->size, *tls ? "; " : "", tls);
+    fprintf(ping->out, "PING %s: messages of %s byte%s%s%s\n", ping->plan.target.name,
+            ping->options->size, units_plural(ping->options->size_max), *tls ? "; " : "", tls);
     run(ping);
     link_leave(&ping->link);
     link_clear(&ping->link);

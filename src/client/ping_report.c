@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 
+#include "base/units.h"
 #include "client/outcome.h"
 #include "client/report.h"
 
@@ -30,8 +31,9 @@ static void print_times(const struct histogram *times, FILE *out)
 void ping_report_text(const struct ping_results *results, const char *target, FILE *out)
 {
     fprintf(out, "\n--- %s ping statistics ---\n", target);
-    fprintf(out, "%" PRIu64 " messages sent, %" PRIu64 " received, %.4g%% lost; errors",
-            results->sent, results->received, ping_report_loss(results));
+    fprintf(out, "%" PRIu64 " message%s sent, %" PRIu64 " received, %.4g%% lost; errors",
+            results->sent, units_plural(results->sent), results->received,
+            ping_report_loss(results));
     for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++)
         fprintf(out, " %s %" PRIu64, outcome_name((enum outcome)i), results->errors[i]);
     fputc('\n', out);
@@ -56,9 +58,14 @@ int ping_report_json(const struct ping_results *results, const struct options *o
         {"completed", results->received},
         {"sent_bytes", results->sent_bytes},
         {"received_bytes", results->received_bytes},
-        {"min_ns", times->count ? times->min : 0},
+    };
+    const struct {
+        const char *name;
+        uint64_t ns;
+    } latencies[] = {
+        {"min_ns", times->min},
         {"mean_ns", (uint64_t)histogram_mean(times)},
-        {"max_ns", times->count ? times->max : 0},
+        {"max_ns", times->max},
         {"stddev_ns", (uint64_t)histogram_stddev(times)},
         {"p50_ns", histogram_percentile(times, 50)},
         {"p90_ns", histogram_percentile(times, 90)},
@@ -69,6 +76,8 @@ int ping_report_json(const struct ping_results *results, const struct options *o
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         (void)json_object_set_new(root, numbers[i].name,
                                   json_integer((json_int_t)numbers[i].value));
+    for (size_t i = 0; i < sizeof(latencies) / sizeof(latencies[0]); i++)
+        report_json_time(root, latencies[i].name, times, latencies[i].ns);
     if (results->datagrams)
         report_json_datagrams(root, results->datagrams);
     (void)json_object_set_new(root, "errors", report_json_errors(results->errors));

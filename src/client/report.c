@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/units.h"
+
 #define NS_PER_S 1e9
 #define NS_PER_MS 1e6
 #define BITS_PER_BYTE 8
@@ -44,13 +46,15 @@ void report_failure(const struct flow_failure *failure, const char *target, FILE
     else
         fprintf(out, "%s", ending_text(&failure->how, text, sizeof(text)));
     if (failure->has_place && failure->place > failure->offset)
-        fprintf(out, ", which belongs at offset %" PRIu64 ": %" PRIu64 " bytes are missing",
-                failure->place, failure->place - failure->offset);
+        fprintf(out, ", which belongs at offset %" PRIu64 ": %" PRIu64 " %s missing",
+                failure->place, failure->place - failure->offset,
+                failure->place - failure->offset == 1 ? "byte is" : "bytes are");
     else if (failure->has_place)
         fprintf(out, ", which belongs at offset %" PRIu64 ": it came a second time",
                 failure->place);
     if (failure->awaited > 0)
-        fprintf(out, ", %" PRIu64 " bytes still awaited", failure->awaited);
+        fprintf(out, ", %" PRIu64 " byte%s still awaited", failure->awaited,
+                units_plural(failure->awaited));
     if (failure->how.end != STREAM_END_NONE)
         fprintf(out, ", the stream ended by %s", stream_end_word(failure->how.end));
     fputc('\n', out);
@@ -65,37 +69,57 @@ static void print_errors(const struct bench_results *results, FILE *out)
     fprintf(out, ")\n");
 }
 
+const char *report_ms(char *out, size_t size, const struct histogram *histogram, double ns)
+{
+    if (histogram->count)
+        snprintf(out, size, "%.3f", ns / NS_PER_MS);
+    else
+        snprintf(out, size, "-");
+    return out;
+}
+
+/* One line: the same number of each column. */
+static void print_latency_row(const char *name, const struct histogram *const *columns,
+                              const double *ns, FILE *out)
+{
+    static const int WIDTHS[] = {15, 17, 14};
+    char text[REPORT_MS_MAX];
+    fprintf(out, "    %-9s", name);
+    for (int i = 0; i < 3; i++)
+        fprintf(out, "%*s", WIDTHS[i], report_ms(text, sizeof(text), columns[i], ns[i]));
+    fputc('\n', out);
+}
+
 static void print_latency(const struct bench_results *results, FILE *out)
 {
-    const struct histogram *columns[] = {&results->corrected, &results->uncorrected,
-                                         &results->late};
+    const struct histogram *const columns[] = {&results->corrected, &results->uncorrected,
+                                               &results->late};
+    double ns[3];
     fprintf(out, "\n  latency      from when due   from when sent   client late   (ms)\n");
     for (size_t row = 0; row < sizeof(PERCENTILES) / sizeof(PERCENTILES[0]); row++) {
         char name[16];
         snprintf(name, sizeof(name), PERCENTILES[row] < 100 ? "p%g" : "max", PERCENTILES[row]);
-        fprintf(out, "    %-9s", name);
         for (int i = 0; i < 3; i++)
-            fprintf(out, "%*.3f",
-                    i == 0   ? 15
-                    : i == 1 ? 17
-                             : 14,
-                    (double)histogram_percentile(columns[i], PERCENTILES[row]) / NS_PER_MS);
-        fputc('\n', out);
+            ns[i] = (double)histogram_percentile(columns[i], PERCENTILES[row]);
+        print_latency_row(name, columns, ns, out);
     }
-    fprintf(out, "    %-9s%15.3f%17.3f%14.3f\n", "mean", histogram_mean(columns[0]) / NS_PER_MS,
-            histogram_mean(columns[1]) / NS_PER_MS, histogram_mean(columns[2]) / NS_PER_MS);
-    fprintf(out, "    %-9s%15.3f%17.3f%14.3f\n", "stddev", histogram_stddev(columns[0]) / NS_PER_MS,
-            histogram_stddev(columns[1]) / NS_PER_MS, histogram_stddev(columns[2]) / NS_PER_MS);
+    for (int i = 0; i < 3; i++)
+        ns[i] = histogram_mean(columns[i]);
+    print_latency_row("mean", columns, ns, out);
+    for (int i = 0; i < 3; i++)
+        ns[i] = histogram_stddev(columns[i]);
+    print_latency_row("stddev", columns, ns, out);
 }
 
 static void print_head(const struct options *options, const char *target, double seconds, FILE *out)
 {
     fprintf(out, "evecho bench %s\n", target);
     fprintf(out,
-            "  %" PRIu64 " connections, %" PRIu64
-            " threads, messages of %s bytes, pipeline of %" PRIu64 ", %s loop\n",
-            options->connections, options->threads, options->size, options->pipeline,
-            options->rate ? "open" : "closed");
+            "  %" PRIu64 " connection%s, %" PRIu64
+            " thread%s, messages of %s byte%s, pipeline of %" PRIu64 ", %s loop\n",
+            options->connections, units_plural(options->connections), options->threads,
+            units_plural(options->threads), options->size, units_plural(options->size_max),
+            options->pipeline, options->rate ? "open" : "closed");
     fprintf(out, "  %.2f s measured, after %.2f s of warm-up\n\n", seconds,
             (double)options->warm_up_ms / 1000);
 }
@@ -103,13 +127,15 @@ static void print_head(const struct options *options, const char *target, double
 static void print_handshakes(const struct bench_results *results, double seconds, FILE *out)
 {
     const struct histogram *times = &results->handshake;
+    char text[3][REPORT_MS_MAX];
+    for (size_t i = 0; i < 3; i++) {
+        static const double SHOWN[] = {50, 99, 100};
+        report_ms(text[i], sizeof(text[i]), times, (double)histogram_percentile(times, SHOWN[i]));
+    }
     fprintf(out,
-            "  handshakes   %" PRIu64 " (%.1f/s), %" PRIu64
-            " resumed, p50 %.3f, p99 %.3f, max %.3f ms\n",
+            "  handshakes   %" PRIu64 " (%.1f/s), %" PRIu64 " resumed, p50 %s, p99 %s, max %s ms\n",
             times->count, seconds > 0 ? (double)times->count / seconds : 0, results->resumed,
-            (double)histogram_percentile(times, 50) / NS_PER_MS,
-            (double)histogram_percentile(times, 99) / NS_PER_MS,
-            (double)histogram_percentile(times, 100) / NS_PER_MS);
+            text[0], text[1], text[2]);
 }
 
 static void print_connections(const struct bench_results *results, const struct options *options,

@@ -10,6 +10,7 @@
 
 #include "base/attr.h"
 #include "base/error.h"
+#include "base/histogram.h"
 #include "client/bench.h"
 #include "client/options.h"
 
@@ -31,6 +32,14 @@ void report_datagrams(const struct udp_counts *counts, FILE *out);
 
 /* The same as numbers of an object. */
 void report_json_datagrams(json_t *root, const struct udp_counts *counts);
+
+/* A time that was made of a histogram, null where nothing was counted. */
+void report_json_time(json_t *root, const char *name, const struct histogram *histogram,
+                      uint64_t ns);
+
+/* Such a time in ms for people, "-" where nothing was counted; returns `out`. */
+#define REPORT_MS_MAX 32
+const char *report_ms(char *out, size_t size, const struct histogram *histogram, double ns);
 
 /* Writes the JSON to the path ("-": standard output). 0 or -1. */
 int report_json(const struct options *options, const char *target,

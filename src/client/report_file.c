@@ -94,6 +94,13 @@ json_t *report_json_head(const char *command, const struct options *options, con
     return root;
 }
 
+void report_json_time(json_t *root, const char *name, const struct histogram *histogram,
+                      uint64_t ns)
+{
+    (void)json_object_set_new(root, name,
+                              histogram->count ? json_integer((json_int_t)ns) : json_null());
+}
+
 static void set_latency(json_t *root, const char *prefix, const struct histogram *histogram)
 {
     static const struct {
@@ -104,14 +111,14 @@ static void set_latency(json_t *root, const char *prefix, const struct histogram
     char name[64];
     for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
         snprintf(name, sizeof(name), "%s%s_ns", prefix, ROWS[i].name);
-        set_number(root, name, histogram_percentile(histogram, ROWS[i].percent));
+        report_json_time(root, name, histogram, histogram_percentile(histogram, ROWS[i].percent));
     }
     snprintf(name, sizeof(name), "%smin_ns", prefix);
-    set_number(root, name, histogram->count ? histogram->min : 0);
+    report_json_time(root, name, histogram, histogram->min);
     snprintf(name, sizeof(name), "%smean_ns", prefix);
-    set_number(root, name, (uint64_t)histogram_mean(histogram));
+    report_json_time(root, name, histogram, (uint64_t)histogram_mean(histogram));
     snprintf(name, sizeof(name), "%sstddev_ns", prefix);
-    set_number(root, name, (uint64_t)histogram_stddev(histogram));
+    report_json_time(root, name, histogram, (uint64_t)histogram_stddev(histogram));
 }
 
 json_t *report_json_errors(const uint64_t *errors)

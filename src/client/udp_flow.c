@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/pattern.h"
+#include "base/units.h"
 
 #define PPM 1000000U
 #define SLOTS_MIN 1024
@@ -49,7 +50,7 @@ void udp_wrong_print(const struct udp_wrong *wrong, const char *target, FILE *ou
     else
         fprintf(out, "right as far as it goes");
     if (wrong->came_bytes != wrong->sent_bytes)
-        fprintf(out, ", %zu bytes came", wrong->came_bytes);
+        fprintf(out, ", %zu byte%s came", wrong->came_bytes, units_plural(wrong->came_bytes));
     fputc('\n', out);
 }
 

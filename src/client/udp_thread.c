@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "client/require.h"
 #include "client/udp_flow.h"
 #include "client/udp_target.h"
@@ -324,8 +325,9 @@ struct udp_thread *udp_thread_new(const struct bench_share *share, struct error 
     thread->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     thread->snapshot = calloc(1, sizeof(*thread->snapshot));
     if (thread->epoll_fd < 0 || !thread->snapshot || open_runners(thread) < 0) {
-        error_start(err, "no memory or descriptors for %llu flows: %s",
-                    (unsigned long long)share->connections, strerror(errno));
+        error_start(err, "no memory or descriptors for %llu flow%s: %s",
+                    (unsigned long long)share->connections, units_plural(share->connections),
+                    strerror(errno));
         udp_thread_free(thread);
         return NULL;
     }

@@ -208,6 +208,42 @@ teardown() {
     grep -q 'offset 1000: .*which belongs at offset 1064: 64 bytes are missing' stdout
 }
 
+@test "where no echo was counted no latency is told" {
+    start_liar mute 0
+    ends 1 evecho bench -n 1 --timeout 100ms --require p99=1s "$LIAR_ENDPOINT" --json -
+    grep -qE '^    p50 +- +- +-$' stderr
+    grep -qE '^    max +- +- +-$' stderr
+    grep -qE '^    mean +- +- +-$' stderr
+    grep -qx 'missed: p99 is not known, as no echo was counted; at most 1000.000 ms was required' stderr
+    jq -e '.completed == 0 and (to_entries | map(select(.key | test("(p[0-9]+|m[a-z]+|stddev)_ns$")))
+        | length == 40 and all(.value == null))' stdout
+    ends 1 evecho ping -c 1 --timeout 100ms "$LIAR_ENDPOINT" --json -
+    jq -e 'has("p50_ns") and .p50_ns == null and .min_ns == null and .mean_ns == null' stdout
+}
+
+@test "one is said as one" {
+    start_server
+    printf x >file
+    ends 0 evecho cat "$ENDPOINT" <file
+    grep -q ': sent 1 byte, received 1 byte, ended by FIN$' stderr
+    ends 0 evecho ping -c 1 -s 1 "$ENDPOINT"
+    grep -q ': messages of 1 byte$' stdout
+    grep -q '^1 byte from ' stdout
+    grep -q '^1 message sent, 1 received' stdout
+    ends 0 evecho bench -n 1 -s 1 "$ENDPOINT"
+    grep -q '^  1 connection, 1 thread, messages of 1 byte, ' stdout
+    ends 0 evecho bench -n 4 -c 2 -T 2 "$ENDPOINT"
+    grep -q '^  2 connections, 2 threads, messages of 64 bytes, ' stdout
+    stop_server
+    start_liar drop 7 1
+    ends 1 evecho bench -n 1 "$LIAR_ENDPOINT"
+    grep -q ': 1 byte is missing' stdout
+    stop_liar
+    start_liar truncate 63
+    ends 1 evecho bench -n 1 "$LIAR_ENDPOINT"
+    grep -q ', 1 byte still awaited' stdout
+}
+
 @test "bench: a missed threshold is told, and ends with 1" {
     start_server
     ends 1 evecho bench -n 100 --require p99=1ms,rate=900M "$ENDPOINT"

@@ -96,6 +96,15 @@ static void test_formats(void **state)
 }
 
 /* What is printed parses back to the same number, at every power of two and beside it. */
+static void test_plural(void **state)
+{
+    (void)state;
+    assert_string_equal(units_plural(0), "s");
+    assert_string_equal(units_plural(1), "");
+    assert_string_equal(units_plural(2), "s");
+    assert_string_equal(units_plural(UINT64_MAX), "s");
+}
+
 static void test_round_trip(void **state)
 {
     (void)state;
@@ -120,7 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),      cmocka_unit_test(test_counts),
         cmocka_unit_test(test_times),      cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_plural),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
