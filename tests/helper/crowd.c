@@ -41,6 +41,7 @@ static struct {
     /* facts */
     unsigned born, in_flight, held, done;
     unsigned echoed, finished, refused, reset, eof, bad, ended_held, reset_held;
+    int refusal; /* errno of the last one refused */
     uint64_t started_us, first_us;
     bool is_released;
 } crowd = {.count = 100, .message = 64, .in_flight_max = 400};
@@ -54,9 +55,10 @@ static __attribute__((noreturn)) void usage(const char *what)
 static void print_facts(void)
 {
     printf("connections=%u\nechoed=%u\nheld=%u\nfinished=%u\nrefused=%u\nreset=%u\neof=%u\nbad=%u\n"
-           "ended_held=%u\nreset_held=%u\nseconds=%.3f\n",
+           "ended_held=%u\nreset_held=%u\nrefusal=%s\nseconds=%.3f\n",
            crowd.count, crowd.echoed, crowd.held, crowd.finished, crowd.refused, crowd.reset,
            crowd.eof, crowd.bad, crowd.ended_held, crowd.reset_held,
+           crowd.refusal ? strerror(crowd.refusal) : "",
            (double)(wire_now_us() - crowd.started_us) / 1e6);
     fflush(stdout);
 }
@@ -191,6 +193,12 @@ static void take(struct member *m)
         on_echo(m);
 }
 
+static void refuse(struct member *m, int error)
+{
+    crowd.refusal = error;
+    leave(m, &crowd.refused);
+}
+
 static void on_connected(struct member *m)
 {
     int error = 0;
@@ -198,7 +206,10 @@ static void on_connected(struct member *m)
 
     getsockopt(m->fd, SOL_SOCKET, SO_ERROR, &error, &len);
     if (error != 0) {
-        leave(m, error == ECONNRESET ? &crowd.reset : &crowd.refused);
+        if (error == ECONNRESET)
+            leave(m, &crowd.reset);
+        else
+            refuse(m, error);
         return;
     }
     m->state = ECHOING;
@@ -248,7 +259,7 @@ static void bear(struct member *m)
             crowd.in_flight--;
             return;
         }
-        leave(m, &crowd.refused);
+        refuse(m, errno);
         return;
     }
     epoll_ctl(crowd.epoll, EPOLL_CTL_ADD, m->fd, &ev);
