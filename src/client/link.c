@@ -173,8 +173,16 @@ static ssize_t judge(struct link *link, ssize_t bytes)
     return -1;
 }
 
+/* What went wrong first is what is told: OpenSSL, asked again, takes an alert for a clean end. */
+static bool has_failed(const struct link *link)
+{
+    return link->is_ended && link->ending.outcome != OUTCOME_OK;
+}
+
 ssize_t link_send(struct link *link, const void *bytes, size_t length)
 {
+    if (has_failed(link))
+        return -1;
     if (link->ssl)
         return link->plan->layer->send(link, bytes, length);
     return judge(link, send(link->fd, bytes, length, MSG_NOSIGNAL));
@@ -195,6 +203,8 @@ ssize_t link_recv(struct link *link, void *bytes, size_t size)
 
 enum link_step link_half_close(struct link *link)
 {
+    if (has_failed(link))
+        return LINK_ENDED;
     if (link->ssl) {
         enum link_step step = link->plan->layer->half_close(link);
         if (step != LINK_DONE)

@@ -168,24 +168,48 @@ static void test_it_is_refused(void **state)
 
 /* What OpenSSL has read ahead is told, whatever size it is asked for in. */
 /* A peer that asks for a certificate judges what comes after our own handshake is done (RFC 8446,
- * 4.4.2.4), and resets: its alert is what is told, whatever we were about to do. */
+ * 4.4.2.4): its alert is what is told, whatever we do then. */
+static void be_refused(struct pair *pair)
+{
+    make_plan(pair, (struct link_tls_options){.cacert = cacert});
+    SSL_CTX_set_verify(server, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    enum link_step step = shake_hands(pair);
+    SSL_CTX_set_verify(server, SSL_VERIFY_NONE, NULL);
+    assert_int_equal(step, LINK_DONE);
+}
+
+static void assert_refused(const struct pair *pair)
+{
+    assert_int_equal(pair->link.ending.outcome, OUTCOME_TLS);
+    assert_string_equal(pair->link.ending.reason, "tlsv13 alert certificate required");
+}
+
+static void test_an_alert_is_not_forgotten(void **state)
+{
+    struct pair pair = {0};
+    char byte;
+    (void)state;
+    be_refused(&pair);
+    assert_int_equal(receive(&pair.link, &byte, 1), -1);
+    assert_refused(&pair);
+    assert_int_equal(link_send(&pair.link, "x", 1), -1);
+    assert_int_equal(link_half_close(&pair.link), LINK_ENDED);
+    assert_refused(&pair);
+    close_pair(&pair);
+}
+
 static void test_an_alert_before_a_reset(void **state)
 {
     struct pair pair = {0};
     (void)state;
-    make_plan(&pair, (struct link_tls_options){.cacert = cacert});
-    SSL_CTX_set_verify(server, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    enum link_step step = shake_hands(&pair);
-    SSL_CTX_set_verify(server, SSL_VERIFY_NONE, NULL);
-    assert_int_equal(step, LINK_DONE);
+    be_refused(&pair);
     sock_set_reset(pair.fd);
     end_peer(&pair);
     pair.peer = NULL;
     pair.fd = -1;
     link_peer_await(&pair.link);
     assert_int_equal(link_half_close(&pair.link), LINK_ENDED);
-    assert_int_equal(pair.link.ending.outcome, OUTCOME_TLS);
-    assert_string_equal(pair.link.ending.reason, "tlsv13 alert certificate required");
+    assert_refused(&pair);
     close_pair(&pair);
 }
 
@@ -341,6 +365,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_is_verified),
         cmocka_unit_test(test_it_is_refused),
+        cmocka_unit_test(test_an_alert_is_not_forgotten),
         cmocka_unit_test(test_an_alert_before_a_reset),
         cmocka_unit_test(test_records_that_came_at_once),
         cmocka_unit_test(test_the_end_comes_after_the_last_bytes),
