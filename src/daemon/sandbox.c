@@ -114,6 +114,15 @@ int sandbox_check_reload(const struct sandbox *sandbox, const struct options *op
                             "confine that to ours; restart instead, or start with --sandbox off");
 }
 
+void sandbox_explain(const struct sandbox *sandbox, struct error *err)
+{
+    size_t used = strlen(err->text);
+    if (is_enforcing(sandbox) && sandbox->landlock_abi > 0 && strstr(err->text, strerror(EACCES)))
+        (void)snprintf(err->text + used, sizeof(err->text) - used,
+                       "; the sandbox opens what is in the folders named at the start and nothing "
+                       "else: restart instead");
+}
+
 /* ---- the two steps ---- */
 
 int sandbox_confine(struct sandbox *sandbox, const struct options *options,

@@ -40,4 +40,8 @@ int sandbox_filter(struct sandbox *sandbox, struct error *err) MUST_CHECK;
 int sandbox_check_reload(const struct sandbox *sandbox, const struct options *options,
                          struct error *err) MUST_CHECK;
 
+/* After a reload was refused: says so where it may be the sandbox that did not let a file be
+ * opened. */
+void sandbox_explain(const struct sandbox *sandbox, struct error *err);
+
 #endif

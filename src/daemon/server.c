@@ -274,6 +274,7 @@ static void reload(struct server *server)
         tell_serving(server, "");
         return;
     }
+    sandbox_explain(&server->sandbox, &err);
     log_event(LOG_LEVEL_ERROR, "reload refused: the old configuration stays",
               LOG_TEXT("why", new ? err.text : "no memory"));
     tell_serving(server, "; the last reload was refused, see the log");

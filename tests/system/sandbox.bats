@@ -230,6 +230,22 @@ has_landlock() { said_sandbox 'mode=on .*landlock=[1-9]' >/dev/null; }
     [[ ! -e run/echo && ! -e run/pid ]]
 }
 
+@test "a reload that names a file somewhere else says that it is the sandbox" {
+    need openssl
+    "$EVECHOD" --version | grep -q OpenSSL || skip "built without TLS"
+    ANNOUNCED=('reload refused')
+    mkdir conf named elsewhere
+    issue named/server localhost
+    issue elsewhere/server localhost
+    echo "listen = tls://127.0.0.1:0,cert=$T/named/server.pem,key=$T/named/server.key" \
+        >conf/evechod.conf
+    start_server --config "$T/conf/evechod.conf"
+    has_landlock || skip "no Landlock in this kernel"
+    sed -i 's,named,elsewhere,g' conf/evechod.conf
+    kill -HUP "$PID"
+    wait_for 5 in_log 'reload refused: .*Permission denied; the sandbox .*restart instead'
+}
+
 @test "a syslog that is started anew is found again" {
     need socat
     need_root
