@@ -153,10 +153,11 @@ static void test_census(void **state)
     censuses[1].entries[0].open_ms = 1234;
     censuses[1].count = 1;
     text = told(censuses, 2);
-    assert_string_equal(text, "{\"connections\":[\n"
-                              "{\"id\":7,\"peer\":\"127.0.0.1:99\",\"listener\":\"unix:/\\u0022x\","
-                              "\"state\":\"paused\",\"in\":10,\"out\":7,\"owed\":3,"
-                              "\"seconds\":1.234}],\n\"open\":2,\"truncated\":true}\n");
+    assert_string_equal(text,
+                        "{\"connections\":[\n"
+                        "{\"id\":7,\"peer\":\"127.0.0.1:99\",\"listener\":\"unix:/\\u0022x\","
+                        "\"state\":\"paused\",\"in\":10,\"out\":7,\"owed\":3,"
+                        "\"seconds\":1.234,\"tls\":null}],\n\"open\":2,\"truncated\":true}\n");
     free(text);
     census_clear(&censuses[1]);
 }
