@@ -9,7 +9,7 @@
 #
 #     EVECHOD          the server under test; tests/helper/naive shows what the tests catch
 #     HELPERS          where the tools of tests/helper were built
-#     EVECHO_SANITIZED not empty where the server has a sanitizer in it
+#     EVECHO_SANITIZED not empty where the server has a sanitizer in it, or counts its lines (coverage)
 #     EVECHO_THOROUGH  not empty: the heavy cases in full
 #     WORKERS          when set, every server gets that many, unless the test says how many
 #     READ_PATH        when set, every server gets --read-path of it
