@@ -12,7 +12,7 @@
 #     EVECHO_SANITIZED not empty where the server has a sanitizer in it, or counts its lines (coverage)
 #     EVECHO_THOROUGH  not empty: the heavy cases in full
 #     WORKERS          when set, every server gets that many, unless the test says how many
-#     READ_PATH        when set, every server gets --read-path of it
+#     READ_PATH        when set, every server gets --read-path of it, unless the test says which
 #     top_builddir     where both are found when they are not named
 
 bats_require_minimum_version 1.5.0
@@ -95,8 +95,8 @@ has_listener() {
 launch_server() {
     local args=("$@")
     has_listener "$@" || args=(-l tcp://127.0.0.1:0 "$@")
-    [[ -z ${WORKERS:-} ]] || args=(--workers "$WORKERS" "${args[@]}") # a test's own number wins
-    [[ -z ${READ_PATH:-} ]] || args+=(--read-path "$READ_PATH")
+    [[ -z ${WORKERS:-} ]] || args=(--workers "$WORKERS" "${args[@]}") # a test's own words win
+    [[ -z ${READ_PATH:-} ]] || args=(--read-path "$READ_PATH" "${args[@]}")
     : >"$OUT"
     "$HELPERS/leash" "$LIFE" env "${SERVER_ENV[@]}" "${SERVER_WRAP[@]}" "$EVECHOD" "${args[@]}" \
         </dev/null >"$OUT" 2>>"$LOG" 3>&- &
