@@ -6,13 +6,11 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "daemon/tls_json.h"
 
-#define TEXT_MAX 255                   /* the longest text of an entry: each of them that TLS has */
-#define ESCAPED_MAX (6 * TEXT_MAX + 1) /* \u00HH each */
+#define ESCAPED_MAX (6 * CONN_TELL_PEER_MAX + 1) /* \u00HH each */
 
-_Static_assert(TEXT_MAX >= CONN_TELL_PEER_MAX && TEXT_MAX >= SOCK_NAME_MAX &&
-                   TEXT_MAX >= sizeof(((struct stream_tls_info *)0)->subject),
-               "a text would be cut");
+_Static_assert(CONN_TELL_PEER_MAX >= SOCK_NAME_MAX, "a name would be cut");
 
 void census_begin(struct census *census, uint64_t open)
 {
@@ -61,42 +59,18 @@ void census_clear(struct census *census)
     *census = (struct census){0};
 }
 
-static void write_text(FILE *out, const char *key, const char *bytes, size_t length)
-{
-    char text[ESCAPED_MAX];
-    escape_json(text, sizeof(text), bytes, length);
-    fprintf(out, ",\"%s\":\"%s\"", key, text);
-}
-
-/* As whoami (service_whoami.c) tells a client of its own. */
-static void write_tls(FILE *out, const struct stream_tls_info *tls)
-{
-    fprintf(out, ",\"tls\":{\"version\":\"%s\",\"cipher\":\"%s\",\"resumed\":%s", tls->version,
-            tls->cipher, tls->is_resumed ? "true" : "false");
-    if (tls->alpn_length > 0)
-        write_text(out, "alpn", tls->alpn, tls->alpn_length);
-    if (tls->server_name_length > 0)
-        write_text(out, "sni", tls->server_name, tls->server_name_length);
-    if (tls->subject_length > 0)
-        write_text(out, "subject", tls->subject, tls->subject_length);
-    fprintf(out, "}");
-}
-
 static void write_entry(FILE *out, const struct census_entry *entry)
 {
-    fprintf(out, "{\"id\":%" PRIu64, entry->id);
-    write_text(out, "peer", entry->peer, entry->peer_length);
-    write_text(out, "listener", entry->listener, strlen(entry->listener));
+    char peer[ESCAPED_MAX], listener[ESCAPED_MAX], tls[TLS_JSON_MAX];
+    escape_json(peer, sizeof(peer), entry->peer, entry->peer_length);
+    escape_json(listener, sizeof(listener), entry->listener, strlen(entry->listener));
     fprintf(out,
-            ",\"state\":\"%s\",\"in\":%" PRIu64 ",\"out\":%" PRIu64 ",\"owed\":%" PRIu64
-            ",\"seconds\":%" PRIu64 ".%03" PRIu64,
-            conn_tell_state(entry->state), entry->in_bytes, entry->out_bytes, entry->owed_bytes,
-            entry->open_ms / 1000, entry->open_ms % 1000);
-    if (entry->tls)
-        write_tls(out, entry->tls);
-    else
-        fprintf(out, ",\"tls\":null");
-    fprintf(out, "}");
+            "{\"id\":%" PRIu64 ",\"peer\":\"%s\",\"listener\":\"%s\",\"state\":\"%s\","
+            "\"in\":%" PRIu64 ",\"out\":%" PRIu64 ",\"owed\":%" PRIu64 ",\"seconds\":%" PRIu64
+            ".%03" PRIu64 ",\"tls\":%s}",
+            entry->id, peer, listener, conn_tell_state(entry->state), entry->in_bytes,
+            entry->out_bytes, entry->owed_bytes, entry->open_ms / 1000, entry->open_ms % 1000,
+            tls_json(tls, sizeof(tls), entry->tls));
 }
 
 void census_write(FILE *out, const struct census *censuses, size_t count)

@@ -11,6 +11,7 @@
 #include "base/attr.h"
 #include "base/escape.h"
 #include "daemon/service.h"
+#include "daemon/tls_json.h"
 
 #define VALUE_MAX 1024 /* of one text, escaped; a longer one is cut */
 
@@ -104,26 +105,11 @@ static void add_proxied(struct text *text, const struct service_facts *facts)
     add(text, "}");
 }
 
-static void add_tls(struct text *text, const struct stream_tls_info *tls)
-{
-    add(text, "{");
-    add_text(text, "version", tls->version);
-    add_text(text, "cipher", tls->cipher);
-    add_key(text, "resumed");
-    add(text, tls->is_resumed ? "true" : "false");
-    if (tls->alpn_length > 0)
-        add_bytes(text, "alpn", tls->alpn, tls->alpn_length);
-    if (tls->server_name_length > 0)
-        add_bytes(text, "sni", tls->server_name, tls->server_name_length);
-    if (tls->subject_length > 0)
-        add_bytes(text, "subject", tls->subject, tls->subject_length);
-    add(text, "}");
-}
-
 size_t service_whoami(const struct service_facts *facts, uint64_t offset, unsigned char *out,
                       size_t room)
 {
     struct text text = {.used = 0};
+    char tls[TLS_JSON_MAX];
     (void)offset;
     add(&text, "{");
     add_text(&text, "name", facts->name);
@@ -137,10 +123,7 @@ size_t service_whoami(const struct service_facts *facts, uint64_t offset, unsign
     else
         add(&text, "null");
     add_key(&text, "tls");
-    if (facts->tls)
-        add_tls(&text, facts->tls);
-    else
-        add(&text, "null");
+    add(&text, "%s", tls_json(tls, sizeof(tls), facts->tls));
     add(&text, "}\n");
     size_t length = text.used < room ? text.used : room;
     memcpy(out, text.bytes, length);

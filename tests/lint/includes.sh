@@ -26,7 +26,7 @@ wrong_way()
             return (n in line) ? 200 + line[n] : -1
         }
         BEGIN {
-            n = split("policy=10 bucket=15 limit=20 fault=20 service=20 conn=30 greeting=35 udp=35 listener=40 worker=50 " \
+            n = split("policy=10 bucket=15 tls=15 limit=20 fault=20 service=20 conn=30 greeting=35 udp=35 listener=40 worker=50 " \
                       "options=60 acceptor=65 totals=66 status=68 server=70 main=80 notify=5 pidfile=5 privilege=5 metrics=5 request=5 census=35 activation=5 sandbox=62 watchdog=55", l, / /)
             for (i = 1; i <= n; i++) { split(l[i], kv, "="); line[kv[1]] = kv[2] }
         }
