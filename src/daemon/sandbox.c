@@ -123,19 +123,24 @@ void sandbox_explain(const struct sandbox *sandbox, struct error *err)
                        "else: restart instead");
 }
 
-/* ---- the two steps ---- */
+/* ---- the steps ---- */
+
+int sandbox_choose(struct sandbox *sandbox, const struct options *options, struct error *err)
+{
+    *sandbox = (struct sandbox){.mode = (enum sandbox_mode)options->sandbox};
+    /* A sanitizer or a coverage counter needs what a sandbox takes away. */
+    if (!SANDBOX_IS_INSTRUMENTED || sandbox->mode == SANDBOX_OFF)
+        return 0;
+    snprintf(sandbox->why, sizeof(sandbox->why), "an instrumented build runs without it");
+    if (refuse_if_required(sandbox, err) < 0)
+        return -1;
+    sandbox->mode = SANDBOX_OFF;
+    return 0;
+}
 
 int sandbox_confine(struct sandbox *sandbox, const struct options *options,
                     const struct privilege *privilege, struct error *err)
 {
-    *sandbox = (struct sandbox){.mode = (enum sandbox_mode)options->sandbox};
-    /* A sanitizer or a coverage counter needs what a sandbox takes away. */
-    if (SANDBOX_IS_INSTRUMENTED && sandbox->mode != SANDBOX_OFF) {
-        snprintf(sandbox->why, sizeof(sandbox->why), "an instrumented build runs without it");
-        if (refuse_if_required(sandbox, err) < 0)
-            return -1;
-        sandbox->mode = SANDBOX_OFF;
-    }
     if (is_enforcing(sandbox))
         privilege_close_bounds();
     if (privilege_drop(privilege, err) < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The sandbox: once every socket and file is open, a process that only echoes needs little.
  *
+ *     sandbox_choose()    what the options ask for, and this build can do
  *     sandbox_confine()   user and capabilities, no_new_privs, Landlock: before any thread is
  * there, since each thread has its own, and takes what its creator has left (threads start)
  *     sandbox_filter()    seccomp, for all threads at once; no thread can start from then on
@@ -28,6 +29,10 @@ struct sandbox {
     int landlock_abi;          /* 0: not in force */
     char why[SANDBOX_WHY_MAX]; /* what is not in force, and the reason; empty: nothing is missing */
 };
+
+/* 0 or -1. */
+int sandbox_choose(struct sandbox *sandbox, const struct options *options,
+                   struct error *err) MUST_CHECK;
 
 /* Gives up privileges in any mode, and the rest as the mode says. 0 or -1. */
 int sandbox_confine(struct sandbox *sandbox, const struct options *options,

@@ -465,6 +465,7 @@ static int open_server(struct server *server, struct error *err)
         return error_start(err, "no memory for the limits");
     server->notify_fd = notify_open();
     if (open_workers(server, err) < 0 || open_main_loop(server, err) < 0 ||
+        sandbox_choose(&server->sandbox, options, err) < 0 ||
         sandbox_confine(&server->sandbox, options, &privilege, err) < 0 || log_start(err) < 0 ||
         start_threads(server, err) < 0)
         return -1;

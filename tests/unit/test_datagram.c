@@ -204,7 +204,8 @@ static void test_both_families(void **state)
         bind(server, (const struct sockaddr *)&any, sizeof(any)) < 0) {
         if (server >= 0)
             close(server);
-        skip();
+        print_message("# no IPv6 here\n");
+        return;
     }
     datagram_set_options(server, AF_INET6);
     struct datagram_batch *batch = datagram_batch_new(DATAGRAM_BYTES_MAX);
