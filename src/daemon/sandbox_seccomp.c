@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -88,7 +89,20 @@ static void allow_where(struct program *program, uint32_t call, unsigned argumen
     load(program, offsetof(struct seccomp_data, nr));
 }
 
-static void write_program(struct program *program, uint32_t otherwise, uint32_t open_verdict)
+/* A C library makes one to ask for an interface's name or number (netdevice(7)), as it must for the
+ * zone of a link-local address: it gets none, and says so. The last of all, since it leaves the
+ * argument loaded. */
+static void refuse_datagram_sockets(struct program *program, uint32_t verdict)
+{
+    add(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4);
+    load(program, offsetof(struct seccomp_data, args) + sizeof(uint64_t));
+    add(program, BPF_ALU | BPF_AND | BPF_K, (uint32_t) ~(SOCK_CLOEXEC | SOCK_NONBLOCK), 0, 0);
+    add(program, BPF_JMP | BPF_JEQ | BPF_K, SOCK_DGRAM, 0, 1);
+    give(program, verdict);
+}
+
+static void write_program(struct program *program, uint32_t otherwise, uint32_t open_verdict,
+                          uint32_t datagram_verdict)
 {
     load(program, offsetof(struct seccomp_data, arch));
     add(program, BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCHITECTURE, 1, 0);
@@ -106,6 +120,7 @@ static void write_program(struct program *program, uint32_t otherwise, uint32_t 
     /* To ourselves alone: abort(3), and a reload that looks at the descriptor limit. */
     allow_where(program, SYS_tgkill, 0, BPF_JEQ, (uint32_t)getpid(), true);
     allow_where(program, SYS_prlimit64, 0, BPF_JEQ, 0, true);
+    refuse_datagram_sockets(program, datagram_verdict);
     give(program, otherwise);
 }
 
@@ -115,9 +130,9 @@ int sandbox_seccomp(bool only_logs, bool is_open_confined)
     /* Where nothing confines it, opening fails but ends nothing: a C library tries at odd times. */
     uint32_t open_verdict = is_open_confined ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EACCES;
     if (only_logs)
-        write_program(&program, SECCOMP_RET_LOG, SECCOMP_RET_LOG);
+        write_program(&program, SECCOMP_RET_LOG, SECCOMP_RET_LOG, SECCOMP_RET_LOG);
     else
-        write_program(&program, SECCOMP_RET_KILL_PROCESS, open_verdict);
+        write_program(&program, SECCOMP_RET_KILL_PROCESS, open_verdict, SECCOMP_RET_ERRNO | EACCES);
     const struct sock_fprog filter = {program.length, program.code};
     long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
     /* More than 0 is a thread that has another filter. */

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TEXT_MAX (INET6_ADDRSTRLEN + IF_NAMESIZE + 1)
@@ -11,21 +12,25 @@
 #define BITS6 128
 #define MAPPED_BITS (BITS6 - BITS4) /* ::ffff:0:0/96 */
 
+/* An interface's name or number; a name cannot be looked up in the sandbox. False: it is neither.
+ */
+static bool parse_zone(const char *text, uint32_t *zone)
+{
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    bool is_number = *text >= '1' && *text <= '9' && *end == '\0' && number <= UINT32_MAX;
+    *zone = is_number ? (uint32_t)number : if_nametoindex(text);
+    return *zone != 0;
+}
+
 /* The part before the slash. Returns how many bits such an address has, or 0. */
-static unsigned parse_host(char *text, struct address *out)
+static unsigned parse_host(const char *text, struct address *out)
 {
     struct sockaddr_in in4 = {.sin_family = AF_INET};
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
     if (inet_pton(AF_INET, text, &in4.sin_addr) == 1) {
         *out = address_from_sockaddr((struct sockaddr *)&in4);
         return BITS4;
-    }
-    char *scope = strchr(text, '%');
-    if (scope) {
-        *scope++ = '\0';
-        in6.sin6_scope_id = if_nametoindex(scope);
-        if (in6.sin6_scope_id == 0)
-            return 0;
     }
     if (inet_pton(AF_INET6, text, &in6.sin6_addr) != 1)
         return 0;
@@ -65,13 +70,23 @@ int cidr_parse(const char *text, struct cidr *out, struct error *err)
         return 0;
     memcpy(host, text, length < sizeof(host) ? length : 0);
     host[length < sizeof(host) ? length : 0] = '\0';
+    char *zone = strchr(host, '%');
+    if (zone)
+        *zone++ = '\0';
     unsigned most = parse_host(host, &out->address);
+    if (zone && most != BITS6)
+        most = 0;
     int bits = most == 0 ? -1 : text[length] ? parse_bits(text + length + 1, most) : (int)most;
     if (bits < 0)
         return error_usage(err,
                            "'%s' is not a prefix: one like 10.0.0.0/8, 2001:db8::/32 or "
                            "192.0.2.1, or unix, is expected",
                            text);
+    if (zone && !parse_zone(zone, &out->address.scope))
+        return error_usage(err,
+                           "'%s': no interface '%s' is found; its number, as ip link tells it, "
+                           "needs no looking up",
+                           text, zone);
     if (most == BITS6 && out->address.family == AF_INET) {
         if (bits < MAPPED_BITS)
             return error_usage(err, "'%s' reaches beyond IPv4 addresses: at least /%d is expected",

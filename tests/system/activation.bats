@@ -182,9 +182,10 @@ last_thread() { find "/proc/$PID/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | 
     watch_for 0.5
     (($(grep -ao WATCHDOG=1 notify.out | wc -l) == count)) || fail "it is told that we live"
     echoes_on "$ENDPOINT" & # the other worker, or this one later
+    local echoes=$!
     end_bg hold
     wait_for 10 said_times notify WATCHDOG=1 $((count + 2))
-    wait
+    wait "$echoes"
 }
 
 @test "a watchdog that is another process's is not ours" {

@@ -51,7 +51,7 @@ counted() {
     need_plain_build "a sanitizer has instructions of its own"
     local echoes
     for echoes in 1000 3000; do
-        SERVER_WRAP=(valgrind --tool=callgrind "--callgrind-out-file=$T/callgrind.$echoes")
+        SERVER_WRAP=(valgrind -q --tool=callgrind "--callgrind-out-file=$T/callgrind.$echoes")
         start_server --workers 1 --log-level warn
         evecho bench -q -n "$echoes" -t 0 "$ENDPOINT"
         stop_server

@@ -154,7 +154,8 @@ fds_are_back() { (($(fd_count) <= FDS_AT_START)); }
 stop_server() {
     if ! is_gone "$PID"; then
         [[ -n $IGNORE_FDS ]] || wait_for 5 fds_are_back || ls -l "/proc/$PID/fd"
-        [[ -n $IGNORE_FDS ]] || fds_are_back || fail "descriptors: $(fd_count), $FDS_AT_START at the start"
+        [[ -n $IGNORE_FDS ]] || fds_are_back ||
+            fail "descriptors: $(fd_count), $FDS_AT_START at the start" || return 1
         kill "-${1:-TERM}" "$PID"
     fi
     await_exit
@@ -173,6 +174,8 @@ await_exit() {
 
 # ---- after every test ----
 
+# bats looks at what teardown returns and at nothing on the way: each step says itself that it failed.
+
 unannounced_errors() {
     local pattern lines
     lines=$(grep -aE '^[^ ]+ error |"level":"error"' "$LOG" 2>/dev/null) || return 1
@@ -184,13 +187,13 @@ unannounced_errors() {
 
 check_traces() {
     if grep -aE 'Sanitizer|runtime error:|^==[0-9]+== ' "$LOG" 2>/dev/null; then
-        fail "a checker spoke up"
+        fail "a checker spoke up" || return 1
     fi
     if unannounced_errors; then
-        fail "error lines that the test did not announce"
+        fail "error lines that the test did not announce" || return 1
     fi
     if compgen -G "$T/core*" >/dev/null; then
-        fail "a core file"
+        fail "a core file" || return 1
     fi
 }
 
@@ -200,11 +203,9 @@ teardown() {
         for name in "${!BG_PID[@]}"; do
             end_bg "$name"
         done
-        if [[ -n $PID ]]; then
-            stop_server
-        fi
-        check_traces
-        return
+        [[ -z $PID ]] || stop_server || return 1
+        check_traces || return 1
+        return 0
     fi
     for name in "${!BG_PID[@]}"; do
         kill -KILL "${BG_PID[$name]}" 2>/dev/null || true

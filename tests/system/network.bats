@@ -123,6 +123,7 @@ reaped_for() { log_count_at_least "connection closed .*reason=$1" 1; }
         wait_for $limit_s reaped_for reset
         figure "reaped after $((SECONDS - began)) s"
     fi
+    far ip link set cable up # or its end would not be heard either
     end_bg quiet
 }
 

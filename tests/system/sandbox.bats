@@ -246,6 +246,25 @@ has_landlock() { said_sandbox 'mode=on .*landlock=[1-9]' >/dev/null; }
     wait_for 5 in_log 'reload refused: .*Permission denied; the sandbox .*restart instead'
 }
 
+@test "F52 in it the zone of a link-local peer is told, and looked up by its number alone" {
+    need_netns
+    unshare -n sh -c 'ip link set lo up && ip addr add fe80::7/64 dev lo nodad' ||
+        skip "no IPv6 in a namespace"
+    SERVER_WRAP=(unshare -n sh -c 'ip link set lo up && ip addr add fe80::7/64 dev lo nodad && exec "$@"' -)
+    ANNOUNCED=('reload refused')
+    printf 'listen = [fe80::7%%lo]:0\nlisten = [::1]:0,proxy=on,proxy-from=fe80::%%lo/64\n' >conf
+    start_server --config "$T/conf"
+    inside "$HELPERS/peer" "${ENDPOINTS[0]}" echo:100 half-close read-all
+    wait_for 5 in_log ' connection closed .*peer=\[fe80::7%(1|lo)\]'
+    if said_sandbox 'mode=on seccomp=kill'; then
+        kill -HUP "$PID"
+        wait_for 5 in_log "reload refused: .*no interface 'lo' is found; its number"
+        sed -i 's/proxy-from=fe80::%lo/proxy-from=fe80::%1/' conf
+    fi
+    kill -HUP "$PID"
+    wait_for 5 in_log ' notice reloaded'
+}
+
 @test "a syslog that is started anew is found again" {
     need socat
     need_root

@@ -83,7 +83,11 @@ static void test_refused(void **state)
         {"::1/999", "not a prefix"},
         {"[::1]", "not a prefix"},
         {"localhost", "not a prefix"},
-        {"fe80::1%no-such-interface", "not a prefix"},
+        {"fe80::1%no-such-interface", "no interface '"},
+        {"fe80::1%", "no interface '"},
+        {"fe80::1%0", "no interface '"},
+        {"fe80::1%4294967296", "no interface '"},
+        {"10.0.0.1%lo", "not a prefix"},
         {"unix/8", "not a prefix"},
         {"Unix", "not a prefix"},
         {"10.0.0.1/8", "10.0.0.0/8 is expected"},
@@ -117,6 +121,8 @@ static void test_scopes(void **state)
     assert_true(cidr_contains(&scoped, &peer) && cidr_contains(&any, &peer));
     peer.scope++;
     assert_true(!cidr_contains(&scoped, &peer) && cidr_contains(&any, &peer));
+    assert_int_equal(cidr_parse("fe80::%4294967295/64", &scoped, &err), 0);
+    assert_true(scoped.address.scope == UINT32_MAX && scoped.bits == 64);
 }
 
 static void test_list(void **state)

@@ -203,7 +203,7 @@ static void test_landlock_removes(void **state)
 
 struct called {
     bool only_logs, is_open_confined;
-    int result, open_failure;
+    int result, open_failure, datagram_failure;
     bool has_come_to_the_end;
 };
 
@@ -216,6 +216,8 @@ static void filter_and_call(void *arg)
         return;
     called->open_failure = open_fails("ours/file", O_RDONLY);
     (void)syscall(SYS_getpid);
+    if (syscall(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) < 0)
+        called->datagram_failure = errno;
     (void)syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0);
     called->has_come_to_the_end = true;
 }
@@ -237,6 +239,7 @@ static void test_seccomp_kills(void **state)
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGSYS);
     assert_int_equal(called.open_failure, 0);
+    assert_int_equal(called.datagram_failure, EACCES);
     assert_false(called.has_come_to_the_end);
 }
 

@@ -1,0 +1,40 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The tests, tested: what teardown looks at after every test does fail that test.
+
+load lib
+
+# fails_by WHAT COMMAND...: a test of that one command fails, and says so.
+fails_by() {
+    local lib=$BATS_TEST_DIRNAME/lib
+    printf '%s\n' "load '$lib'" '@test "one" {' "    ${*:2}" '}' >"$T/one.bats"
+    run -1 env -u BATS_TEST_NAME EVECHOD="$EVECHOD" HELPERS="$HELPERS" bats "$T/one.bats"
+    grep -q "^not ok 1 one" <<<"$output" || fail "it passed: $output"
+    grep -qE "$1" <<<"$output" || fail "not for its reason: $output"
+}
+
+@test "a test that leaves all in order passes" {
+    printf '%s\n' "load '$BATS_TEST_DIRNAME/lib'" '@test "one" {' '    start_server' '}' >"$T/one.bats"
+    run -0 env -u BATS_TEST_NAME EVECHOD="$EVECHOD" HELPERS="$HELPERS" bats "$T/one.bats"
+}
+
+@test "a server that a signal ended fails the test" {
+    fails_by 'ended with 137, expected 0' 'start_server; kill -KILL "$PID"; wait_for 5 is_gone "$PID"'
+}
+
+@test "a descriptor that is left open fails the test" {
+    fails_by 'descriptors: ' 'start_server; FDS_AT_START=1'
+}
+
+@test "an error line that nobody announced fails the test" {
+    fails_by 'did not announce' 'start_server; echo "2026-01-31T12:00:00.123Z error bytes are missing" >>"$LOG"'
+}
+
+@test "what a sanitizer reports fails the test" {
+    fails_by 'a checker spoke up' 'start_server; echo "==1==ERROR: AddressSanitizer: heap-use-after-free" >>"$LOG"'
+}
+
+@test "a core file fails the test" {
+    fails_by 'a core file' 'start_server; : >"$T/core.1"'
+}
