@@ -379,3 +379,40 @@ is_asking() { [[ -n $(ss -Hun "dport = :${1##*:}") ]]; }
     ends 0 evecho bench -n 10 --json "$T/new.json" "$ENDPOINT"
     jq -e '.completed == 10' "$T/new.json"
 }
+
+@test "cat: SIGINT ends the input, and what is under way still comes back" {
+    start_server
+    mkfifo input
+    exec {input}<>input
+    "$HELPERS/leash" "$LIFE" "$EVECHO" cat "$ENDPOINT" <input >stdout 2>stderr 3>&- &
+    local cat=$!
+    echo hello >&"$input"
+    wait_for 5 grep -qx hello stdout
+    kill -INT "$cat"
+    wait "$cat"
+    exec {input}>&-
+    grep -q 'ended by FIN' stderr
+}
+
+@test "bench: on a terminal a line tells how far it is" {
+    need script
+    start_server
+    script -qec "'$EVECHO' bench -c 2 --warm-up 0 -t 2500ms '$ENDPOINT'" typescript >/dev/null 3>&-
+    grep -qaE $'\r\033\\[K[0-9]+ s  [0-9]+/s  p50 [0-9.]+ ms  p99 [0-9.]+ ms  errors 0' typescript
+    script -qec "'$EVECHO' bench -q -c 2 -t 1500ms '$ENDPOINT'" typescript >/dev/null 3>&-
+    not grep -qa 'errors 0$' typescript
+    script -qec "'$EVECHO' check --only single-bytes '$ENDPOINT'" typescript >/dev/null 3>&-
+}
+
+@test "bench: results that cannot be written are an error, whatever was measured" {
+    start_server
+    ends 3 evecho bench -n 10 --hdr-out /dev/full "$ENDPOINT"
+    grep -q "/dev/full.*No space left on device" stderr
+    ends 3 evecho bench -n 10 --json /dev/full "$ENDPOINT"
+    grep -q "/dev/full.*No space left on device" stderr
+    ends 3 evecho bench -n 10 --json "$T/none/json" "$ENDPOINT"
+    grep -q "none/json.*No such file or directory" stderr
+    ends 2 evecho bench -n 10 --require "errors=0,$(printf 'p99=1s,%.0s' {1..300})" "$ENDPOINT"
+    grep -q 'a list of more than' stderr
+    ends 0 evecho bench -n 10 --require mean=5s,errors=0 "$ENDPOINT"
+}

@@ -157,3 +157,46 @@ socket_to() { ss -Huna "dport = :$1" | grep -q .; }
         grep -q 'udp://' stderr
     done
 }
+
+@test "ping: SIGQUIT tells midway, SIGINT ends with the summary, and twice ends with 4" {
+    start_server --udp-rate 0 -l udp://127.0.0.1:0
+    "$HELPERS/leash" "$LIFE" "$EVECHO" ping -i 5ms "$ENDPOINT" >stdout 2>stderr 3>&- &
+    local ping=$! code=0
+    wait_for 5 grep -q seq=3 stdout
+    kill -QUIT "$ping"
+    wait_for 5 grep -qE '^[0-9]+ sent, [0-9]+ right, 0 lost' stderr
+    kill -INT "$ping"
+    wait "$ping"
+    grep -q 'ping statistics' stdout
+    # An answer that never comes is still waited for after the first.
+    lying mute 2
+    "$HELPERS/leash" "$LIFE" "$EVECHO" ping -i 1ms --timeout 1s "$LIAR_ENDPOINT" >stdout 2>stderr 3>&- &
+    ping=$!
+    wait_for 5 grep -q '^seq=3 lost' stdout
+    until is_gone "$ping"; do
+        kill -INT "$ping" 2>/dev/null || break
+        watch_for 0.1
+    done
+    wait "$ping" || code=$?
+    ((code == 4)) || fail "exit $code"
+}
+
+@test "ping, bench: nobody on that port is a refusal before anything is sent" {
+    start_server --udp-rate 0 -l udp://127.0.0.1:0
+    stop_server
+    ends 3 evecho bench -n 10 --timeout 300ms "$ENDPOINT"
+    grep -q 'cannot reach .*Connection refused' stderr
+    ends 3 evecho ping -c 3 --timeout 300ms "$ENDPOINT"
+    grep -q 'cannot reach .*Connection refused' stderr
+}
+
+@test "bench: SIGINT prints what there is" {
+    start_server --udp-rate 0 -l udp://127.0.0.1:0
+    "$HELPERS/leash" "$LIFE" "$EVECHO" bench -r 1k -t 50s "$ENDPOINT" >stdout 2>stderr 3>&- &
+    local bench=$!
+    has_answered() { kill -USR1 "$PID" && in_log ' notice counters .* udp_out=[1-9]'; }
+    wait_for 5 has_answered
+    kill -INT "$bench"
+    wait "$bench"
+    grep -qE 'echoes +[1-9][0-9]* verified' stdout
+}
