@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -349,29 +350,61 @@ static void test_start_fails(void **state)
 }
 
 /* The line that every connection ends with, a peer's bytes escaped. */
+/* What the log has to say of it. */
+static void log_to(char *path)
+{
+    struct error err;
+    int fd = mkstemp(path);
+    const struct log_config config = {.level = LOG_LEVEL_INFO, .target = path, .program = "test"};
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(log_open(&config, &err), 0);
+    assert_int_equal(log_start(&err), 0);
+}
+
+static void read_log(const char *path, char *text, size_t size)
+{
+    FILE *file = fopen(path, "r");
+    /* The log gives up by this clock, and the writer's wait is by the true one. */
+    now_ms += 1ULL << 32;
+    log_close();
+    assert_non_null(file);
+    text[fread(text, 1, size - 1, file)] = '\0';
+    fclose(file);
+    unlink(path);
+}
+
 static void test_close_line(void **state)
 {
     struct fixture *fixture = *state;
-    struct error err;
-    char path[] = "/tmp/test_conn.XXXXXX", text[1024] = "";
-    int fd = mkstemp(path);
-    const struct log_config config = {.level = LOG_LEVEL_INFO, .target = path, .program = "test"};
-    assert_int_equal(log_open(&config, &err), 0);
-    assert_int_equal(log_start(&err), 0);
+    char path[] = "/tmp/test_conn.XXXXXX", text[1024];
+    log_to(path);
     fake.room = 3;
     comes(fixture, 10);
     now_ms += 1234;
     fails(fixture, EIO);
-    now_ms +=
-        1ULL << 32; /* the log gives up by this clock, and the writer's wait is by the true one */
-    log_close();
-    assert_true(read(fd, text, sizeof(text) - 1) > 0);
-    close(fd);
-    unlink(path);
+    read_log(path, text, sizeof(text));
     assert_non_null(strstr(text, " info connection closed id=7 peer=\"unix:a\\x0ab\" "
                                  "listener=unix:/t in=10 out=3 lost=7 discarded=0 "
                                  "seconds=1.234 end=reset reason=error "
                                  "error=\"Input/output error\"\n"));
+}
+
+/* A byte that went missing without a word is told at the next change, and it still ends. */
+static void test_broken_sums(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[] = "/tmp/test_conn.XXXXXX", text[1024];
+    log_to(path);
+    fake.room = 3;
+    comes(fixture, 10);
+    fake.owed -= 1;
+    ends(fixture);
+    read_log(path, text, sizeof(text));
+    assert_non_null(strstr(text, " error a connection broke its own rules: please report this "
+                                 "id=7 from=0 to=2 in=10 made=0 out=3 owed=6 lost=0 sunk=0\n"));
+    fails(fixture, EIO);
+    assert_closed(fixture, REASON_ERROR, true, 7);
 }
 
 /* Everything in every order, the sums right after each step. */
@@ -452,6 +485,7 @@ int main(void)
         TEST(test_no_memory_to_open),
         TEST(test_start_fails),
         TEST(test_close_line),
+        TEST(test_broken_sums),
         TEST(test_random_walks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
