@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "client/target.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "client/interrupt.h"
 #include "client/link_tls.h"
 
@@ -55,17 +52,15 @@ static int try_targets(const struct options *options, struct link_plan *plan, st
 {
     struct dial_target targets[DIAL_TARGETS_MAX];
     char reasons[400] = "", reason[200];
-    size_t used = 0;
     int count = dial_resolve(&options->endpoint, targets, err);
     if (count < 0)
         return error_prefix(err, "'%.200s': ", options->endpoint_text);
-    for (int i = 0; i < count && used < sizeof(reasons); i++) {
+    for (int i = 0; i < count; i++) {
         plan->target = targets[i];
         if (link_connect(link, plan, options->timeout_ms))
             return 0;
-        used +=
-            (size_t)snprintf(reasons + used, sizeof(reasons) - used, "%s%s: %s", i ? "; " : "",
-                             targets[i].name, ending_text(&link->ending, reason, sizeof(reason)));
+        dial_add_reason(reasons, sizeof(reasons), options->endpoint_text, &targets[i],
+                        ending_text(&link->ending, reason, sizeof(reason)));
         link_clear(link);
     }
     return error_start(err, "cannot connect to %.200s: %s", options->endpoint_text, reasons);

@@ -78,21 +78,19 @@ int udp_target_find(const struct options *options, struct dial_target *target, s
 {
     struct dial_target targets[DIAL_TARGETS_MAX];
     char reasons[400] = "";
-    size_t used = 0;
     interrupt_while_connecting(options->endpoint_text);
     int count = dial_resolve(&options->endpoint, targets, err);
     if (count < 0)
         return error_prefix(err, "'%.200s': ", options->endpoint_text);
-    for (int i = 0; i < count && used < sizeof(reasons); i++) {
+    for (int i = 0; i < count; i++) {
         int result =
             ask(&targets[i], options->seed, options->timeout_ms * NS_PER_MS / (uint64_t)count);
         if (result == 0) {
             *target = targets[i];
             return 0;
         }
-        used += (size_t)snprintf(reasons + used, sizeof(reasons) - used, "%s%s: %s", i ? "; " : "",
-                                 targets[i].name,
-                                 result == -ETIMEDOUT ? "no answer" : strerror(-result));
+        dial_add_reason(reasons, sizeof(reasons), options->endpoint_text, &targets[i],
+                        result == -ETIMEDOUT ? "no answer" : strerror(-result));
     }
     return error_start(err, "cannot reach %.200s: %s", options->endpoint_text, reasons);
 }

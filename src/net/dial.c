@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "net/address.h"
@@ -80,4 +81,13 @@ int dial_wait(const struct dial_target *target, int timeout_ms)
         return fd;
     close(fd);
     return failure;
+}
+
+void dial_add_reason(char *reasons, size_t size, const char *asked,
+                     const struct dial_target *target, const char *reason)
+{
+    size_t used = strlen(reasons);
+    bool is_known = strstr(target->name, asked) != NULL;
+    snprintf(reasons + used, size - used, "%s%s%s%s", used > 0 ? "; " : "",
+             is_known ? "" : target->name, is_known ? "" : ": ", reason);
 }

@@ -35,4 +35,9 @@ int dial_result(int fd) MUST_CHECK;
 /* Waits for one attempt, at most timeout_ms. Returns a connected descriptor or -errno. */
 int dial_wait(const struct dial_target *target, int timeout_ms) MUST_CHECK;
 
+/* Adds to reasons why a target was not reached. Its name goes before it, unless that is what was
+ * asked for, which the reader has seen already. */
+void dial_add_reason(char *reasons, size_t size, const char *asked,
+                     const struct dial_target *target, const char *reason);
+
 #endif

@@ -66,9 +66,12 @@ teardown() {
     for command in cat ping "bench -t 1" check; do
         # shellcheck disable=SC2086
         ends 3 evecho $command "127.0.0.1:$port" </dev/null
-        (($(wc -l <stderr) == 1))
-        grep -q "cannot connect to 127.0.0.1:$port: .*Connection refused" stderr
+        diff - stderr <<<"evecho: cannot connect to 127.0.0.1:$port: Connection refused"
     done
+    # A name is told with its addresses.
+    ends 3 evecho ping -c 1 "localhost:$port"
+    (($(wc -l <stderr) == 1))
+    grep -q "cannot connect to localhost:$port: .*tcp://127.0.0.1:$port: Connection refused" stderr
     ends 3 evecho ping -c 1 nobody.invalid:7
     grep -q "cannot resolve 'nobody.invalid'" stderr
     ends 3 evecho ping -c 1 "unix:$T/none"
