@@ -31,7 +31,8 @@ static const char *expected(const struct option_row *row, char *out, size_t size
         [OPTION_MODE] = "octal permissions like 0660",
     };
     if (row->kind != OPTION_WORD) {
-        snprintf(out, size, "%s%s", KINDS[row->kind], row->words ? ", or auto" : "");
+        snprintf(out, size, "%s%s%s", KINDS[row->kind], row->words ? ", or " : "",
+                 row->words ? row->words[0] : "");
         return out;
     }
     size_t used = (size_t)snprintf(out, size, "one of");

@@ -51,7 +51,7 @@ struct option_row {
     const char *argument;     /* what --help calls the value */
     const char *initial;      /* the default, in the words a user would write; NULL: none */
     uint64_t min, max;        /* of numbers; max 0: none */
-    const char *const *words; /* of OPTION_WORD, NULL-terminated; of OPTION_COUNT, {"auto", NULL} */
+    const char *const *words; /* OPTION_WORD: all, then NULL; OPTION_COUNT: that of OPTION_AUTO */
     size_t offset;            /* of the field in the target */
     const char *help;
 };

@@ -97,6 +97,7 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     usage_error --workers "'-1'" -- --workers=-1
     usage_error --backlog 3000000000 -- --backlog 3000000000
     usage_error --ready-fd x -- --ready-fd x
+    usage_error 'or none' -- --ready-fd auto
 }
 
 @test "words that are none of those expected" {
