@@ -438,6 +438,12 @@ void conn_drain(struct conn *conn)
         set_deadline(conn);
 }
 
+void conn_on_refused_memory(struct conn *conn)
+{
+    if (stream_is_starved(&conn->stream))
+        abort_error(conn, ENOMEM);
+}
+
 void conn_on_due(struct conn *conn)
 {
     enum reason why;

@@ -29,7 +29,8 @@ struct worker {
     struct conn_env env;
     struct loop loop;
     struct waker waker;
-    struct event *reaper; /* frees closed connections, later in the same turn of the loop */
+    struct event *reaper;  /* frees closed connections, later in the same turn of the loop */
+    struct event *refused; /* libevent had no memory for something */
     struct greeting_host greetings;
     struct conn_list open, closed, leaving;
     uint64_t open_count;
@@ -84,6 +85,19 @@ static void on_reap(evutil_socket_t fd, short what, void *arg)
         event_active(worker->reaper, 0, 0);
     if (count > 0)
         release(worker, count);
+}
+
+/* Which connection it was is not known. */
+static void on_refused(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *worker = arg;
+    struct conn *next;
+    (void)fd;
+    (void)what;
+    for (struct conn *conn = LIST_FIRST(&worker->open); conn; conn = next) {
+        next = LIST_NEXT(conn, link);
+        conn_on_refused_memory(conn);
+    }
 }
 
 static void on_due(struct deadline *deadline)
@@ -224,9 +238,11 @@ static int open_parts(struct worker *worker, struct error *err)
         return -1;
     worker->counters = worker->env.counters = new_counters(worker->config.listeners);
     worker->reaper = event_new(worker->loop.base, -1, 0, on_reap, worker);
+    worker->refused = event_new(worker->loop.base, -1, 0, on_refused, worker);
+    worker->loop.refused = worker->refused;
     stream->scratch_bytes = STREAM_SCRATCH_BYTES;
     stream->scratch = malloc(stream->scratch_bytes);
-    if (!worker->counters || !worker->reaper || !stream->scratch)
+    if (!worker->counters || !worker->reaper || !worker->refused || !stream->scratch)
         return error_start(err, "no memory for a worker");
     return 0;
 }
@@ -384,6 +400,8 @@ void worker_free(struct worker *worker)
     census_clear(&worker->census);
     if (worker->reaper)
         event_free(worker->reaper);
+    if (worker->refused)
+        event_free(worker->refused);
     waker_close(&worker->waker);
     loop_close(&worker->loop);
     pthread_mutex_destroy(&worker->lock);

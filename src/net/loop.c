@@ -139,7 +139,9 @@ void loop_close(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
+    reserve_tell(loop->refused);
     (void)event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    reserve_tell(NULL);
 }
 
 void loop_stop(struct loop *loop)

@@ -13,19 +13,40 @@
 static _Thread_local struct {
     void *blocks[BLOCKS];
     unsigned count;
+    struct event *refused; /* or NULL */
 } reserve;
+
+/* Takes no memory, and is no more than an entry in the loop's queue. */
+static void *refuse(void)
+{
+    if (reserve.refused)
+        event_active(reserve.refused, 0, 0);
+    return NULL;
+}
 
 /* Blocks come from malloc(), so free() and realloc() take them like any other. */
 static void *allocate(size_t bytes)
 {
     void *memory = malloc(bytes);
-    return !memory && bytes <= BLOCK_BYTES && reserve.count > 0 ? reserve.blocks[--reserve.count]
-                                                                : memory;
+    if (memory)
+        return memory;
+    return bytes <= BLOCK_BYTES && reserve.count > 0 ? reserve.blocks[--reserve.count] : refuse();
+}
+
+static void *reallocate(void *old, size_t bytes)
+{
+    void *memory = realloc(old, bytes);
+    return memory || bytes == 0 ? memory : refuse();
 }
 
 void reserve_init(void)
 {
-    event_set_mem_functions(allocate, realloc, free);
+    event_set_mem_functions(allocate, reallocate, free);
+}
+
+void reserve_tell(struct event *refused)
+{
+    reserve.refused = refused;
 }
 
 int reserve_fill(void)

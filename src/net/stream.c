@@ -183,6 +183,12 @@ size_t stream_unread(const struct stream *stream)
     return unread - (stream->held_back < unread ? stream->held_back : unread);
 }
 
+/* Of what is plain each failure is told. */
+bool stream_is_starved(const struct stream *stream)
+{
+    return stream->tls && stream_tls_is_starved(stream);
+}
+
 const char *stream_error_text(const struct stream *stream, int error)
 {
     const char *text = stream->tls ? stream_tls_error(stream) : NULL;

@@ -126,6 +126,10 @@ size_t stream_owed(const struct stream *stream);
 /* Bytes that wait in the kernel, neither read nor counted yet. */
 size_t stream_unread(const struct stream *stream);
 
+/* After libevent was refused memory: true where it has left input unread for it, and would not come
+ * back to it, or come back at once and for ever. */
+bool stream_is_starved(const struct stream *stream);
+
 /* Says that nothing more will come, where the protocol has words for it (TLS: close_notify), before
  * our FIN. Nothing may be owed. False where the kernel has no room for it now: then on_drained() is
  * called once more, with 0 bytes. */

@@ -16,6 +16,7 @@
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/loop.h"
@@ -23,6 +24,9 @@
 #include "net/sock.h"
 #include "net/stream_direct.h"
 #include "net/tls.h"
+
+/* What bufferevent_openssl.c asks room for. */
+#define LIBRARY_READ_BYTES 4096
 
 struct stream_tls {
     SSL *ssl;           /* the bufferevent's */
@@ -211,6 +215,21 @@ size_t stream_tls_unread(const struct stream *stream)
 {
     return evbuffer_get_length(bufferevent_get_input(stream->bev)) +
            (size_t)SSL_pending(stream->tls->ssl);
+}
+
+/* libevent 2.1.12 asks for room before it reads, and where there is none it says nothing: the rest
+ * of a record waits in OpenSSL until the peer sends more, and what the kernel holds makes the loop
+ * spin. */
+bool stream_tls_is_starved(const struct stream *stream)
+{
+    struct bufferevent *bev = stream->bev;
+    char byte;
+    if (!(bufferevent_get_enabled(bev) & EV_READ))
+        return false;
+    if (SSL_pending(stream->tls->ssl) > 0)
+        return true;
+    bool is_waiting = recv(bufferevent_getfd(bev), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+    return is_waiting && evbuffer_expand(bufferevent_get_input(bev), LIBRARY_READ_BYTES) < 0;
 }
 
 /* ---- what is told of it ---- */

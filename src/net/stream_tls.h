@@ -19,6 +19,9 @@ int stream_tls_prepare(struct stream *stream) MUST_CHECK;
 /* Bytes decrypted, and not given to the owner yet. */
 size_t stream_tls_unread(const struct stream *stream);
 
+/* stream_is_starved(). */
+bool stream_tls_is_starved(const struct stream *stream);
+
 /* Sends close_notify, once. False where the kernel has no room for it: then on_drained() comes,
  * with 0 bytes, when it has. */
 bool stream_tls_say_end(struct stream *stream) MUST_CHECK;

@@ -36,7 +36,7 @@ static struct {
     int echo_error, half_close_error;
     bool fails_to_open, fails_to_resume;
     bool fails_to_write;
-    bool is_truncated, has_no_room; /* TLS */
+    bool is_truncated, has_no_room, is_starved; /* TLS */
     bool is_reading, is_tls, has_said_end, is_half_closed, is_closed, is_reset;
     size_t written; /* by stream_write(); the last of it is kept */
     unsigned char last[32768];
@@ -137,6 +137,12 @@ size_t stream_unread(const struct stream *stream)
 {
     (void)stream;
     return fake.unread;
+}
+
+bool stream_is_starved(const struct stream *stream)
+{
+    (void)stream;
+    return fake.is_starved;
 }
 
 int stream_half_close(struct stream *stream)

@@ -107,6 +107,21 @@ static void test_no_memory_to_read(void **state)
     assert_closed(fixture, REASON_MEMORY, true, 0);
 }
 
+/* Only the one whose input waits for memory is ended, and nothing that it was owed is forgotten. */
+static void test_starved(void **state)
+{
+    struct fixture *fixture = *state;
+    shake_and_open(fixture);
+    fake.room = 4;
+    comes(fixture, 10);
+    conn_on_refused_memory(fixture->conn);
+    assert_state(fixture, CONN_OPEN);
+    fake.is_starved = true;
+    conn_on_refused_memory(fixture->conn);
+    assert_closed(fixture, REASON_MEMORY, true, 6);
+    assert_int_equal(fixture->conn->error, ENOMEM);
+}
+
 static void test_aborted(void **state)
 {
     struct fixture *fixture = *state;
@@ -215,6 +230,7 @@ int main(void)
         TEST(test_no_deadline),
         TEST(test_failed),
         TEST(test_no_memory_to_read),
+        TEST(test_starved),
         TEST(test_aborted),
         TEST(test_drain),
         TEST(test_truncated),
