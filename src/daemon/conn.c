@@ -438,7 +438,7 @@ void conn_drain(struct conn *conn)
         set_deadline(conn);
 }
 
-void conn_on_refused_memory(struct conn *conn)
+void conn_on_refusal(struct conn *conn)
 {
     if (stream_is_starved(&conn->stream))
         abort_error(conn, ENOMEM);

@@ -118,9 +118,9 @@ void conn_start(struct conn *conn);
 /* Its worker has begun to drain (env->drain_start_ms). */
 void conn_drain(struct conn *conn);
 
-/* libevent was refused memory for something, maybe of another connection: if this one's input waits
- * for it, it ends in a reset. */
-void conn_on_refused_memory(struct conn *conn);
+/* libevent was refused something, maybe for another connection: if this one's bytes wait for it, it
+ * ends in a reset. */
+void conn_on_refusal(struct conn *conn);
 
 /* The deadline that was set has come. */
 void conn_on_due(struct conn *conn);

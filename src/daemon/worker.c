@@ -96,7 +96,7 @@ static void on_refused(evutil_socket_t fd, short what, void *arg)
     (void)what;
     for (struct conn *conn = LIST_FIRST(&worker->open); conn; conn = next) {
         next = LIST_NEXT(conn, link);
-        conn_on_refused_memory(conn);
+        conn_on_refusal(conn);
     }
 }
 

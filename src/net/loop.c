@@ -23,6 +23,8 @@ static void on_library_log(int severity, const char *text)
                            : severity == EVENT_LOG_WARN ? LOG_LEVEL_WARN
                                                         : LOG_LEVEL_DEBUG;
     log_limited(level, "libevent", LOG_TEXT("text", text));
+    if (severity == EVENT_LOG_WARN)
+        reserve_on_refusal(); /* some callers of event_add() do not look at what it returns */
 }
 
 static void on_library_fatal(int code)

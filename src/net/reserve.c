@@ -17,10 +17,15 @@ static _Thread_local struct {
 } reserve;
 
 /* Takes no memory, and is no more than an entry in the loop's queue. */
-static void *refuse(void)
+void reserve_on_refusal(void)
 {
     if (reserve.refused)
         event_active(reserve.refused, 0, 0);
+}
+
+static void *refuse(void)
+{
+    reserve_on_refusal();
     return NULL;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_struct.h>
 #include <event2/event.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -183,10 +184,24 @@ size_t stream_unread(const struct stream *stream)
     return unread - (stream->held_back < unread ? stream->held_back : unread);
 }
 
-/* Of what is plain each failure is told. */
+/* True where the loop will come back to what the bufferevent waits for. */
+static bool is_registered(const struct stream *stream)
+{
+    struct bufferevent *bev = stream->bev;
+    bool reads = event_pending(&bev->ev_read, EV_READ, NULL) != 0;
+    bool writes = event_pending(&bev->ev_write, EV_WRITE, NULL) != 0;
+    bool is_owing = evbuffer_get_length(output_of(stream)) + stream->held_back > 0;
+    if (stream->tls && !stream_tls_is_open(stream))
+        return reads || writes; /* the handshake has one at a time */
+    if (is_owing)
+        return writes;
+    /* A TLS stream may have to write before it can go on reading. */
+    return reads || writes || !(bufferevent_get_enabled(bev) & EV_READ);
+}
+
 bool stream_is_starved(const struct stream *stream)
 {
-    return stream->tls && stream_tls_is_starved(stream);
+    return !is_registered(stream) || (stream->tls && stream_tls_is_starved(stream));
 }
 
 const char *stream_error_text(const struct stream *stream, int error)

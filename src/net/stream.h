@@ -126,8 +126,8 @@ size_t stream_owed(const struct stream *stream);
 /* Bytes that wait in the kernel, neither read nor counted yet. */
 size_t stream_unread(const struct stream *stream);
 
-/* After libevent was refused memory: true where it has left input unread for it, and would not come
- * back to it, or come back at once and for ever. */
+/* After libevent was refused memory or a registration with epoll(7): true where it has left bytes
+ * for it, and would not come back to them, or come back at once and for ever. */
 bool stream_is_starved(const struct stream *stream);
 
 /* Says that nothing more will come, where the protocol has words for it (TLS: close_notify), before

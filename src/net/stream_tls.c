@@ -217,6 +217,11 @@ size_t stream_tls_unread(const struct stream *stream)
            (size_t)SSL_pending(stream->tls->ssl);
 }
 
+bool stream_tls_is_open(const struct stream *stream)
+{
+    return stream->tls->is_open;
+}
+
 /* libevent 2.1.12 asks for room before it reads, and where there is none it says nothing: the rest
  * of a record waits in OpenSSL until the peer sends more, and what the kernel holds makes the loop
  * spin. */

@@ -19,7 +19,10 @@ int stream_tls_prepare(struct stream *stream) MUST_CHECK;
 /* Bytes decrypted, and not given to the owner yet. */
 size_t stream_tls_unread(const struct stream *stream);
 
-/* stream_is_starved(). */
+/* The handshake is done. */
+bool stream_tls_is_open(const struct stream *stream);
+
+/* stream_is_starved(), for want of memory. */
 bool stream_tls_is_starved(const struct stream *stream);
 
 /* Sends close_notify, once. False where the kernel has no room for it: then on_drained() comes,

@@ -114,10 +114,10 @@ static void test_starved(void **state)
     shake_and_open(fixture);
     fake.room = 4;
     comes(fixture, 10);
-    conn_on_refused_memory(fixture->conn);
+    conn_on_refusal(fixture->conn);
     assert_state(fixture, CONN_OPEN);
     fake.is_starved = true;
-    conn_on_refused_memory(fixture->conn);
+    conn_on_refusal(fixture->conn);
     assert_closed(fixture, REASON_MEMORY, true, 6);
     assert_int_equal(fixture->conn->error, ENOMEM);
 }

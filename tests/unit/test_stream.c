@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -57,6 +58,16 @@ ssize_t writev(int fd, const struct iovec *pieces, int count)
         return syscall(SYS_writev, fd, pieces, count);
     piece.iov_len = writes.most < piece.iov_len ? writes.most : piece.iov_len;
     return syscall(SYS_writev, fd, &piece, 1);
+}
+
+static int epoll_error; /* of every registration, while it is set */
+
+int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
+{
+    if (epoll_error == 0)
+        return (int)syscall(SYS_epoll_ctl, epoll, what, fd, event);
+    errno = epoll_error;
+    return -1;
 }
 
 /* ---- the fixture: a stream and its peer ---- */
@@ -287,6 +298,24 @@ static void test_failed_later_write(void **state)
     }
 }
 
+/* libevent does not look whether epoll_ctl(2) took what its bufferevent waits for. */
+static void test_unregistered(void **state)
+{
+    (void)state;
+    FOR_ALL(fixture)
+    {
+        struct stream *stream = &fixture->stream;
+        assert_false(stream_is_starved(stream));
+        assert_int_equal(syscall(SYS_sendto, fixture->peer, "0123456789", 10, 0, NULL, 0), 10);
+        writes.most = 1;
+        epoll_error = ENOSPC;
+        turn_once(fixture);
+        epoll_error = 0;
+        assert_true(stream_owed(stream) > 0);
+        assert_true(stream_is_starved(stream));
+    }
+}
+
 static void test_hold(void **state)
 {
     (void)state;
@@ -409,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_failed_writes),
         cmocka_unit_test(test_failed_later_write),
+        cmocka_unit_test(test_unregistered),
         cmocka_unit_test(test_hold),
         cmocka_unit_test(test_discard),
         cmocka_unit_test(test_half_close),
