@@ -121,14 +121,13 @@ static void owe(struct conn *conn, uint64_t owed_bytes)
     env->stream.read_max = env->is_tight ? TIGHT_READ_BYTES : SIZE_MAX;
 }
 
-/* The way out. Where anything is lost or was discarded the end is a reset, whatever was hoped for.
- */
+/* The way out. Where anything is lost the end is a reset, whatever was hoped for. */
 static void end(struct conn *conn, bool is_reset)
 {
     struct conn_env *env = conn->env;
     change_state(conn, CONN_CLOSED);
     conn->lost_bytes = unpaid(conn);
-    is_reset = is_reset || conn->lost_bytes > 0 || conn->discarded_bytes > 0;
+    is_reset = is_reset || conn->lost_bytes > 0;
     conn_tell_closed(conn, is_reset);
     counter_add(conn->counters, COUNTER_LOST, conn->lost_bytes);
     counter_add(conn->counters, COUNTER_CLOSED, 1);
@@ -166,9 +165,10 @@ static void abort_error(struct conn *conn, int error)
     bool is_peer = error == ECONNRESET || error == EPIPE || error == ETIMEDOUT;
     conn->error = error;
     if (conn->state == CONN_HANDSHAKE && error != ENOMEM) {
-        /* OpenSSL has told the peer why, which a reset would take back. */
+        /* OpenSSL has told the peer why, which a reset would take back; where there is more from
+         * the peer, the kernel sends one whatever we do. */
         conn->reason = REASON_HANDSHAKE;
-        end(conn, false);
+        end(conn, stream_unread(&conn->stream) > 0);
         return;
     }
     conn_abort(conn, error == ENOMEM ? REASON_MEMORY : is_peer ? REASON_RESET : REASON_ERROR);
@@ -254,6 +254,19 @@ static void sink(struct conn *conn)
     counter_add(conn->counters, COUNTER_SUNK, bytes);
 }
 
+/* Bytes that nobody will echo any more. Their sender is told by a reset, as soon as that takes
+ * nothing from it; once its own FIN has come, none can be sent. */
+static void discard(struct conn *conn)
+{
+    size_t bytes = stream_input(&conn->stream);
+    conn->discarded_bytes += bytes;
+    counter_add(conn->counters, COUNTER_DISCARDED, bytes);
+    if (stream_can_reset(&conn->stream))
+        end(conn, true); /* not taken: a Unix socket has no other reset */
+    else
+        (void)stream_discard(&conn->stream);
+}
+
 /* What the service says of its own: all of it or, where it has no end, as much as may be owed. It
  * goes out by way of the loop, so that a reader without end gets its turns like everybody else.
  * False where that ended the connection. */
@@ -285,9 +298,7 @@ static void on_input(struct stream *stream)
         return;
     }
     if (conn->state == CONN_LINGER) {
-        size_t bytes = stream_discard(stream);
-        conn->discarded_bytes += bytes;
-        counter_add(conn->counters, COUNTER_DISCARDED, bytes);
+        discard(conn);
         return;
     }
     /* Misbehaving on purpose would have its say here, before the bytes go back. */
@@ -452,7 +463,7 @@ void conn_on_due(struct conn *conn)
         if (due_ms != UINT64_MAX)
             loop_set_deadline(conn->env->loop, &conn->deadline, due_ms);
     } else if (conn->state == CONN_LINGER) {
-        end(conn, false);
+        end(conn, conn->discarded_bytes > 0);
     } else if (why == REASON_STALL || why == REASON_FLUSH || why == REASON_HANDSHAKE) {
         conn_abort(conn, why);
     } else if (stream_unread(&conn->stream) > 0) {

@@ -272,3 +272,14 @@ size_t stream_discard(struct stream *stream)
     (void)evbuffer_drain(input_of(stream), bytes);
     return bytes;
 }
+
+size_t stream_input(const struct stream *stream)
+{
+    return stream->is_direct ? stream->span : evbuffer_get_length(input_of(stream));
+}
+
+bool stream_can_reset(const struct stream *stream)
+{
+    /* What a Unix socket has sent is with its peer. */
+    return stream->is_unix || sock_awaits_fin(bufferevent_getfd(stream->bev));
+}

@@ -120,6 +120,13 @@ int stream_write(struct stream *stream, const void *bytes, size_t length) MUST_C
 /* Throws the input away; returns how many bytes that was. */
 size_t stream_discard(struct stream *stream);
 
+/* During on_input(): the bytes that have come. */
+size_t stream_input(const struct stream *stream);
+
+/* After stream_half_close(): true where a reset can be sent still and takes nothing from the peer,
+ * whose system has all that it was sent and our FIN. */
+bool stream_can_reset(const struct stream *stream);
+
 /* Bytes taken in and not yet taken by the kernel. */
 size_t stream_owed(const struct stream *stream);
 

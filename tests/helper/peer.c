@@ -480,12 +480,12 @@ static void step_late(char *arg)
     }
     while (left > 0) {
         ssize_t n = send(peer.fd, bytes, left < sizeof bytes ? left : sizeof bytes, MSG_NOSIGNAL);
-
         if (n < 0)
             break;
         left -= (uint64_t)n;
     }
-    peer.end = poll(&p, 1, peer.idle_ms) == 1 ? END_RESET : END_EOF;
+    bool is_told = poll(&p, 1, peer.idle_ms) == 1 && (!peer.is_unix || p.revents & POLLERR);
+    peer.end = is_told ? END_RESET : END_EOF; /* a Unix socket just hangs up, with nothing unread */
 }
 
 enum { BEFORE = 1, AFTER = 2 }; /* runs without a connection; runs after its end as well */

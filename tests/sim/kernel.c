@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -285,8 +287,13 @@ static void do_close(struct kernel_socket *socket)
     bool is_unread = socket->sent > socket->read;
     socket->is_closed = true;
     socket->interest = 0;
-    /* A Unix socket has no reset, SO_LINGER or not: unread bytes are one (unix(7)). */
-    socket->ends_in_reset = is_unread || (socket->is_linger_zero && !socket->is_unix);
+    /* A Unix socket has no reset, SO_LINGER or not: unread bytes are one (unix(7)). A TCP socket
+     * that both have ended has none any more. */
+    if (socket->is_unix)
+        socket->ends_in_reset = is_unread;
+    else
+        socket->ends_in_reset =
+            (is_unread || socket->is_linger_zero) && !(socket->has_own_fin && socket->has_peer_fin);
 }
 
 static uint32_t readiness(const struct kernel_socket *socket)
@@ -370,6 +377,22 @@ ssize_t send(int fd, const void *buffer, size_t length, int flags)
 ssize_t write(int fd, const void *buffer, size_t length)
 {
     return kernel_at(fd) ? send(fd, buffer, length, 0) : syscall(SYS_write, fd, buffer, length);
+}
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
+{
+    const struct kernel_socket *socket = socket_of(fd);
+    if (!socket)
+        return (int)syscall(SYS_getsockopt, fd, level, name, value, length);
+    if (level != IPPROTO_TCP || name != TCP_INFO || socket->is_unix)
+        return fails_with(EOPNOTSUPP);
+    bool is_acknowledged = socket->has_own_fin && kernel_random(2) == 1;
+    struct tcp_info *info = value;
+    *info = (struct tcp_info){0};
+    info->tcpi_state = !is_acknowledged       ? TCP_FIN_WAIT1
+                       : socket->has_peer_fin ? TCP_CLOSE
+                                              : TCP_FIN_WAIT2;
+    return 0;
 }
 
 int shutdown(int fd, int how)

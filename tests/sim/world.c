@@ -113,15 +113,19 @@ static void judge_end(const struct peer *peer)
     const struct kernel_socket *socket = peer->socket;
     bool is_whole = socket->out == socket->sent;
     bool is_told = socket->ends_in_reset || socket->is_peer_reset || socket->is_peer_gone;
-    /* The one gap, and the page names it: what was read into memory from a Unix socket. */
-    bool is_known = socket->is_unix && (!world.is_direct || peer->discarded_bytes > 0) &&
-                    peer->lost_bytes + peer->discarded_bytes > 0;
+    /* The two gaps, and the page names them: what was read into memory from a Unix socket, and what
+     * came so late that the peer's own end came with it. */
+    bool is_known = socket->is_unix
+                        ? !world.is_direct && peer->lost_bytes + peer->discarded_bytes > 0
+                        : socket->has_peer_fin && socket->has_own_fin && peer->discarded_bytes > 0;
     if (!is_whole && !is_told && !is_known)
         kernel_complain("a clean end after a loss, of bytes", socket->sent - socket->out);
     if (peer->is_fin && peer->lost_bytes > 0)
         kernel_complain("the log tells a loss and a clean end", peer->lost_bytes);
     if (peer->is_fin && socket->is_linger_zero)
         kernel_complain("the log tells a clean end, and it is a reset", socket->out);
+    if (!peer->is_fin && !socket->is_unix && !is_told)
+        kernel_complain("the log tells a reset, and it is a clean end", socket->out);
     if (world.is_gentle && (!is_whole || socket->ends_in_reset || strcmp(peer->reason, "eof") != 0))
         kernel_complain("nothing was wrong, and not everything came back", socket->out);
 }

@@ -66,14 +66,30 @@ seconds_between() {
 
 @test "linger: bytes after our FIN are counted as discarded, and the end is a reset" {
     start_server --idle-timeout 200ms --linger-timeout 500ms
-    peer "$ENDPOINT" echo:1000 expect-eof late:3000 expect-reset
+    peer "$ENDPOINT" echo:1000 expect-eof late:1000 expect-reset
     wait_for 5 closed_at_least 1
     closed_lines
     [[ $(field reason) == idle && $(field end) == reset ]]
-    [[ $(field discarded) == 3000 && $(field in) == 1000 && $(field out) == 1000 ]]
+    [[ $(field discarded) == 1000 && $(field in) == 1000 && $(field out) == 1000 ]]
     ask_counters
-    [[ $(counter discarded) == 3000 ]]
+    [[ $(counter discarded) == 1000 ]]
     counters_balance
+}
+
+@test "linger: bytes after our FIN are told to their sender at once, before it ends as well" {
+    local path
+    for path in direct buffered; do
+        start_server --read-path "$path" --idle-timeout 200ms --linger-timeout 1h
+        peer "$ENDPOINT" echo:1000 expect-eof late:3000 expect-reset >facts || fail "$(<facts)"
+        seconds_between 0.2 8
+        wait_for 5 closed_at_least 1
+        [[ $(field end) == reset && $(field discarded) -gt 0 ]]
+        stop_server
+    done
+    start_server -l "unix:$T/late" --read-path direct --idle-timeout 200ms --linger-timeout 1h
+    peer "unix:$T/late" echo:1000 expect-eof late:3000 expect-reset >facts || fail "$(<facts)"
+    wait_for 5 closed_at_least 1
+    [[ $(field end) == reset && $(field discarded) -gt 0 ]]
 }
 
 @test "linger: a flood after our FIN is bounded by the same time" {

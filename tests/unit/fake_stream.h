@@ -36,6 +36,7 @@ static struct {
     int echo_error, half_close_error;
     bool fails_to_open, fails_to_resume;
     bool fails_to_write;
+    bool can_reset;                             /* after our FIN */
     bool is_truncated, has_no_room, is_starved; /* TLS */
     bool is_reading, is_tls, has_said_end, is_half_closed, is_closed, is_reset;
     size_t written; /* by stream_write(); the last of it is kept */
@@ -125,6 +126,18 @@ size_t stream_discard(struct stream *stream)
     (void)stream;
     fake.input = 0;
     return bytes;
+}
+
+size_t stream_input(const struct stream *stream)
+{
+    (void)stream;
+    return fake.input;
+}
+
+bool stream_can_reset(const struct stream *stream)
+{
+    (void)stream;
+    return fake.can_reset;
 }
 
 size_t stream_owed(const struct stream *stream)

@@ -175,6 +175,8 @@ static void test_linger_time(void **state)
     assert_closed(fixture, REASON_IDLE, false, 0);
 }
 
+/* As soon as a reset takes nothing from the peer, and at the deadline; the peer's own end is too
+ * late for one. */
 static void test_discarded_bytes_end_in_a_reset(void **state)
 {
     struct fixture *fixture = *state;
@@ -183,8 +185,30 @@ static void test_discarded_bytes_end_in_a_reset(void **state)
     assert_state(fixture, CONN_LINGER);
     assert_int_equal(counted(fixture, COUNTER_DISCARDED), 10);
     assert_int_equal(counted(fixture, COUNTER_BYTES_IN), 0);
-    ends(fixture);
+    fake.can_reset = true;
+    comes(fixture, 5);
     assert_closed(fixture, REASON_IDLE, true, 0);
+    assert_int_equal(fake.input, 5); /* a Unix socket's reset is what was not taken */
+    assert_int_equal(fixture->conn->discarded_bytes, 15);
+}
+
+static void test_discarded_bytes_at_the_linger_time(void **state)
+{
+    struct fixture *fixture = *state;
+    passes(fixture, 1000);
+    comes(fixture, 10);
+    passes(fixture, 200);
+    assert_closed(fixture, REASON_IDLE, true, 0);
+}
+
+static void test_discarded_bytes_and_the_peers_end(void **state)
+{
+    struct fixture *fixture = *state;
+    passes(fixture, 1000);
+    comes(fixture, 10);
+    ends(fixture);
+    assert_closed(fixture, REASON_IDLE, false, 0);
+    assert_int_equal(fixture->conn->discarded_bytes, 10);
 }
 
 static void test_errors(void **state)
@@ -416,6 +440,7 @@ static void test_random_walks(void **state)
         for (int step = 0; step < 60 && !fixture->is_closed; step++) {
             uint64_t size = unit_random(&random) % 700;
             fake.room = unit_random(&random) % 500;
+            fake.can_reset = unit_random(&random) % 2;
             switch (unit_random(&random) % 8) {
             case 0:
             case 1:
@@ -444,7 +469,8 @@ static void test_random_walks(void **state)
         if (!fixture->is_closed)
             conn_abort(fixture->conn, REASON_FORCED);
         /* Never a clean end after a loss. */
-        if (fixture->conn->lost_bytes > 0 || fixture->conn->discarded_bytes > 0)
+        if (fixture->conn->lost_bytes > 0 ||
+            (fixture->conn->discarded_bytes > 0 && !fixture->conn->has_peer_fin))
             assert_true(fake.is_reset);
         conn_free(fixture->conn);
         memset(&fake, 0, sizeof(fake));
@@ -471,6 +497,8 @@ int main(void)
         TEST(test_flush_deadline),
         TEST(test_linger_time),
         TEST(test_discarded_bytes_end_in_a_reset),
+        TEST(test_discarded_bytes_at_the_linger_time),
+        TEST(test_discarded_bytes_and_the_peers_end),
         TEST(test_errors),
         TEST(test_a_failed_write_loses_what_was_read),
         TEST(test_memory),

@@ -93,6 +93,11 @@ static void test_failed(void **state)
         assert_closed(fixture, REASON_HANDSHAKE, false, 0);
         assert_int_equal(counted(fixture, COUNTER_TLS_HANDSHAKES), 0);
     }
+    /* Closing resets where anything is unread, so the log must say so. */
+    shake(fixture, &TLS_VALUES);
+    fake.unread = 100;
+    fails(fixture, EPROTO);
+    assert_closed(fixture, REASON_HANDSHAKE, true, 0);
     shake(fixture, &TLS_VALUES);
     fails(fixture, ENOMEM);
     assert_closed(fixture, REASON_MEMORY, true, 0);
