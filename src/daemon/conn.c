@@ -152,12 +152,13 @@ void conn_abort(struct conn *conn, enum reason reason)
 {
     if (conn->state == CONN_CLOSED)
         return;
+    bool is_lingering = conn->state == CONN_LINGER, is_peer = reason == REASON_RESET;
     /* A peer that resets after our FIN only ends what had its reason before. */
-    if (conn->state != CONN_LINGER || reason != REASON_RESET)
+    if (!is_lingering || !is_peer)
         conn->reason = (uint8_t)reason;
     if (conn->env->drain_start_ms && is_our_choice(reason))
         counter_add(conn->counters, COUNTER_ABANDONED, unpaid(conn));
-    end(conn, true);
+    end(conn, is_peer || !is_lingering || stream_end(&conn->stream) != STREAM_END_BOTH);
 }
 
 static void abort_error(struct conn *conn, int error)
@@ -254,17 +255,31 @@ static void sink(struct conn *conn)
     counter_add(conn->counters, COUNTER_SUNK, bytes);
 }
 
+static void count_discarded(struct conn *conn, size_t bytes)
+{
+    conn->discarded_bytes += bytes;
+    counter_add(conn->counters, COUNTER_DISCARDED, bytes);
+}
+
 /* Bytes that nobody will echo any more. Their sender is told by a reset, as soon as that takes
  * nothing from it; once its own FIN has come, none can be sent. */
 static void discard(struct conn *conn)
 {
-    size_t bytes = stream_input(&conn->stream);
-    conn->discarded_bytes += bytes;
-    counter_add(conn->counters, COUNTER_DISCARDED, bytes);
-    if (stream_can_reset(&conn->stream))
+    count_discarded(conn, stream_input(&conn->stream));
+    if (stream_end(&conn->stream) == STREAM_END_TAKEN)
         end(conn, true); /* not taken: a Unix socket has no other reset */
     else
         (void)stream_discard(&conn->stream);
+}
+
+/* The time to linger is over. The kernel resets where bytes are unread, whatever we do. */
+static void end_linger(struct conn *conn)
+{
+    size_t unread = stream_unread(&conn->stream);
+    if (service_of(conn)->is_echo)
+        count_discarded(conn, unread);
+    bool is_reset = unread > 0 || conn->discarded_bytes > 0;
+    end(conn, is_reset && stream_end(&conn->stream) != STREAM_END_BOTH);
 }
 
 /* What the service says of its own: all of it or, where it has no end, as much as may be owed. It
@@ -463,7 +478,7 @@ void conn_on_due(struct conn *conn)
         if (due_ms != UINT64_MAX)
             loop_set_deadline(conn->env->loop, &conn->deadline, due_ms);
     } else if (conn->state == CONN_LINGER) {
-        end(conn, conn->discarded_bytes > 0);
+        end_linger(conn);
     } else if (why == REASON_STALL || why == REASON_FLUSH || why == REASON_HANDSHAKE) {
         conn_abort(conn, why);
     } else if (stream_unread(&conn->stream) > 0) {

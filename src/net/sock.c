@@ -412,12 +412,11 @@ size_t sock_unread(int fd)
     return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0 ? (size_t)unread : 0;
 }
 
-bool sock_awaits_fin(int fd)
+int sock_tcp_state(int fd)
 {
     struct tcp_info info;
     socklen_t length = sizeof(info);
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
-           info.tcpi_state == TCP_FIN_WAIT2;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 ? info.tcpi_state : 0;
 }
 
 static size_t format_unix(char *out, size_t size, const struct sockaddr_un *address,

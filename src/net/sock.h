@@ -76,9 +76,9 @@ int sock_consume(int fd, void *scratch, size_t bytes) MUST_CHECK;
 /* Bytes that wait unread in the kernel; 0 where it can't tell. */
 size_t sock_unread(int fd);
 
-/* True where a TCP peer has acknowledged our FIN, and not sent its own: FIN-WAIT-2 of RFC 9293, the
- * last state that a reset can be sent in. */
-bool sock_awaits_fin(int fd);
+/* The state of a TCP connection as RFC 9293 has them, TCP_FIN_WAIT1 and so on of <netinet/tcp.h>; 0
+ * where the kernel can't tell. */
+int sock_tcp_state(int fd);
 
 /* A Unix peer's own address, "unix:/path", "unix:@name" or "unix:"; bytes as they are. Returns the
  * length, at most size - 1. */

@@ -7,6 +7,7 @@
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_struct.h>
 #include <event2/event.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -278,8 +279,11 @@ size_t stream_input(const struct stream *stream)
     return stream->is_direct ? stream->span : evbuffer_get_length(input_of(stream));
 }
 
-bool stream_can_reset(const struct stream *stream)
+enum stream_end stream_end(const struct stream *stream)
 {
-    /* What a Unix socket has sent is with its peer. */
-    return stream->is_unix || sock_awaits_fin(bufferevent_getfd(stream->bev));
+    /* What a Unix socket has sent is with its peer, and its reset is what it leaves unread. */
+    int state = stream->is_unix ? TCP_FIN_WAIT2 : sock_tcp_state(bufferevent_getfd(stream->bev));
+    return state == TCP_FIN_WAIT1   ? STREAM_END_SENT
+           : state == TCP_FIN_WAIT2 ? STREAM_END_TAKEN
+                                    : STREAM_END_BOTH;
 }

@@ -39,6 +39,12 @@ struct tls_context;
 
 enum stream_path { STREAM_DIRECT, STREAM_BUFFERED }; /* in the order of --read-path's words */
 
+enum stream_end {
+    STREAM_END_SENT,  /* what we have sent, or our FIN, is still on its way */
+    STREAM_END_TAKEN, /* the peer's system has all of it: a reset takes nothing from it */
+    STREAM_END_BOTH,  /* the peer's FIN has come, read or not: no reset can be sent any more */
+};
+
 /* Called from the loop, with the owner that was given at birth. A stream may be closed in each of
  * them; after that none comes. */
 struct stream_callbacks {
@@ -123,9 +129,8 @@ size_t stream_discard(struct stream *stream);
 /* During on_input(): the bytes that have come. */
 size_t stream_input(const struct stream *stream);
 
-/* After stream_half_close(): true where a reset can be sent still and takes nothing from the peer,
- * whose system has all that it was sent and our FIN. */
-bool stream_can_reset(const struct stream *stream);
+/* After stream_half_close(), how far the two ends have come. */
+enum stream_end stream_end(const struct stream *stream);
 
 /* Bytes taken in and not yet taken by the kernel. */
 size_t stream_owed(const struct stream *stream);

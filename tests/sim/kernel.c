@@ -389,9 +389,10 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
     bool is_acknowledged = socket->has_own_fin && kernel_random(2) == 1;
     struct tcp_info *info = value;
     *info = (struct tcp_info){0};
-    info->tcpi_state = !is_acknowledged       ? TCP_FIN_WAIT1
-                       : socket->has_peer_fin ? TCP_CLOSE
-                                              : TCP_FIN_WAIT2;
+    if (socket->has_peer_fin)
+        info->tcpi_state = is_acknowledged ? TCP_CLOSE : TCP_CLOSING;
+    else
+        info->tcpi_state = is_acknowledged ? TCP_FIN_WAIT2 : TCP_FIN_WAIT1;
     return 0;
 }
 

@@ -36,7 +36,7 @@ static struct {
     int echo_error, half_close_error;
     bool fails_to_open, fails_to_resume;
     bool fails_to_write;
-    bool can_reset;                             /* after our FIN */
+    enum stream_end end;
     bool is_truncated, has_no_room, is_starved; /* TLS */
     bool is_reading, is_tls, has_said_end, is_half_closed, is_closed, is_reset;
     size_t written; /* by stream_write(); the last of it is kept */
@@ -134,10 +134,10 @@ size_t stream_input(const struct stream *stream)
     return fake.input;
 }
 
-bool stream_can_reset(const struct stream *stream)
+enum stream_end stream_end(const struct stream *stream)
 {
     (void)stream;
-    return fake.can_reset;
+    return fake.end;
 }
 
 size_t stream_owed(const struct stream *stream)

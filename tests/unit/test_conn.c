@@ -185,7 +185,7 @@ static void test_discarded_bytes_end_in_a_reset(void **state)
     assert_state(fixture, CONN_LINGER);
     assert_int_equal(counted(fixture, COUNTER_DISCARDED), 10);
     assert_int_equal(counted(fixture, COUNTER_BYTES_IN), 0);
-    fake.can_reset = true;
+    fake.end = STREAM_END_TAKEN;
     comes(fixture, 5);
     assert_closed(fixture, REASON_IDLE, true, 0);
     assert_int_equal(fake.input, 5); /* a Unix socket's reset is what was not taken */
@@ -199,6 +199,29 @@ static void test_discarded_bytes_at_the_linger_time(void **state)
     comes(fixture, 10);
     passes(fixture, 200);
     assert_closed(fixture, REASON_IDLE, true, 0);
+}
+
+/* What nobody has read in time is as late as the rest; the kernel resets for it. */
+static void test_unread_bytes_at_the_linger_time(void **state)
+{
+    struct fixture *fixture = *state;
+    passes(fixture, 1000);
+    fake.unread = 7;
+    passes(fixture, 200);
+    assert_closed(fixture, REASON_IDLE, true, 0);
+    assert_int_equal(fixture->conn->discarded_bytes, 7);
+    assert_int_equal(counted(fixture, COUNTER_DISCARDED), 7);
+}
+
+static void test_unread_bytes_and_the_peers_end(void **state)
+{
+    struct fixture *fixture = *state;
+    passes(fixture, 1000);
+    fake.unread = 7;
+    fake.end = STREAM_END_BOTH;
+    passes(fixture, 200);
+    assert_closed(fixture, REASON_IDLE, false, 0);
+    assert_int_equal(fixture->conn->discarded_bytes, 7);
 }
 
 static void test_discarded_bytes_and_the_peers_end(void **state)
@@ -256,6 +279,16 @@ static void test_reset_in_linger(void **state)
     passes(fixture, 1000);
     fails(fixture, ECONNRESET);
     assert_closed(fixture, REASON_IDLE, true, 0);
+}
+
+/* Where both have ended there is nothing to reset any more. */
+static void test_abort_in_linger(void **state)
+{
+    struct fixture *fixture = *state;
+    passes(fixture, 1000);
+    fake.end = STREAM_END_BOTH;
+    conn_abort(fixture->conn, REASON_FORCED);
+    assert_closed(fixture, REASON_FORCED, false, 0);
 }
 
 static void test_reset_in_flush(void **state)
@@ -440,7 +473,7 @@ static void test_random_walks(void **state)
         for (int step = 0; step < 60 && !fixture->is_closed; step++) {
             uint64_t size = unit_random(&random) % 700;
             fake.room = unit_random(&random) % 500;
-            fake.can_reset = unit_random(&random) % 2;
+            fake.end = (enum stream_end)(unit_random(&random) % 2);
             switch (unit_random(&random) % 8) {
             case 0:
             case 1:
@@ -498,12 +531,15 @@ int main(void)
         TEST(test_linger_time),
         TEST(test_discarded_bytes_end_in_a_reset),
         TEST(test_discarded_bytes_at_the_linger_time),
+        TEST(test_unread_bytes_at_the_linger_time),
+        TEST(test_unread_bytes_and_the_peers_end),
         TEST(test_discarded_bytes_and_the_peers_end),
         TEST(test_errors),
         TEST(test_a_failed_write_loses_what_was_read),
         TEST(test_memory),
         TEST(test_resume_fails),
         TEST(test_reset_in_linger),
+        TEST(test_abort_in_linger),
         TEST(test_reset_in_flush),
         TEST(test_half_close_fails),
         TEST(test_drain),
