@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
@@ -361,6 +362,14 @@ int log_open(const struct log_config *config, struct error *err)
     atomic_store(&the.format, (int)config->format);
     atomic_store(&the.level, (int)config->level);
     return 0;
+}
+
+void log_give_to(uid_t user, gid_t group)
+{
+    struct stat status;
+    if (the.target == TARGET_FILE && fstat(the.fd, &status) == 0 && S_ISREG(status.st_mode) &&
+        status.st_uid == geteuid())
+        (void)!fchown(the.fd, user, group); /* where it fails, the next reload says so */
 }
 
 int log_start(struct error *err)

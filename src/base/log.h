@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/attr.h"
 #include "base/error.h"
@@ -43,6 +44,10 @@ struct log_config {
 /* Opens the target; from then on events are queued. Until then, and after log_close(), they go
  * nowhere. 0 or -1. */
 int log_open(const struct log_config *config, struct error *err) MUST_CHECK;
+
+/* Before privileges are given up: a log file that is ours becomes that user's, who opens it again.
+ */
+void log_give_to(uid_t user, gid_t group);
 
 /* Starts the writer, a thread of its own: it has what its creator has given up by then. Signals
  * must be blocked by the caller where the writer shall not take them. 0 or -1. */

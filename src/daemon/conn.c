@@ -142,6 +142,28 @@ static void end(struct conn *conn, bool is_reset)
     env->on_closed(conn, env->owner);
 }
 
+static void count_discarded(struct conn *conn, size_t bytes)
+{
+    conn->discarded_bytes += bytes;
+    counter_add(conn->counters, COUNTER_DISCARDED, bytes);
+}
+
+/* At the end of a linger: what nobody has read is as late as the rest. Returns how much that is;
+ * the kernel resets for it, whatever we do. */
+static size_t discard_unread(struct conn *conn)
+{
+    size_t unread = stream_unread(&conn->stream);
+    if (service_of(conn)->is_echo)
+        count_discarded(conn, unread);
+    return unread;
+}
+
+static void end_linger(struct conn *conn)
+{
+    bool is_late = discard_unread(conn) > 0 || conn->discarded_bytes > 0;
+    end(conn, is_late && stream_end(&conn->stream) != STREAM_END_BOTH);
+}
+
 /* True for an end that the service chose, so that a drain has to answer for what was owed. */
 static bool is_our_choice(enum reason reason)
 {
@@ -158,6 +180,8 @@ void conn_abort(struct conn *conn, enum reason reason)
         conn->reason = (uint8_t)reason;
     if (conn->env->drain_start_ms && is_our_choice(reason))
         counter_add(conn->counters, COUNTER_ABANDONED, unpaid(conn));
+    if (is_lingering)
+        (void)discard_unread(conn);
     end(conn, is_peer || !is_lingering || stream_end(&conn->stream) != STREAM_END_BOTH);
 }
 
@@ -255,12 +279,6 @@ static void sink(struct conn *conn)
     counter_add(conn->counters, COUNTER_SUNK, bytes);
 }
 
-static void count_discarded(struct conn *conn, size_t bytes)
-{
-    conn->discarded_bytes += bytes;
-    counter_add(conn->counters, COUNTER_DISCARDED, bytes);
-}
-
 /* Bytes that nobody will echo any more. Their sender is told by a reset, as soon as that takes
  * nothing from it; once its own FIN has come, none can be sent. */
 static void discard(struct conn *conn)
@@ -270,16 +288,6 @@ static void discard(struct conn *conn)
         end(conn, true); /* not taken: a Unix socket has no other reset */
     else
         (void)stream_discard(&conn->stream);
-}
-
-/* The time to linger is over. The kernel resets where bytes are unread, whatever we do. */
-static void end_linger(struct conn *conn)
-{
-    size_t unread = stream_unread(&conn->stream);
-    if (service_of(conn)->is_echo)
-        count_discarded(conn, unread);
-    bool is_reset = unread > 0 || conn->discarded_bytes > 0;
-    end(conn, is_reset && stream_end(&conn->stream) != STREAM_END_BOTH);
 }
 
 /* What the service says of its own: all of it or, where it has no end, as much as may be owed. It

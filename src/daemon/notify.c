@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +62,16 @@ void notify_send(int fd, const char *format, ...)
     if (send(fd, states, strlen(states), MSG_NOSIGNAL) < 0)
         log_limited(LOG_LEVEL_WARN, "cannot tell the service manager", LOG_TEXT("state", states),
                     LOG_TEXT("error", strerror(errno)));
+}
+
+void notify_newline(int fd)
+{
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    bool is_full = poll(&room, 1, 0) == 0;
+    if (is_full || write(fd, "\n", 1) != 1)
+        log_event(LOG_LEVEL_WARN, "cannot tell readiness", LOG_NUMBER("ready-fd", (uint64_t)fd),
+                  LOG_TEXT("error", is_full ? "nobody reads it" : strerror(errno)));
+    close(fd);
 }
 
 void notify_reloading(int fd)

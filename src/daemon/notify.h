@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Telling a service manager: one datagram to NOTIFY_SOCKET (sd_notify(3)), sent by ourselves. */
+/* Telling a service manager: one datagram to NOTIFY_SOCKET (sd_notify(3)), sent by ourselves, or a
+ * newline to a descriptor. */
 #ifndef DAEMON_NOTIFY_H
 #define DAEMON_NOTIFY_H
 
@@ -13,6 +14,9 @@ int notify_open(void);
 
 /* Sends one or several states, "READY=1\nSTATUS=..."; -1 as descriptor is allowed. Never blocks. */
 void notify_send(int fd, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Writes a newline to a descriptor that waits for our readiness, and closes it. Never blocks. */
+void notify_newline(int fd);
 
 /* Begins a reload, which ends with READY=1. */
 void notify_reloading(int fd);

@@ -121,7 +121,7 @@ static const struct option_row ROWS[] = {
     {"sandbox", 0, OPTION_WORD, IN_FILE, "MODE", "on", 0, 0, SANDBOX_MODES, AT(sandbox),
      "on: give up all that serving does not need, as far as the system offers it; require: refuse "
      "to start where it does not; log: only log what would be forbidden; off"},
-    {"ready-fd", 0, OPTION_COUNT, IN_FILE, "N", "none", 0, INT_MAX, NONE, AT(ready_fd),
+    {"ready-fd", 0, OPTION_COUNT, IN_FILE, "N", "none", 3, INT_MAX, NONE, AT(ready_fd),
      "write a newline to that descriptor when ready"},
     {"help", 'h', OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(help), "print this and exit"},
     {"version", 'V', OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(version),
@@ -290,6 +290,31 @@ int options_read(struct options *options, const struct activation *activation, i
     if (result < 0)
         options_clear(options);
     return result;
+}
+
+/* The same for all, and for each listener with its attributes. */
+static bool is_same(const struct option_row *row, const struct options *old,
+                    const struct options *new)
+{
+    bool result = option_is_same(row, old, new);
+    if (!(row->use & OPTION_AS_ATTRIBUTE))
+        return result;
+    for (size_t i = 0; result && i < old->listener_count && i < new->listener_count; i++) {
+        const struct options one = {.policy = old->listeners[i].policy};
+        const struct options other = {.policy = new->listeners[i].policy};
+        result = option_is_same(row, &one, &other);
+    }
+    return result;
+}
+
+void options_tell_unchangeable(const struct options *old, const struct options *new)
+{
+    for (size_t i = 0; i < old->set.count; i++) {
+        const struct option_row *row = &old->set.rows[i];
+        if (!(row->use & (OPTION_AT_RELOAD | OPTION_NOT_GLOBAL)) && !is_same(row, old, new))
+            log_event(LOG_LEVEL_WARN, "a changed option takes effect only at a restart",
+                      LOG_TEXT("option", row->name));
+    }
 }
 
 void options_clear(struct options *options)

@@ -66,6 +66,9 @@ int options_read(struct options *options, const struct activation *activation, i
 /* True where a listener is that descriptor. */
 bool options_serve_fd(const struct options *options, int fd);
 
+/* After a reload: a warning for each option that was changed and stays what it was. */
+void options_tell_unchangeable(const struct options *old, const struct options *new);
+
 void options_clear(struct options *options);
 
 void options_print_help(const struct options *options, FILE *out);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 #define ID_TEXT_MAX 24
 
 /* The id that a file holds, 0 where it is empty, -1 where it holds anything else. */
@@ -60,6 +62,13 @@ int pidfile_write(struct pidfile *pidfile, const char *path, struct error *err)
     return pidfile->path ? 0 : error_start(err, "--pid-file: no memory for its name");
 }
 
+static void remove_path(const char *path)
+{
+    if (unlink(path) < 0)
+        log_event(LOG_LEVEL_WARN, "the pid file stays behind", LOG_TEXT("file", path),
+                  LOG_TEXT("error", strerror(errno)));
+}
+
 void pidfile_remove(struct pidfile *pidfile)
 {
     const struct stat *ours = &pidfile->status;
@@ -67,7 +76,7 @@ void pidfile_remove(struct pidfile *pidfile)
     if (pidfile->path && stat(pidfile->path, &now) == 0 && now.st_dev == ours->st_dev &&
         now.st_ino == ours->st_ino && now.st_mtim.tv_sec == ours->st_mtim.tv_sec &&
         now.st_mtim.tv_nsec == ours->st_mtim.tv_nsec)
-        (void)unlink(pidfile->path);
+        remove_path(pidfile->path);
     free(pidfile->path);
     pidfile->path = NULL;
 }

@@ -119,8 +119,8 @@ void sandbox_explain(const struct sandbox *sandbox, struct error *err)
     size_t used = strlen(err->text);
     if (is_enforcing(sandbox) && sandbox->landlock_abi > 0 && strstr(err->text, strerror(EACCES)))
         (void)snprintf(err->text + used, sizeof(err->text) - used,
-                       "; the sandbox opens what is in the folders named at the start and nothing "
-                       "else: restart instead");
+                       "; unless its permissions say so, the sandbox does: it opens what is in "
+                       "the folders named at the start and nothing else, so restart instead");
 }
 
 /* ---- the steps ---- */

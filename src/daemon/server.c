@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/descriptors.h"
@@ -217,16 +218,6 @@ static struct log_config log_config_of(const struct options *options)
                                .program = OPTIONS_PROGRAM};
 }
 
-static void tell_unchangeable(const struct options *old, const struct options *new)
-{
-    for (size_t i = 0; i < old->set.count; i++) {
-        const struct option_row *row = &old->set.rows[i];
-        if (!(row->use & OPTION_AT_RELOAD) && !option_is_same(row, old, new))
-            log_event(LOG_LEVEL_WARN, "a changed option takes effect only at a restart",
-                      LOG_TEXT("option", row->name));
-    }
-}
-
 /* Applies new options; what fails before anything has changed leaves the old ones in force. */
 static int apply_options(struct server *server, const struct options *new, struct error *err)
 {
@@ -247,7 +238,7 @@ static int apply_options(struct server *server, const struct options *new, struc
     limit_change(server->limit, &values);
     udp_set_rate(server->udp, new->udp_rate);
     acceptor_on_released(server->acceptor, 0);
-    tell_unchangeable(server->options, new);
+    options_tell_unchangeable(server->options, new);
     return 0;
 }
 
@@ -258,6 +249,16 @@ static void tell_serving(const struct server *server, const char *besides)
                 count == 1 ? "" : "s", besides);
 }
 
+/* Opening a FIFO would hold up the main loop. */
+static int check_config_file(const struct options *options, struct error *err)
+{
+    struct stat status;
+    if (!options->config || stat(options->config, &status) < 0 || S_ISREG(status.st_mode))
+        return 0;
+    return error_usage(err, "--config: '%s' is not a file, and is read only at the start",
+                       options->config);
+}
+
 static void reload(struct server *server)
 {
     struct error err = {0};
@@ -265,6 +266,7 @@ static void reload(struct server *server)
     notify_reloading(server->notify_fd);
     bool is_read =
         new &&sandbox_check_reload(&server->sandbox, server->options, &err) == 0 &&
+        check_config_file(server->options, &err) == 0 &&
         options_read(new, server->options->activation, server->argc, server->argv, &err) == 0;
     if (is_read && apply_options(server, new, &err) == 0) {
         options_clear(server->options);
@@ -281,6 +283,16 @@ static void reload(struct server *server)
     if (is_read)
         options_clear(new);
     free(new);
+}
+
+/* Whoever has rotated the log waits for that, and nothing else matters any more. */
+static void reload_draining(struct server *server)
+{
+    struct error err = {0};
+    const struct log_config log = log_config_of(server->options);
+    if (log_reopen(&log, &err) < 0)
+        log_event(LOG_LEVEL_ERROR, "the old log stays", LOG_TEXT("why", err.text));
+    log_event(LOG_LEVEL_NOTICE, "draining: nothing but the log is opened again");
 }
 
 /* ---- events ---- */
@@ -310,8 +322,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     (void)what;
     switch (number) {
     case SIGHUP:
-        if (!atomic_load(&server->is_draining))
-            reload(server);
+        atomic_load(&server->is_draining) ? reload_draining(server) : reload(server);
         break;
     case SIGUSR1:
         on_report_wanted(server);
@@ -402,8 +413,13 @@ static int start_threads(struct server *server, struct error *err)
 
 static int check_ready_fd(const struct options *options, struct error *err)
 {
-    if (options->ready_fd != OPTIONS_NO_FD && fcntl((int)options->ready_fd, F_GETFD) < 0)
-        return error_start(err, "--ready-fd: %d: %s", (int)options->ready_fd, strerror(errno));
+    int fd = (int)options->ready_fd;
+    if (options->ready_fd == OPTIONS_NO_FD)
+        return 0;
+    if (fcntl(fd, F_GETFD) < 0)
+        return error_start(err, "--ready-fd: %d: %s", fd, strerror(errno));
+    if (options_serve_fd(options, fd))
+        return error_usage(err, "--ready-fd: %d is a socket to serve; another is expected", fd);
     return 0;
 }
 
@@ -464,6 +480,8 @@ static int open_server(struct server *server, struct error *err)
     if (!server->limit || !server->name || !server->udp)
         return error_start(err, "no memory for the limits");
     server->notify_fd = notify_open();
+    if (privilege.has_user)
+        log_give_to(privilege.user, privilege.group);
     if (open_workers(server, err) < 0 || open_main_loop(server, err) < 0 ||
         sandbox_choose(&server->sandbox, options, err) < 0 ||
         sandbox_confine(&server->sandbox, options, &privilege, err) < 0 || log_start(err) < 0 ||
@@ -506,10 +524,8 @@ static void say_ready(const struct server *server)
     }
     printf("ready\n");
     (void)fflush(stdout);
-    if (server->options->ready_fd != OPTIONS_NO_FD) {
-        (void)!write((int)server->options->ready_fd, "\n", 1);
-        close((int)server->options->ready_fd);
-    }
+    if (server->options->ready_fd != OPTIONS_NO_FD)
+        notify_newline((int)server->options->ready_fd);
     tell_serving(server, "");
 }
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "net/address.h"
 #include "net/datagram.h"
 
@@ -374,8 +375,9 @@ static bool is_own_path(const struct sock_listening *listening)
 
 void sock_close(struct sock_listening *listening)
 {
-    if (is_own_path(listening))
-        (void)unlink(listening->path);
+    if (is_own_path(listening) && unlink(listening->path) < 0)
+        log_event(LOG_LEVEL_WARN, "a Unix socket stays behind", LOG_TEXT("file", listening->path),
+                  LOG_TEXT("error", strerror(errno)));
     listening->path[0] = '\0';
     close(listening->fd);
     listening->fd = -1;

@@ -7,8 +7,6 @@ load lib
 
 TIMESTAMP='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z'
 
-in_file() { grep -qE "$2" "$1"; }
-
 @test "text: every line is a time, a level, a message and fields" {
     start_server
     peer "$ENDPOINT" echo:1000 half-close read-all

@@ -98,6 +98,7 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     usage_error --backlog 3000000000 -- --backlog 3000000000
     usage_error --ready-fd x -- --ready-fd x
     usage_error 'or none' -- --ready-fd auto
+    usage_error --ready-fd 2 -- --ready-fd 2 # the log's
 }
 
 @test "words that are none of those expected" {

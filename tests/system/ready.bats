@@ -152,6 +152,27 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     IGNORE_FDS=1
 }
 
+@test "--ready-fd that nobody reads holds nothing up, and the log tells" {
+    mkfifo "$T/fifo"
+    exec 8<>"$T/fifo"
+    dd if=/dev/zero of="$T/fifo" bs=4096 count=64 oflag=nonblock 2>fill.txt ||
+        grep -q unavailable fill.txt
+    SERVER_WRAP=(sh -c 'exec "$@" 9<>fifo 8>&-' -)
+    start_server --ready-fd 9
+    wait_for 5 in_log 'warn cannot tell readiness ready-fd=9'
+    echoes_on "$ENDPOINT"
+    exec 8>&-
+    IGNORE_FDS=1
+}
+
+@test "--ready-fd is none of the sockets to serve" {
+    SERVER_WRAP=("$HELPERS/hand" tcp://127.0.0.1:0 --)
+    EXPECTED_EXIT=2
+    launch_server -l fd:3 --ready-fd 3
+    await_exit
+    in_log 'ready-fd: 3 is a socket to serve'
+}
+
 @test "NOTIFY_SOCKET is told of readiness, and of its end before the drain" {
     need socat
     bg notify socat -u "UNIX-RECV:$T/notify" -
@@ -212,4 +233,21 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     [[ -z $(awk '/^Groups/ { print $2 }' status) || $(awk '/^Groups/ { print $2 }' status) == "$(id -g nobody)" ]]
     echoes_on "${ENDPOINTS[0]}"
     echoes_on "${ENDPOINTS[1]}"
+}
+
+@test "--user: the log file is that user's, and what it may not remove is told" {
+    need_root
+    local dir
+    dir=$(mktemp -d "${TMPDIR:-/tmp}/evecho-user.XXXXXX") # where another user may be
+    chmod 755 "$dir"
+    start_server -l "unix:$dir/s" --user nobody --log-target "$dir/log" --pid-file "$dir/pid"
+    kill -HUP "$PID"
+    stop_server
+    cp "$dir/log" log
+    stat -c %U:%a "$dir/log" >owner
+    rm -r "$dir"
+    [[ $(<owner) == nobody:640 ]]
+    in_file log ' notice reloaded'
+    in_file log 'the pid file stays behind'
+    in_file log 'a Unix socket stays behind'
 }

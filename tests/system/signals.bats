@@ -89,6 +89,42 @@ reloaded() { log_count_at_least 'reload' "$1"; }
     peer -i 5000 "$ENDPOINT" echo:100 read-all
 }
 
+@test "SIGHUP: a listener's attribute that cannot change while running is told" {
+    config "listen = unix:$T/s,mode=0600"
+    start_server --config "$T/conf"
+    config "listen = unix:$T/s,mode=0666"
+    kill -HUP "$PID"
+    wait_for 5 in_log 'takes effect only at a restart option=mode'
+    wait_for 5 reloaded 1
+}
+
+@test "F35 SIGHUP: a configuration that became a FIFO holds nothing up" {
+    config "listen = tcp://127.0.0.1:0"
+    start_server --config "$T/conf"
+    rm "$T/conf"
+    mkfifo "$T/conf"
+    kill -HUP "$PID"
+    wait_for 5 in_log 'reload refused.*is not a file'
+    ANNOUNCED=('is not a file')
+    peer "$ENDPOINT" echo:1000 half-close read-all
+}
+
+@test "SIGHUP: while draining the log file is opened again all the same" {
+    start_server --log-target "$T/file.log" --drain-quiet 30s --drain-timeout 30s
+    bg held "$HELPERS/peer" "$ENDPOINT" echo:100 say:there wait-line half-close read-all
+    wait_for 5 said held there
+    kill "$PID"
+    wait_for 5 in_file "$T/file.log" 'draining: no new connections'
+    mv "$T/file.log" "$T/old.log"
+    kill -HUP "$PID"
+    wait_for 5 test -e "$T/file.log"
+    go held
+    finish held
+    await_exit
+    in_file "$T/file.log" 'nothing but the log is opened again'
+    in_file "$T/file.log" ' notice drained '
+}
+
 @test "F35 reloads under load drop nobody" {
     local i reloads
     reloads=$(sample 30 100)

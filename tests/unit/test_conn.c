@@ -287,8 +287,10 @@ static void test_abort_in_linger(void **state)
     struct fixture *fixture = *state;
     passes(fixture, 1000);
     fake.end = STREAM_END_BOTH;
+    fake.unread = 7;
     conn_abort(fixture->conn, REASON_FORCED);
     assert_closed(fixture, REASON_FORCED, false, 0);
+    assert_int_equal(fixture->conn->discarded_bytes, 7);
 }
 
 static void test_reset_in_flush(void **state)
