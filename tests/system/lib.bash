@@ -340,6 +340,7 @@ is_instrumented() {
 }
 
 need_plain_build() { ! is_instrumented || skip "not with a sanitizer or valgrind: $1"; }
+need_native() { [[ ${EVECHOD##*/} != valgrind* ]] || skip "not under valgrind: $1"; }
 need() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
 need_root() { ((EUID == 0)) || skip "needs root"; }
 need_strace() {

@@ -78,8 +78,8 @@ open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
 
 @test "F42 too few descriptors for what is asked: clamped, with a warning" {
     need prlimit
-    SERVER_WRAP=(prlimit --nofile=64:64)
-    start_server --max-connections 10000
+    SERVER_WRAP=(prlimit --nofile=96:96)
+    start_server --workers 1 --max-connections 10000
     wait_for 5 in_log ' warn .*10000'
     crowd -k -n 300 "$ENDPOINT"
     bg crowd "$HELPERS/crowd" -n 30 "$ENDPOINT"

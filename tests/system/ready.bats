@@ -225,6 +225,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
 @test "--user and --group: nothing of root is left, and the sockets still work" {
     local uid
     need_root
+    need_native "another user cannot remove its files"
     start_server -l "unix:$T/s" -l tcp://127.0.0.1:0 --user nobody
     grep -E '^(Uid|Gid|Groups)' "/proc/$PID/status" | tee status
     uid=$(id -u nobody)
@@ -237,6 +238,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
 
 @test "--user: the log file is that user's, and what it may not remove is told" {
     need_root
+    need_native "another user cannot remove its files"
     local dir
     dir=$(mktemp -d "${TMPDIR:-/tmp}/evecho-user.XXXXXX") # where another user may be
     chmod 755 "$dir"

@@ -35,8 +35,14 @@ start_tls() {
 }
 
 tlspeer() { "$HELPERS/leash" "$LIFE" "$HELPERS/tlspeer" "$@" </dev/null; }
-s_client() { timeout 20 openssl s_client -connect "$TLS" "$@" 2>&1; }
-hello() { printf 'hello\n'; watch_for 0.4; } # s_client drops what comes after its input's end
+s_client() { timeout 20 openssl s_client -connect "$TLS" "$@" 2>&1 | tee "$T/s_client.out"; }
+
+# What s_client is told; it would drop what comes after its input's end.
+hello() {
+    : >"$T/s_client.out"
+    printf 'hello\n'
+    wait_for 15 grep -qx hello "$T/s_client.out" >&2
+}
 
 # peer_says PATTERN ARGUMENT...: runs tlspeer, whatever its exit code, and looks at its facts.
 peer_says() {
@@ -77,7 +83,7 @@ last_reason_is() { [[ $(field reason) == "$1" ]]; }
     not grep 'Cipher is ECDHE' out
     TLS=${ENDPOINTS[1]#tls://}
     hello | s_client -quiet -no_ign_eof | grep -qx hello
-    (hello | s_client -quiet -no_ign_eof -tls1_2 >out) || true
+    s_client -quiet -no_ign_eof -tls1_2 </dev/null >out || true
     not grep -x hello out
     wait_for 5 closed_at_least 4
     closed_lines | grep -q 'tls=TLSv1.2 cipher=ECDHE'
@@ -91,7 +97,7 @@ last_reason_is() { [[ $(field reason) == "$1" ]]; }
         [[ $version == -tls1_2 ]] || early=(-early_data data)
         hello | s_client "$version" -no_ign_eof -sess_out session >out
         grep -q '^New' out
-        hello >data
+        printf 'hello\n' >data
         hello | s_client "$version" -no_ign_eof -sess_in session \
             "${early[@]}" >out
         grep -q '^Reused' out
