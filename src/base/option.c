@@ -3,6 +3,7 @@
  */
 #include "base/option.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,6 +150,9 @@ int option_value_set(const struct option_row *row, void *target, const char *tex
     case OPTION_TEXT:
         if (!*text)
             return error_usage(err, "an empty value; %s is expected", row->argument);
+        if (row->max && strlen(text) > row->max)
+            return error_usage(err, "%zu bytes; at most %" PRIu64 " are expected", strlen(text),
+                               row->max);
         return set_text(field_of(row, target), text, err);
     case OPTION_LIST:
         return list_append(field_of(row, target), text, err);

@@ -50,7 +50,7 @@ struct option_row {
     unsigned use;
     const char *argument;     /* what --help calls the value */
     const char *initial;      /* the default, in the words a user would write; NULL: none */
-    uint64_t min, max;        /* of numbers; max 0: none */
+    uint64_t min, max;        /* of numbers, and of a text's length; max 0: none */
     const char *const *words; /* OPTION_WORD: all, then NULL; OPTION_COUNT: that of OPTION_AUTO */
     size_t offset;            /* of the field in the target */
     const char *help;
@@ -90,9 +90,10 @@ int option_set_command(struct option_set *set, int argc, char **argv, struct err
 int option_set_file(struct option_set *set, const char *path, struct error *err) MUST_CHECK;
 
 /* Sets one attribute, a name=value text, in a copy of the target, which owns none of its texts: a
- * value that is a text points into `text`. */
+ * value that is a text points into `text`. *seen, 0 at first, has a bit for each row set so far:
+ * but for lists none is set twice. */
 int option_set_attribute(const struct option_set *set, void *target, const char *text,
-                         struct error *err) MUST_CHECK;
+                         uint64_t *seen, struct error *err) MUST_CHECK;
 
 /* Frees what a list holds and leaves it empty. */
 void option_list_clear(struct option_list *list);

@@ -14,6 +14,7 @@
 #define HELP_COLUMN 34
 #define HELP_WIDTH 100
 #define LINE_MAX_BYTES 4096
+#define ANYWHERE 0U /* for find_row() */
 
 static bool is_global(const struct option_row *row)
 {
@@ -158,7 +159,7 @@ static char *trim(char *text)
 static int find_row(const struct option_set *set, const char *name, unsigned use)
 {
     for (size_t i = 0; i < set->count; i++) {
-        if (set->rows[i].use & use && strcmp(set->rows[i].name, name) == 0)
+        if ((use == ANYWHERE || set->rows[i].use & use) && strcmp(set->rows[i].name, name) == 0)
             return (int)i;
     }
     return -1;
@@ -174,6 +175,17 @@ static int set_flag(struct option_set *set, size_t index, const char *value, str
     return set_row(set, index, value, OPTION_FILE, err);
 }
 
+/* A name that is none of a file's. */
+static int refuse_name(const struct option_set *set, const char *name, struct error *err)
+{
+    int index = find_row(set, name, ANYWHERE);
+    if (index < 0)
+        return error_usage(err, "unknown name '%.60s'; it takes the long names of --help", name);
+    return error_usage(err, "%s: expected %s alone", name,
+                       is_global(&set->rows[index]) ? "on the command line"
+                                                    : "behind an endpoint and a comma");
+}
+
 static int set_line(struct option_set *set, char *line, unsigned number, struct error *err)
 {
     char *text = trim(line);
@@ -186,7 +198,7 @@ static int set_line(struct option_set *set, char *line, unsigned number, struct 
     const char *name = trim(text), *value = trim(equals + 1);
     int index = find_row(set, name, OPTION_IN_FILE);
     if (index < 0)
-        return error_usage(err, "unknown name '%.60s'; it takes the long names of --help", name);
+        return refuse_name(set, name, err);
     const struct option_row *row = &set->rows[index];
     if (set->lines[index] && row->kind != OPTION_LIST)
         return error_usage(err, "%s: already set on line %u", name, set->lines[index]);
@@ -240,7 +252,7 @@ int option_set_file(struct option_set *set, const char *path, struct error *err)
 }
 
 int option_set_attribute(const struct option_set *set, void *target, const char *text,
-                         struct error *err)
+                         uint64_t *seen, struct error *err)
 {
     char name[64];
     const char *equals = strchr(text, '=');
@@ -252,6 +264,9 @@ int option_set_attribute(const struct option_set *set, void *target, const char 
     if (index < 0)
         return error_usage(err, "unknown attribute '%.60s'; the man page lists them", name);
     const struct option_row *row = &set->rows[index];
+    if (*seen & UINT64_C(1) << index && row->kind != OPTION_LIST)
+        return error_usage(err, "%s: given twice", name);
+    *seen |= UINT64_C(1) << index;
     if (row->kind == OPTION_TEXT && equals[1]) {
         *(const char **)(void *)((char *)target + row->offset) = equals + 1;
         return 0;

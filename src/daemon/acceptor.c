@@ -72,9 +72,7 @@ static int open_tls(const struct options_listener *spec, struct tls_context **tl
     if (spec->endpoint.kind != ENDPOINT_TLS)
         return 0;
     *tls = tls_context_new(&spec->tls, notice, err);
-    if (!*tls)
-        return error_prefix(err, "--listen '%.200s': ", spec->text);
-    return 0;
+    return *tls ? 0 : options_blame(spec, err);
 }
 
 /* The same, and what should be known goes to the log. */
@@ -104,6 +102,16 @@ int acceptor_check(const struct options *options, struct error *notice, struct e
     return 0;
 }
 
+/* What an inherited socket is shows only now. */
+static int check_proxy(const struct options_listener *spec, const struct sock_listening *sock,
+                       struct error *err)
+{
+    if (!spec->policy.is_proxy || !sock->is_datagram)
+        return 0;
+    error_usage(err, "proxy=on: a stream is expected; datagrams have no header");
+    return options_blame(spec, err);
+}
+
 static int open_spec(struct acceptor *acceptor, const struct options_listener *spec, size_t index,
                      struct error *err)
 {
@@ -121,12 +129,13 @@ static int open_spec(struct acceptor *acceptor, const struct options_listener *s
     int count = sock_listen(&spec->endpoint, &how, socks, &notice, err);
     if (count < 0) {
         tls_context_unref(tls);
-        return error_prefix(err, "--listen '%.200s': ", spec->text);
+        return options_blame(spec, err);
     }
     if (notice.text[0])
         log_event(LOG_LEVEL_NOTICE, "an address is not served", LOG_TEXT("why", notice.text));
     int used = 0;
-    while (used < count && append(acceptor, &socks[used], index, &spec->policy, tls, err) == 0)
+    while (used < count && check_proxy(spec, &socks[used], err) == 0 &&
+           append(acceptor, &socks[used], index, &spec->policy, tls, err) == 0)
         used++;
     tls_context_unref(tls); /* the policies have theirs */
     if (used == count)

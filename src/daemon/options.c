@@ -16,6 +16,7 @@
 #define MS_MAX (1000ULL * 3600 * 24 * 365) /* a year: sums of times never overflow */
 #define BUFFER_MAX (1ULL << 30)
 #define UDP_RATE_MAX 1000000
+#define NAME_BYTES_MAX 128
 
 static const char *const AUTO[] = {"auto", NULL};
 static const char *const OFF_ON[] = {"off", "on", NULL};
@@ -106,7 +107,7 @@ static const struct option_row ROWS[] = {
      "one line an event, either way"},
     {"log-target", 0, OPTION_TEXT, IN_FILE, "stderr|syslog|FILE", "stderr", 0, 0, NULL,
      AT(log_target), "where the log goes; a file is opened again on SIGHUP"},
-    {"name", 0, OPTION_TEXT, IN_FILE, "NAME", NULL, 0, 0, NULL, AT(name),
+    {"name", 0, OPTION_TEXT, IN_FILE, "NAME", NULL, 0, NAME_BYTES_MAX, NULL, AT(name),
      "what the whoami service calls this one; the host name unless given"},
     {"config", 0, OPTION_TEXT, 0, "FILE", NULL, 0, 0, NULL, AT(config),
      "read options from there, `name = value` a line; the command line wins"},
@@ -168,8 +169,9 @@ static int apply_attributes(struct options *options, const char *attributes,
     if (!rest)
         return error_start(err, "no memory for the listeners");
     int result = 0;
+    uint64_t seen = 0;
     while (result == 0 && (one = strsep(&rest, ",")))
-        result = option_set_attribute(&options->set, &beside, one, err);
+        result = option_set_attribute(&options->set, &beside, one, &seen, err);
     if (result == 0)
         result = understand_proxy(&beside, listener, err);
     option_list_clear(&beside.proxy_from);
@@ -224,11 +226,22 @@ static int append_named(struct options *options, struct options_listener *listen
     return 0;
 }
 
+int options_blame(const struct options_listener *listener, struct error *err)
+{
+    if (listener->file)
+        return error_prefix(err, "%.200s:%u: listen: '%.200s': ", listener->file, listener->line,
+                            listener->text);
+    return error_prefix(err, "--listen '%.200s': ", listener->text);
+}
+
 static int understand_listener(struct options *options, const char *text, unsigned line,
                                struct error *err)
 {
-    struct options_listener listener = {
-        .text = text, .policy = options->policy, .tls = options->tls};
+    struct options_listener listener = {.text = text,
+                                        .file = line ? options->config : NULL,
+                                        .line = line,
+                                        .policy = options->policy,
+                                        .tls = options->tls};
     const char *attributes;
     int result = endpoint_parse(text, &listener.endpoint, &attributes, err);
     if (result == 0 && attributes)
@@ -237,10 +250,7 @@ static int understand_listener(struct options *options, const char *text, unsign
         result = append_named(options, &listener, err);
     else if (result == 0)
         result = append(options, &listener, err);
-    if (result == 0)
-        return 0;
-    return line ? error_prefix(err, "%.200s:%u: listen: '%.200s': ", options->config, line, text)
-                : error_prefix(err, "--listen '%.200s': ", text);
+    return result == 0 ? 0 : options_blame(&listener, err);
 }
 
 /* Without a word about it: exactly the sockets that were passed, in their order. */

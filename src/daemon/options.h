@@ -24,6 +24,8 @@
 /* One --listen, understood. */
 struct options_listener {
     const char *text; /* as it was written */
+    const char *file; /* and where: NULL for the command line */
+    unsigned line;
     struct endpoint endpoint;
     struct policy_values policy; /* the options, with the listener's attributes over them */
     struct tls_settings tls;     /* the same; its texts are the options' */
@@ -62,6 +64,9 @@ struct options {
  * keeps no pointer into argv, whose words may be permuted. 0, or -1 with *options cleared. */
 int options_read(struct options *options, const struct activation *activation, int argc,
                  char **argv, struct error *err) MUST_CHECK;
+
+/* Begins what is wrong with a listener by naming where it was written. Returns -1. */
+int options_blame(const struct options_listener *listener, struct error *err);
 
 /* True where a listener is that descriptor. */
 bool options_serve_fd(const struct options *options, int fd);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@ static long read_id(int fd)
         return length;
     text[length] = '\0';
     long id = strtol(text, &end, 10);
-    return id > 0 && (*end == '\n' || *end == '\0') ? id : -1;
+    return id > 0 && id <= INT_MAX && (*end == '\n' || *end == '\0') ? id : -1;
 }
 
 /* 0 where the file may become ours: a regular one, and empty or left over. Anything else that the

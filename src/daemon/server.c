@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/descriptors.h"
+#include "base/escape.h"
 #include "base/log.h"
 #include "daemon/acceptor.h"
 #include "daemon/limit.h"
@@ -518,7 +519,10 @@ struct server *server_new(struct options *options, int argc, char **argv, struct
 static void say_ready(const struct server *server)
 {
     for (size_t i = 0; i < acceptor_count(server->acceptor); i++) {
-        printf("listening %s\n", acceptor_name(server->acceptor, i));
+        const char *name = acceptor_name(server->acceptor, i);
+        char line[4 * SOCK_NAME_MAX]; /* a path may hold anything */
+        escape_line(line, sizeof(line), name, strlen(name));
+        printf("listening %s\n", line);
         log_event(LOG_LEVEL_NOTICE, "listening",
                   LOG_TEXT("listener", acceptor_name(server->acceptor, i)));
     }

@@ -257,6 +257,8 @@ static int look_at_fd(int fd, bool *is_datagram, struct error *err)
         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
         getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0)
         return error_start(err, "cannot listen on fd:%d: %s", fd, strerror(errno));
+    if (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX)
+        return error_start(err, "cannot listen on fd:%d: it is neither of TCP, Unix nor UDP", fd);
     *is_datagram = type == SOCK_DGRAM && domain != AF_UNIX && address_of(fd).port != 0;
     if (!*is_datagram && (!is_accepting || type != SOCK_STREAM))
         return error_start(err, "cannot listen on fd:%d: it is not a listening stream socket%s", fd,

@@ -109,6 +109,20 @@ refused() {
     stop_server
 }
 
+@test "a PROXY header before datagrams is refused for a socket that was passed, too" {
+    hand udp://127.0.0.1:0
+    exactly -l fd:3,proxy=on,proxy-from=127.0.0.0/8
+    refused 2 "--listen 'fd:3," 'datagrams have no header'
+}
+
+@test "a path that would be two lines is one" {
+    hand "unix:$T/one
+ready"
+    exactly
+    start_server
+    [[ $(wc -l <"$OUT") == 2 && $(head -n 1 "$OUT") == *'/one\x0aready' ]]
+}
+
 # ---- inetd's
 
 @test "inetd, wait: the listening socket is standard input, output and error" {

@@ -118,8 +118,17 @@ is_wrong() {
     local name
     for name in config check-config help version; do
         config "$name = x"
-        is_wrong 1 "$name"
+        is_wrong 1 "$name: expected on the command line alone"
     done
+    for name in service proxy; do
+        config "$name = x"
+        is_wrong 1 "$name: expected behind an endpoint and a comma alone"
+    done
+}
+
+@test "a certificate that is named in the file, or by it, is blamed on its line" {
+    config 'idle-timeout = 1s' 'listen = tls://127.0.0.1:0' 'cert = /none.pem'
+    is_wrong 2 "listen: 'tls://127.0.0.1:0': cert: cannot read '/none.pem'"
 }
 
 @test "F46 an empty file, one without a last newline, one with a carriage return" {
@@ -171,7 +180,8 @@ is_wrong() {
     local file
     mkfifo fifo
     echo 'precious text' >notes
-    for file in fifo notes "$T"; do
+    echo 99999999999999999999 >huge
+    for file in fifo notes huge "$T"; do
         run -3 "$HELPERS/leash" 10 "$EVECHOD" -l tcp://127.0.0.1:0 --pid-file "$file"
         [[ $output == *"--pid-file: "*"'$file'"* ]]
     done

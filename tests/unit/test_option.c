@@ -182,7 +182,7 @@ static void test_wrong_files(void **state)
     } WRONG[] = {
         {"size = 1k\nsize = 2k\n", 20, ":2: size: already set on line 1"},
         {"\n\nnone = 1\n", 11, ":3: unknown name 'none'"},
-        {"time = 1s\n", 10, ":1: unknown name 'time'"}, /* an attribute alone */
+        {"time = 1s\n", 10, ":1: time: expected on the command line alone"},
         {"size\n", 5, ":1: 'size': expected 'name = value'"},
         {"size = x\n", 9, ":1: size: 'x' is not a size"},
         {"flag = maybe\n", 13, ":1: flag: 'maybe' is neither yes nor no"},
@@ -224,11 +224,16 @@ static void test_attributes(void **state)
 {
     struct fixture *fixture = *state;
     struct target copy = fixture->target;
-    assert_int_equal(option_set_attribute(&fixture->set, &copy, "mode=600", &fixture->err), 0);
-    assert_int_equal(option_set_attribute(&fixture->set, &copy, "time=5", &fixture->err), 0);
+    uint64_t seen = 0;
+    assert_int_equal(option_set_attribute(&fixture->set, &copy, "mode=600", &seen, &fixture->err),
+                     0);
+    assert_int_equal(option_set_attribute(&fixture->set, &copy, "time=5", &seen, &fixture->err), 0);
     assert_int_equal(copy.mode, 0600);
     assert_int_equal(copy.time, 5000);
     assert_int_equal(fixture->target.time, 1000);
+    assert_int_equal(option_set_attribute(&fixture->set, &copy, "time=6", &seen, &fixture->err),
+                     -1);
+    assert_non_null(strstr(fixture->err.text, "time: given twice"));
     static const char *const WRONG[][2] = {
         /* A name as long as the room for it, and longer: by one it would run over. */
         {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=1",
@@ -242,8 +247,9 @@ static void test_attributes(void **state)
         {"time=", "time: '' is not a time"},
     };
     for (size_t i = 0; i < COUNT_OF(WRONG); i++) {
-        assert_int_equal(option_set_attribute(&fixture->set, &copy, WRONG[i][0], &fixture->err),
-                         -1);
+        uint64_t none = 0;
+        assert_int_equal(
+            option_set_attribute(&fixture->set, &copy, WRONG[i][0], &none, &fixture->err), -1);
         if (!strstr(fixture->err.text, WRONG[i][1]))
             fail_msg("%s", fixture->err.text);
     }
