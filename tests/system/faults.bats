@@ -436,6 +436,7 @@ start_second() {
 echoes_on() { peer "$1" echo:20000 half-close read-all >facts; }
 
 @test "F39 started with descriptors 0, 1 and 2 closed: no socket takes their place" {
+    need_native "its log is standard error"
     local how fd
     for how in '<&- >&- 2>&-' '2>&-' '>&- 2>&-' '<&-'; do
         SERVER_WRAP=(bash -c "exec \"\$@\" $how" -)

@@ -245,7 +245,7 @@ queue_holds() {
 
 @test "sends that the system refuses are counted, and the others go" {
     need_strace
-    need_plain_build "strace injects"
+    need_native "strace injects"
     under_strace -e trace=sendmmsg -e inject=sendmmsg:error=EPERM:when=1
     start_server -l udp://127.0.0.1:0
     dgram -w 200 "$ENDPOINT"
@@ -258,7 +258,7 @@ queue_holds() {
 
 @test "no room to send: answers are held for a moment and then all go" {
     need_strace
-    need_plain_build "strace injects"
+    need_native "strace injects"
     under_strace -e trace=sendmmsg -e inject=sendmmsg:error=EAGAIN:when=1..5
     start_server -l udp://127.0.0.1:0
     dgram -n 10 "$ENDPOINT"

@@ -156,6 +156,10 @@ static void test_long_ones(void **state)
     snprintf(text + 300, sizeof(text) - 300, ":7");
     assert_int_equal(endpoint_parse(text, &endpoint, &attributes, &err), -1);
     assert_non_null(strstr(err.text, "at most 255"));
+    memcpy(text, "[::", 3);
+    snprintf(text + 300, sizeof(text) - 300, "]:7");
+    assert_int_equal(endpoint_parse(text, &endpoint, &attributes, &err), -1);
+    assert_non_null(strstr(err.text, "at most 255"));
 }
 
 int main(void)
