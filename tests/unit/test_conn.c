@@ -173,6 +173,7 @@ static void test_linger_time(void **state)
     assert_state(fixture, CONN_LINGER);
     passes(fixture, 200);
     assert_closed(fixture, REASON_IDLE, false, 0);
+    assert_int_equal(fixture->counters.lifetime_ms, 1200);
 }
 
 /* As soon as a reset takes nothing from the peer, and at the deadline; the peer's own end is too
