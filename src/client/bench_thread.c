@@ -213,7 +213,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     for (; thread->scheduled < due; thread->scheduled++) {
         struct runner *runner = &thread->runners[thread->scheduled % thread->share.connections];
         runner->due++;
-        if (runner->flow.state == FLOW_OPEN) {
+        if (runner->flow.state == FLOW_OPEN && may_issue(runner)) {
             issue(runner, now_ns);
             flow_flush(&runner->flow, clock_now_ns());
         }

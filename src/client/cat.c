@@ -91,6 +91,8 @@ static void read_input(struct cat *cat)
     struct buffer *buffer = &cat->to_peer;
     char *end = end_of(buffer);
     ssize_t bytes = read(STDIN_FILENO, end, room_of(buffer));
+    if (bytes > 0 && buffer->length == 0)
+        cat->progress_ns = clock_now_ns(); /* until now there was nothing to take */
     if (bytes > 0)
         buffer->length += (size_t)bytes;
     else if (bytes == 0)
@@ -158,6 +160,8 @@ static void half_close(struct cat *cat)
 {
     enum link_step step = link_half_close(&cat->link);
     cat->has_half_closed = step == LINK_DONE;
+    if (cat->has_half_closed)
+        cat->progress_ns = clock_now_ns(); /* only now does the endpoint owe its own end */
     if (step == LINK_ENDED)
         note_end(cat);
 }
@@ -250,7 +254,8 @@ static const char *ending(const struct cat *cat, char *out, size_t size)
     return out;
 }
 
-/* The one line, and the exit code: an echo gives back exactly what it got. */
+/* The one line, and the exit code. What fails on our own side is not the endpoint's fault: an echo
+ * gives back exactly what it got. */
 static int conclude(const struct cat *cat)
 {
     uint64_t unsent = cat->to_peer.length;
@@ -266,7 +271,7 @@ static int conclude(const struct cat *cat)
                 unsent == 1 ? "byte was" : "bytes were");
     else if (!cat->has_input_end && !cat->is_interrupted && !cat->local_error)
         fprintf(stderr, " before standard input ended");
-    if (cat->received < cat->sent)
+    if (cat->received < cat->sent && !cat->local_error)
         fprintf(stderr, "; %" PRIu64 " byte%s did not come back", cat->sent - cat->received,
                 units_plural(cat->sent - cat->received));
     else if (cat->received > cat->sent)
@@ -275,7 +280,9 @@ static int conclude(const struct cat *cat)
     if (cat->local_error)
         fprintf(stderr, "; %s: %s", cat->local, strerror(cat->local_error));
     fputc('\n', stderr);
-    return cat->has_failed || cat->local_error || is_short ? EXIT_CODE_FAILED : EXIT_CODE_OK;
+    if (cat->local_error)
+        return EXIT_CODE_START;
+    return cat->has_failed || is_short ? EXIT_CODE_FAILED : EXIT_CODE_OK;
 }
 
 int cat_run(const struct options *options)

@@ -67,6 +67,11 @@ enum verdict check_fault(struct check *check, struct probe *probe)
         return VERDICT_OK;
     if (check_is_our_limit(check, probe->failure.how.error))
         return VERDICT_CHOICE;
+    if (probe->is_out_of_time)
+        return check_verdict(check, VERDICT_CHOICE,
+                             "its share of our time was over while bytes still came, %" PRIu64
+                             " of %" PRIu64 " back and right: alone, with --only, it has all of it",
+                             probe->checked, probe->sent);
     FILE *text = fmemopen(check->diagnosis, sizeof(check->diagnosis), "w");
     if (text) {
         report_failure(&probe->failure, check->plan.target.name, text);
@@ -105,18 +110,40 @@ static bool is_chosen(const struct options *options, const struct property *prop
            (property->when == WITH_TLS && options->endpoint.kind == ENDPOINT_TLS);
 }
 
+static const struct property *find_property(const struct property *table, const char *name)
+{
+    while (table->name && strcmp(table->name, name) != 0)
+        table++;
+    return table->name ? table : NULL;
+}
+
+/* Names that were asked for and would not be tried make a run that passes and has shown nothing. */
+static int check_name(const struct options *options, const char *option, const char *name,
+                      struct error *err)
+{
+    bool is_udp = options->endpoint.kind == ENDPOINT_UDP, is_only = strcmp(option, "only") == 0;
+    const struct property *property = find_property(properties_of(options), name);
+    if (!property && find_property(is_udp ? CHECK_PROPERTIES : CHECK_UDP_PROPERTIES, name))
+        return error_usage(err, "--%s: '%s' is a property of %s", option, name,
+                           is_udp ? "streams, and udp:// is none" : "udp:// endpoints");
+    if (!property)
+        return error_usage(err, "--%s: '%s' is not a property; --list names them all", option,
+                           name);
+    if (is_only && property->when == WITH_IDLE && options->idle_ms == 0)
+        return error_usage(err, "--only: '%s' is tried with --idle TIME", name);
+    if (is_only && property->when == WITH_TLS && options->endpoint.kind != ENDPOINT_TLS)
+        return error_usage(err, "--only: '%s' is a property of tls:// endpoints", name);
+    return 0;
+}
+
 static int check_names(const struct options *options, const char *option, const char *list,
                        struct error *err)
 {
     for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
         char name[64];
-        bool is_known = false;
         snprintf(name, sizeof(name), "%.*s", (int)strcspn(at, ","), at);
-        for (const struct property *property = properties_of(options); property->name; property++)
-            is_known = is_known || strcmp(property->name, name) == 0;
-        if (!is_known)
-            return error_usage(err, "--%s: '%s' is not a property; --list names them all", option,
-                               name);
+        if (check_name(options, option, name, err) < 0)
+            return -1;
     }
     return 0;
 }
@@ -167,6 +194,7 @@ static void show_progress(const struct options *options, const char *name)
 struct tally {
     int done;
     int verdicts[3];
+    bool is_interrupted; /* before all were done */
     json_t *properties;
 };
 
@@ -200,7 +228,8 @@ static void run_all(struct check *check, const struct interrupt_watch *watch, st
         if (!is_chosen(check->options, property))
             continue;
         run_one(check, property, budget_end_ns, chosen - tally->done, tally, out);
-        if (watch->has_come) {
+        if (watch->has_come && tally->done < chosen) {
+            tally->is_interrupted = true;
             fprintf(out, "Bail out! interrupted after %d of %d %s\n", tally->done, chosen,
                     chosen == 1 ? "property" : "properties");
             return;
@@ -214,6 +243,7 @@ static int write_json(const struct check *check, const struct tally *tally, stru
     json_t *root = report_json_head("check", check->options, check->plan.target.name);
     for (int i = 0; i < 3; i++)
         (void)json_object_set_new(root, NAMES[i], json_integer(tally->verdicts[i]));
+    (void)json_object_set_new(root, "interrupted", json_boolean(tally->is_interrupted));
     (void)json_object_set(root, "properties", tally->properties);
     return report_json_write(root, check->options->json, err);
 }
@@ -265,7 +295,8 @@ static int run(struct check *check, struct error *err)
     }
     run_all(check, &watch, &tally, json_is_output ? stderr : stdout);
     interrupt_watch_stop(&watch);
-    int code = tally.verdicts[VERDICT_FAULT] > 0 ? EXIT_CODE_FAILED : EXIT_CODE_OK;
+    bool is_verified = tally.verdicts[VERDICT_FAULT] == 0 && !tally.is_interrupted;
+    int code = is_verified ? EXIT_CODE_OK : EXIT_CODE_FAILED;
     if (options->json && write_json(check, &tally, err) < 0)
         code = complain(err);
     json_decref(tally.properties);
@@ -283,6 +314,10 @@ int check_run(const struct options *options)
     if (options->list) {
         list_properties();
         return EXIT_CODE_OK;
+    }
+    if (count_chosen(options) == 0) {
+        error_usage(&err, "--skip: no property is left");
+        return complain(&err);
     }
     (void)descriptors_raise(); /* what cannot be had shows where it is wanted */
     check.scratch = malloc(PROBE_SCRATCH_BYTES);

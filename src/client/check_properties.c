@@ -105,7 +105,7 @@ static enum verdict urgent_byte(struct check *check)
 static enum verdict conclude_end(struct check *check, struct probe *probe)
 {
     if (probe->failure.how.outcome == OUTCOME_TIMEOUT && probe->sent > 0 &&
-        probe->checked == probe->sent) {
+        probe->checked == probe->sent && !probe->is_out_of_time) {
         probe_close(probe);
         return check_verdict(check, VERDICT_CHOICE,
                              "every byte came back, but its side stays open after our half-close");
@@ -235,6 +235,25 @@ static bool median_time(struct probe *probe, uint64_t bytes, uint64_t *median_ns
     return true;
 }
 
+/* A step does not grow with the message; what a slow path costs does. */
+static enum verdict judge_step(struct check *check, struct probe *probe, uint64_t bytes,
+                               uint64_t small_ns, uint64_t large_ns)
+{
+    uint64_t twice_ns;
+    if (!median_time(probe, 2 * bytes, &twice_ns))
+        return check_fault(check, probe);
+    probe_close(probe);
+    if (twice_ns > small_ns + (large_ns - small_ns) * 3 / 2)
+        return check_verdict(check, VERDICT_CHOICE,
+                             "%" PRIu64 " bytes take %.1f ms and twice as many %.1f ms: on so slow "
+                             "a path a step cannot be told",
+                             bytes, (double)large_ns / 1e6, (double)twice_ns / 1e6);
+    return check_verdict(check, VERDICT_FAULT,
+                         "%" PRIu64 " bytes take %.1f ms where 1 byte takes %.1f ms: somebody "
+                         "waits for a delayed acknowledgement; TCP_NODELAY is missing",
+                         bytes, (double)large_ns / 1e6, (double)small_ns / 1e6);
+}
+
 static enum verdict delayed_ack(struct check *check)
 {
     static const uint64_t SIZES[] = {1000, 17000, 70000};
@@ -245,14 +264,8 @@ static enum verdict delayed_ack(struct check *check)
     for (size_t i = 0; i < sizeof(SIZES) / sizeof(SIZES[0]); i++) {
         if (!median_time(&probe, SIZES[i], &large_ns))
             return check_fault(check, &probe);
-        if (large_ns > small_ns + STEP_MS * UINT64_C(1000000)) {
-            probe_close(&probe);
-            return check_verdict(check, VERDICT_FAULT,
-                                 "%" PRIu64 " bytes take %.1f ms where 1 byte takes %.1f ms: "
-                                 "somebody waits for a delayed acknowledgement; TCP_NODELAY is "
-                                 "missing",
-                                 SIZES[i], (double)large_ns / 1e6, (double)small_ns / 1e6);
-        }
+        if (large_ns > small_ns + STEP_MS * UINT64_C(1000000))
+            return judge_step(check, &probe, SIZES[i], small_ns, large_ns);
     }
     return check_fault(check, &probe);
 }

@@ -10,6 +10,8 @@
 #include "base/pattern.h"
 
 #define NS_PER_MS 1000000U
+/* Without progress for so long it stands still. */
+#define STILL_MS 1000U
 
 static bool is_alive(const struct probe *probe)
 {
@@ -31,6 +33,15 @@ static bool fail_link(struct probe *probe)
     return fail(probe, flow_failure_of(&probe->link));
 }
 
+/* What moved until a moment ago was not given the time; what stood still has failed. */
+static bool fail_late(struct probe *probe)
+{
+    uint64_t now_ns = clock_now_ns();
+    probe->is_out_of_time =
+        now_ns + NS_PER_MS >= probe->until_ns && now_ns - probe->progress_ns < STILL_MS * NS_PER_MS;
+    return fail(probe, (struct flow_failure){.how = link_timeout(&probe->link)});
+}
+
 /* Waits until the link may go on; at most so long as progress may be missing, and as the step may
  * take. *ready is empty where poll was only interrupted. */
 static bool await(struct probe *probe, short events, short *ready)
@@ -41,7 +52,7 @@ static bool await(struct probe *probe, short events, short *ready)
     int count = link_poll(&probe->link, events, left_ns / NS_PER_MS, ready);
     if (count > 0 || (count < 0 && errno == EINTR))
         return true;
-    return fail(probe, (struct flow_failure){.how = link_timeout(&probe->link)});
+    return fail_late(probe);
 }
 
 bool probe_connect(struct probe *probe)
@@ -77,6 +88,8 @@ static bool receive_once(struct probe *probe, bool *is_end)
     *is_end = bytes < 0 && probe->link.ending.outcome == OUTCOME_OK;
     if (bytes < 0)
         return *is_end ? true : fail_link(probe);
+    if (bytes > 0)
+        probe->progress_ns = clock_now_ns();
     size_t length = (size_t)bytes;
     uint64_t awaited = probe->sent - probe->checked;
     size_t right = pattern_match(probe->seed, probe->checked, probe->scratch,
@@ -130,8 +143,11 @@ bool probe_fill(struct probe *probe, uint64_t most, uint64_t still_ms, bool *is_
     *is_held = false;
     while (is_alive(probe) && probe->sent < end) {
         short ready;
-        if (clock_now_ns() >= probe->until_ns)
-            return fail(probe, (struct flow_failure){.how = link_timeout(&probe->link)});
+        if (clock_now_ns() >= probe->until_ns) {
+            if (link_poll(&probe->link, POLLIN, 0, &ready) > 0)
+                probe->progress_ns = clock_now_ns();
+            return fail_late(probe);
+        }
         if (link_poll(&probe->link, POLLOUT, still_ms, &ready) == 0) {
             *is_held = true;
             return true;

@@ -22,6 +22,8 @@ struct probe {
     uint64_t sent, checked; /* stream offsets */
     uint64_t until_ns;      /* every step must have ended by then */
     uint64_t timeout_ms;    /* and must not be without progress for longer than this */
+    uint64_t progress_ns;   /* when anything came back last */
+    bool is_out_of_time;    /* the failure: `until_ns` came, and things were moving */
     struct flow_failure failure;
     unsigned char *scratch; /* PROBE_SCRATCH_BYTES, shared */
 };

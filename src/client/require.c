@@ -10,6 +10,8 @@
 
 #define LIST_MAX 512
 #define NS_PER_MS 1000000U
+/* A schedule ends between two messages, and a run a moment after its time. */
+#define RATE_GRACE 0.01
 
 enum unit { UNIT_TIME, UNIT_COUNT, UNIT_PERCENT /* in parts per million */ };
 #define PPM_PER_PERCENT 10000
@@ -117,6 +119,9 @@ static bool is_missed(const struct threshold *threshold, uint64_t wanted,
     /* Nothing measured satisfies no bound on latency, or on loss. */
     if (threshold->unit != UNIT_COUNT && results->completed == 0)
         return true;
+    if (threshold->value == rate_of && results->completed > 0)
+        return (double)(results->completed + 1) <
+               (double)wanted * (1 - RATE_GRACE) * report_seconds(results);
     return threshold->is_least ? *found < wanted : *found > wanted;
 }
 

@@ -7,6 +7,7 @@
  *     swap              the byte at OFFSET and the next change places
  *     flip              one bit of the byte at OFFSET
  *     delay             N ms pass before the byte at OFFSET leaves
+ *     slow              no lie: every byte takes N us (OFFSET is 0)
  *     truncate, reset   a FIN, or a reset, where the byte at OFFSET should come
  *     extra             N bytes that nobody sent, before the byte at OFFSET
  *     mute              the byte at OFFSET and all behind it never come, and no end
@@ -28,6 +29,7 @@
 
 #define LIFE_SECONDS 120
 #define CHUNK 65536
+#define SLICE_US 10000
 #define WAIT_MS 50 /* for the rest of what a lie takes, where a client has sent less so far */
 
 struct lie {
@@ -48,6 +50,20 @@ static void put(int fd, const char *bytes, size_t length)
             _exit(0);
         bytes += sent;
         length -= (size_t)sent;
+    }
+}
+
+/* A path with a bandwidth: some hundredths of a second at a time. */
+static void put_slowly(int fd, const char *bytes, size_t length, size_t byte_us)
+{
+    size_t most = byte_us < SLICE_US ? SLICE_US / byte_us : 1;
+    while (length > 0) {
+        size_t some = length < most ? length : most, us = some * byte_us;
+        struct timespec wait = {(time_t)(us / 1000000), (long)(us % 1000000) * 1000};
+        nanosleep(&wait, NULL);
+        put(fd, bytes, some);
+        bytes += some;
+        length -= some;
     }
 }
 
@@ -103,6 +119,10 @@ static void serve(int fd, const struct lie *lie)
     int has_lied = 0;
     while ((length = recv(fd, bytes, CHUNK, 0)) > 0) {
         size_t done = 0, left = (size_t)length;
+        if (is(lie, "slow")) {
+            put_slowly(fd, bytes, left, lie->n);
+            continue;
+        }
         if (!has_lied && stream + left > lie->offset) {
             done = lie->offset - stream;
             put(fd, bytes, done);

@@ -110,6 +110,47 @@ lie() {
     grep -q '^ok 2 many-connections # SKIP .*our own descriptor limit (ulimit -n) of 50' stdout
 }
 
+@test "a path that is slow is neither Nagle's fault nor silence" {
+    start_liar slow 0 1 # 1 MB/s: 70000 bytes take 70 ms
+    ends 0 evecho check --only delayed-ack "$LIAR_ENDPOINT"
+    grep -qE '^ok 1 delayed-ack # SKIP 70000 bytes take .* on so slow a path' stdout
+    stop_liar
+    start_liar slow 0 15000 # 200 single bytes take 3 s, and its share is 2.4 s
+    ends 0 evecho check --only single-bytes "$LIAR_ENDPOINT"
+    [[ $(<stdout) == $'1..1\nok 1 single-bytes' ]]
+    "$HELPERS/leash" 30 "$EVECHO" check "$LIAR_ENDPOINT" >out 2>&1 3>&- &
+    pid=$!
+    wait_for 10 grep -q single-bytes out
+    kill -KILL "$pid"
+    grep -qE '^ok 1 single-bytes # SKIP its share of our time was over .* of .* back and right' out
+}
+
+@test "an only that would try nothing is refused, and no run passes with nothing tried" {
+    start_server
+    ends 2 evecho check --only idle,single-bytes "$ENDPOINT"
+    grep -q "'idle' is tried with --idle TIME" stderr
+    ends 2 evecho check --only close-notify "$ENDPOINT"
+    grep -q "'close-notify' is a property of tls:// endpoints" stderr
+    ends 2 evecho check --only small-datagrams "$ENDPOINT"
+    grep -q "'small-datagrams' is a property of udp:// endpoints" stderr
+    ends 2 evecho check --only single-bytes --skip single-bytes "$ENDPOINT"
+    grep -q 'no property is left' stderr
+}
+
+@test "interrupted once: what is left was not verified, and the status says so" {
+    start_liar slow 0 5000
+    "$HELPERS/leash" 30 "$EVECHO" check --json json --only single-bytes,one-byte-drip \
+        "$LIAR_ENDPOINT" >out 2>&1 3>&- &
+    pid=$!
+    wait_for 5 signals_are_awaited
+    kill -INT "$pid"
+    local code=0
+    wait "$pid" || code=$?
+    ((code == 1)) || fail "exit $code: $(<out)"
+    grep -qx 'Bail out! interrupted after 1 of 2 properties' out
+    jq -e '.interrupted and .failed == 0' json
+}
+
 @test "interrupted twice: it ends at once, with 4" {
     local code=0
     start_liar mute 0

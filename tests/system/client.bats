@@ -44,6 +44,14 @@ teardown() {
     grep -q 'sent 30000000 bytes, received 30000000 bytes, ended by FIN' said
 }
 
+@test "cat: quiet input is nobody's fault, and our end restarts the clock" {
+    local i
+    start_server
+    for i in {1..6}; do
+        (echo x && watch_for 0.4) | ends 0 evecho cat --timeout 300ms "$ENDPOINT"
+    done
+}
+
 @test "cat: what ends too early or never answers is told, and ends with 1" {
     start_liar truncate 1000
     head -c 5000 /dev/zero >file
@@ -253,6 +261,16 @@ teardown() {
     grep -q '^missed: rate is .* at least 900000000 was required' stdout
 }
 
+@test "bench: a rate that was kept is not missed, whatever a clock's edge takes" {
+    start_server
+    ends 0 evecho bench -r 200 -t 500ms --require rate=200,errors=0 "$ENDPOINT"
+    ends 1 evecho bench -r 200 -t 500ms --require rate=210 "$ENDPOINT"
+    ends 2 evecho bench -r 10000001 -t 1s "$ENDPOINT"
+    grep -q -- '--rate.*10000000' stderr
+    ends 2 evecho bench --ramp-up 2s -t 1s "$ENDPOINT"
+    ends 2 evecho bench --json - --hdr-out - "$ENDPOINT"
+}
+
 @test "bench: a rate that cannot be reached is told" {
     start_liar delay 64 3000
     ends 0 evecho bench -r 1k -t 500ms --timeout 10s "$LIAR_ENDPOINT" --json -
@@ -365,7 +383,11 @@ is_asking() { [[ -n $(ss -Hun "dport = :${1##*:}") ]]; }
     done
     ends 3 evecho bench -n 200 -s 1-20k "$ENDPOINT" --hdr-out /dev/full
     grep -qx "evecho: cannot write '/dev/full': No space left on device" stderr
-    ends 1 evecho cat "$ENDPOINT" <&-
+    code=0
+    echo data | evecho cat "$ENDPOINT" >/dev/full 2>stderr || code=$?
+    ((code == 3)) || fail "cat to a full output: exit $code"
+    not grep 'did not come back' stderr
+    ends 3 evecho cat "$ENDPOINT" <&-
     grep -q 'standard input: Bad file descriptor' stderr
 }
 
