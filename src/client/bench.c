@@ -294,11 +294,14 @@ int bench_run(const struct options *options)
         return EXIT_CODE_START;
     int code;
     loop_library_init();
-    if (check_options(options, &err) < 0 || check_descriptors(options, &err) < 0 ||
-        find_target(&bench, &err) < 0)
+    if (check_options(options, &err) < 0 || check_descriptors(options, &err) < 0) {
         code = complain(&err);
-    else
+    } else if (find_target(&bench, &err) < 0) {
+        code = complain(&err);
+        report_json_failure("bench", options, &err);
+    } else {
         code = run(&bench, &err);
+    }
     for (uint64_t i = 0; i < bench.thread_count; i++)
         free_member(&bench.threads[i]);
     target_close(&bench.plan);

@@ -283,8 +283,10 @@ static int run(struct check *check, struct error *err)
     const struct options *options = check->options;
     bool json_is_output = options->json && strcmp(options->json, "-") == 0;
     struct tally tally = {0};
-    if (find_target(check, err) < 0)
+    if (find_target(check, err) < 0) {
+        report_json_failure("check", options, err);
         return complain(err);
+    }
     tally.properties = json_array();
     check->is_unix = check->plan.target.address.ss_family == AF_UNIX;
     struct interrupt_watch watch;

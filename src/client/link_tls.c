@@ -281,6 +281,13 @@ static int set_identity(SSL_CTX *context, const struct link_tls_options *options
         ERR_clear_error();
         return error_usage(err, "--key: '%s' is not the key of '%s'", key, options->cert);
     }
+    if (!options->key) {
+        ERR_clear_error();
+        return error_usage(err,
+                           "--cert: '%s' has no private key with it, and no --key says where "
+                           "it is",
+                           key);
+    }
     return refuse_file("key", key, "a private key without a password", err);
 }
 

@@ -278,6 +278,7 @@ static int open_and_run(struct ping *ping)
     char tls[160];
     if (target_connect(ping->options, &ping->plan, &ping->link, &err) < 0) {
         fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
+        report_json_failure("ping", ping->options, &err);
         return (int)err.exit_code;
     }
     ping->interrupt_fd = interrupt_open();

@@ -46,6 +46,11 @@ int report_json(const struct options *options, const char *target,
                 const struct bench_results *results, const char *path,
                 struct error *err) MUST_CHECK;
 
+/* Where nothing could be tried: JSON with the reason alone, if --json asked for any, so that no
+ * older file is taken for this run's. */
+void report_json_failure(const char *command, const struct options *options,
+                         const struct error *failure);
+
 /* What every command's JSON begins with: schema, command, config. The caller's reference. */
 json_t *report_json_head(const char *command, const struct options *options, const char *target);
 

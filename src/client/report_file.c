@@ -171,6 +171,18 @@ int report_json_write(json_t *root, const char *path, struct error *err)
     return file ? close_file(file, failure, path, err) : -1;
 }
 
+void report_json_failure(const char *command, const struct options *options,
+                         const struct error *failure)
+{
+    struct error error;
+    if (!options->json)
+        return;
+    json_t *root = report_json_head(command, options, options->endpoint_text);
+    (void)json_object_set_new(root, "error", json_string(failure->text));
+    if (report_json_write(root, options->json, &error) < 0)
+        fprintf(stderr, OPTIONS_PROGRAM ": %s\n", error.text);
+}
+
 int report_json(const struct options *options, const char *target,
                 const struct bench_results *results, const char *path, struct error *err)
 {

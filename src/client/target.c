@@ -26,6 +26,9 @@ static int make_plan(const struct options *options, struct link_plan *plan, stru
 {
     const char *host = options->endpoint.host;
     *plan = (struct link_plan){.proxy = (enum proxy_version)options->proxy};
+    if (!options->proxy && (options->proxy_source || options->proxy_destination))
+        return error_usage(err, "--proxy-%s: needs --proxy v1 or v2, whose header it is in",
+                           options->proxy_source ? "src" : "dst");
     if (read_end("proxy-src", options->proxy_source, &plan->proxy_source, err) < 0 ||
         read_end("proxy-dst", options->proxy_destination, &plan->proxy_destination, err) < 0)
         return -1;

@@ -212,6 +212,7 @@ int udp_ping_run(const struct options *options)
     int code;
     if (open_and_run(ping, &err) < 0) {
         fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
+        report_json_failure("ping", options, &err);
         code = (int)err.exit_code;
     } else {
         code = conclude(ping);

@@ -11,6 +11,7 @@
 #include "base/pattern.h"
 #include "client/interrupt.h"
 #include "client/udp_flow.h"
+#include "net/address.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define TRIES 3
@@ -41,9 +42,10 @@ int udp_connect(const struct dial_target *target)
     return -failure;
 }
 
-/* Waits for an answer to what was asked. 0 or -errno. */
+/* Waits for an answer to what was asked. 0 or -errno; -EBADMSG where only others came. */
 static int await_answer(int fd, const unsigned char *asked, size_t length, uint64_t until_ns)
 {
+    int result = -ETIMEDOUT;
     unsigned char came[UDP_HEADER_BYTES + 1];
     struct pollfd readable = {.fd = fd, .events = POLLIN};
     for (uint64_t now_ns; (now_ns = clock_now_ns()) < until_ns;) {
@@ -54,8 +56,50 @@ static int await_answer(int fd, const unsigned char *asked, size_t length, uint6
             return -errno;
         if (bytes == (ssize_t)length && memcmp(asked, came, length) == 0)
             return 0;
+        if (bytes >= 0)
+            result = -EBADMSG;
     }
-    return -ETIMEDOUT;
+    return result;
+}
+
+/* Asks once more, for whoever may answer: *from is the address that did. */
+static bool is_answered_from_elsewhere(const struct dial_target *target, uint64_t timeout_ns,
+                                       struct address *from)
+{
+    union {
+        struct sockaddr plain;
+        struct sockaddr_storage storage;
+    } source;
+    socklen_t length = sizeof(source);
+    unsigned char bytes[UDP_HEADER_BYTES] = {0};
+    int fd = udp_unconnected(target);
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+    bool is_answered = fd >= 0 &&
+                       sendto(fd, bytes, sizeof(bytes), 0,
+                              (const struct sockaddr *)&target->address, target->length) >= 0 &&
+                       poll(&readable, 1, (int)(timeout_ns / NS_PER_MS)) > 0 &&
+                       recvfrom(fd, bytes, sizeof(bytes), 0, &source.plain, &length) >= 0;
+    if (is_answered)
+        *from = address_from_sockaddr(&source.plain);
+    if (fd >= 0)
+        close(fd);
+    return is_answered;
+}
+
+/* Why a target will not do. */
+static void explain(const struct dial_target *target, int failure, uint64_t timeout_ns, char *out,
+                    size_t size)
+{
+    struct address from;
+    char text[ADDRESS_TEXT_MAX];
+    if (failure == ETIMEDOUT && is_answered_from_elsewhere(target, timeout_ns, &from))
+        snprintf(out, size, "an answer came from %s alone",
+                 address_format(text, sizeof(text), &from));
+    else
+        snprintf(out, size, "%s",
+                 failure == ETIMEDOUT ? "no answer"
+                 : failure == EBADMSG ? "what came was not what was sent"
+                                      : strerror(failure));
 }
 
 static int ask(const struct dial_target *target, uint64_t seed, uint64_t timeout_ns)
@@ -65,7 +109,7 @@ static int ask(const struct dial_target *target, uint64_t seed, uint64_t timeout
     if (fd < 0)
         return fd;
     pattern_fill(pattern_seed(seed, 0), 0, bytes, sizeof(bytes));
-    for (int i = 0; i < TRIES && result == -ETIMEDOUT; i++) {
+    for (int i = 0; i < TRIES && (result == -ETIMEDOUT || result == -EBADMSG); i++) {
         result = send(fd, bytes, sizeof(bytes), 0) < 0 ? -errno : 0;
         if (result == 0)
             result = await_answer(fd, bytes, sizeof(bytes), clock_now_ns() + timeout_ns / TRIES);
@@ -83,14 +127,15 @@ int udp_target_find(const struct options *options, struct dial_target *target, s
     if (count < 0)
         return error_prefix(err, "'%.200s': ", options->endpoint_text);
     for (int i = 0; i < count; i++) {
-        int result =
-            ask(&targets[i], options->seed, options->timeout_ms * NS_PER_MS / (uint64_t)count);
+        char why[128];
+        uint64_t timeout_ns = options->timeout_ms * NS_PER_MS / (uint64_t)count;
+        int result = ask(&targets[i], options->seed, timeout_ns);
         if (result == 0) {
             *target = targets[i];
             return 0;
         }
-        dial_add_reason(reasons, sizeof(reasons), options->endpoint_text, &targets[i],
-                        result == -ETIMEDOUT ? "no answer" : strerror(-result));
+        explain(&targets[i], -result, timeout_ns / TRIES, why, sizeof(why));
+        dial_add_reason(reasons, sizeof(reasons), options->endpoint_text, &targets[i], why);
     }
     return error_start(err, "cannot reach %.200s: %s", options->endpoint_text, reasons);
 }

@@ -261,6 +261,18 @@ teardown() {
     grep -q '^missed: rate is .* at least 900000000 was required' stdout
 }
 
+@test "a run that reaches nobody leaves no older results behind" {
+    local command
+    for command in "ping -c 1" "bench -n 1" "check"; do
+        echo old >json
+        # shellcheck disable=SC2086
+        ends 3 evecho $command --json json tcp://127.0.0.1:1
+        jq -e '.schema == 1 and (.error | test("Connection refused")) and .config' json
+    done
+    ends 3 evecho ping -c 1 --json - --timeout 300ms udp://127.0.0.1:1
+    jq -e '.error' stdout
+}
+
 @test "bench: a rate that was kept is not missed, whatever a clock's edge takes" {
     start_server
     ends 0 evecho bench -r 200 -t 500ms --require rate=200,errors=0 "$ENDPOINT"

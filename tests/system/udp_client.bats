@@ -25,6 +25,12 @@ pings() {
     ends "$code" evecho ping -c 6 -i 20ms --timeout 300ms --json json "$@" "$LIAR_ENDPOINT"
 }
 
+@test "an endpoint that answers wrongly is not called silent" {
+    LIAR=udpliar start_liar cut 0 4
+    ends 3 evecho ping -c 1 --timeout 300ms "$LIAR_ENDPOINT"
+    grep -q 'what came was not what was sent' stderr
+}
+
 @test "the daemon's datagrams are all right: ping, bench closed and open, check" {
     start_server --udp-rate 0 -l udp://localhost:0
     ends 0 evecho ping -c 5 -i 10ms --json json "$ENDPOINT"
