@@ -22,6 +22,7 @@
 #define STEADY_STEP_NS (3 * NS_PER_MS)
 #define BURST_COUNT 50
 #define QUIET_NS (100 * NS_PER_MS) /* for what comes twice */
+#define EARLIER_MAX 16             /* as many as a property exchanges one by one */
 #define PRIVILEGED_PORT 19         /* chargen: the other half of the oldest loop */
 
 /* One socket, and the datagrams that were sent from it: datagram i has the pattern of seed + i. */
@@ -31,6 +32,11 @@ struct asker {
     uint64_t seed;
     unsigned char *sent, *came;
     struct sockaddr_storage from; /* who sent the last that came */
+    struct {
+        uint64_t seed;
+        size_t length;
+    } earlier[EARLIER_MAX]; /* those that were answered */
+    size_t earlier_count;
 };
 
 static struct asker open_asker(struct check *check, bool is_connected)
@@ -94,6 +100,25 @@ static uint64_t patience_ns(const struct check *check)
     return left_ns < timeout_ns ? left_ns : timeout_ns;
 }
 
+static void remember(struct asker *asker, uint64_t seed, size_t length)
+{
+    if (asker->earlier_count == EARLIER_MAX)
+        return;
+    asker->earlier[asker->earlier_count].seed = seed;
+    asker->earlier[asker->earlier_count++].length = length;
+}
+
+/* True where what came is an earlier datagram once more, which the network may do. */
+static bool is_earlier(const struct asker *asker, size_t length)
+{
+    for (size_t i = 0; i < asker->earlier_count; i++) {
+        if (asker->earlier[i].length == length &&
+            pattern_match(asker->earlier[i].seed, 0, asker->came, length) == length)
+            return true;
+    }
+    return false;
+}
+
 /* Sends one datagram and awaits just that; the diagnosis says what was wrong. */
 static bool exchange(struct asker *asker, const unsigned char *bytes, size_t length)
 {
@@ -104,6 +129,8 @@ static bool exchange(struct asker *asker, const unsigned char *bytes, size_t len
         return false;
     }
     ssize_t came = receive(asker, patience_ns(check));
+    while (came >= 0 && is_earlier(asker, (size_t)came))
+        came = receive(asker, patience_ns(check));
     if (came < 0)
         (void)check_verdict(check, VERDICT_FAULT, "a datagram of %zu byte%s: %s", length,
                             units_plural(length), errno == EAGAIN ? "no answer" : strerror(errno));
@@ -118,8 +145,10 @@ static bool exchange(struct asker *asker, const unsigned char *bytes, size_t len
 
 static bool exchange_pattern(struct asker *asker, size_t length)
 {
-    pattern_fill(asker->seed++, 0, asker->sent, length);
-    return exchange(asker, asker->sent, length);
+    pattern_fill(asker->seed, 0, asker->sent, length);
+    bool is_right = exchange(asker, asker->sent, length);
+    remember(asker, asker->seed++, length);
+    return is_right;
 }
 
 static enum verdict check_sizes(struct check *check, const size_t *sizes, size_t count)
@@ -173,7 +202,7 @@ static enum verdict empty_datagram(struct check *check)
     struct asker asker = open_asker(check, true);
     if (asker.fd < 0)
         return cannot(&asker, "no socket", -asker.fd);
-    bool is_back = exchange(&asker, asker.sent, 0);
+    bool is_back = exchange_pattern(&asker, 0);
     if (!exchange_pattern(&asker, 64)) {
         (void)check_verdict(check, VERDICT_FAULT, "after an empty datagram nothing is answered");
         return leave(&asker, VERDICT_FAULT);

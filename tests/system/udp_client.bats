@@ -116,6 +116,9 @@ pings() {
         ends 1 evecho check --only "$4" --timeout 300ms "$LIAR_ENDPOINT"
         grep -q "^not ok 1 $4" stdout
     done
+    lying double 0 3
+    ends 0 evecho check --only small-datagrams,empty-datagram --timeout 300ms "$LIAR_ENDPOINT"
+    [[ $(<stdout) == $'1..2\nok 1 small-datagrams\nok 2 empty-datagram' ]]
     lying drop 20
     ends 0 evecho check --only burst --timeout 300ms "$LIAR_ENDPOINT"
     grep -q '^ok 1 burst # SKIP of 50 datagrams 1 did not come back' stdout
