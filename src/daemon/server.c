@@ -323,7 +323,10 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     (void)what;
     switch (number) {
     case SIGHUP:
-        atomic_load(&server->is_draining) ? reload_draining(server) : reload(server);
+        if (atomic_load(&server->is_draining))
+            reload_draining(server);
+        else
+            reload(server);
         break;
     case SIGUSR1:
         on_report_wanted(server);
