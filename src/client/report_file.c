@@ -239,8 +239,9 @@ int report_hgrm(const struct bench_results *results, const char *path, struct er
     double percent = 0;
     int failure = 0;
     while (histogram->count > 0 && (100 - percent) / 100 * (double)histogram->count >= 1) {
-        print_tick(histogram, percent, (uint64_t)ceil(percent / 100 * (double)histogram->count),
-                   file);
+        /* At 0 stands the smallest value, which was counted as well. */
+        uint64_t total = (uint64_t)ceil(percent / 100 * (double)histogram->count);
+        print_tick(histogram, percent, total > 0 ? total : 1, file);
         if (failure == 0 && ferror(file))
             failure = errno;
         percent += (100 - percent) / (2 * TICKS_PER_HALF);

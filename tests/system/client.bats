@@ -168,6 +168,7 @@ teardown() {
             .errors_total == 0 and .connections_established == 8 and .config.pipeline == 3 and
             .p50_ns <= .p99_ns and .p99_ns <= .max_ns and .uncorrected_p50_ns <= .p50_ns' result
         grep -q '#\[Mean ' result.hgrm
+        grep -qE '^ +[0-9.]+ +0\.000000000000 +[1-9]' result.hgrm
         grep -q 'Total count    =         4000' result.hgrm
     done
     ask_counters
