@@ -59,8 +59,7 @@ static int check_options(const struct options *options, struct error *err)
         return error_usage(err, "--require: loss: only datagrams are lost, over udp://");
     if (options->size_max * options->pipeline > (UINT64_C(1) << 40))
         return error_usage(err, "--pipeline: that many messages of --size bytes are over 1T");
-    if (options->json && options->hdr_out && strcmp(options->json, "-") == 0 &&
-        strcmp(options->hdr_out, "-") == 0)
+    if (report_is_output(options->json) && report_is_output(options->hdr_out))
         return error_usage(err, "--hdr-out: standard output is --json's");
     if (options->duration_ms && options->ramp_up_ms > options->warm_up_ms + options->duration_ms)
         return error_usage(err, "--ramp-up: longer than --warm-up and --duration together");
@@ -235,7 +234,7 @@ static int report(const struct bench *bench, struct error *err)
 {
     const struct options *options = bench->options;
     const struct bench_results *sum = bench->sum;
-    bool json_is_output = options->json && strcmp(options->json, "-") == 0;
+    bool json_is_output = report_is_output(options->json);
     FILE *text = json_is_output ? stderr : stdout;
     if (!json_is_output || !options->quiet)
         report_text(options, bench->plan.target.name, sum, text);
@@ -244,11 +243,12 @@ static int report(const struct bench *bench, struct error *err)
         (options->hdr_out && report_hgrm(sum, options->hdr_out, err) < 0))
         return complain(err);
     int missed = require_missed(options->require, sum, text);
-    if (sum->established == 0 && report_errors(sum) == 0)
-        fprintf(stderr, OPTIONS_PROGRAM ": the time was over before a connection was open; a "
-                                        "longer --duration is expected\n");
-    if (sum->established == 0)
+    if (sum->established == 0) {
+        if (report_errors(sum) == 0)
+            fprintf(stderr, OPTIONS_PROGRAM ": the time was over before a connection was open; a "
+                                            "longer --duration is expected\n");
         return EXIT_CODE_START;
+    }
     return missed || report_errors(sum) || (!options->require && sum->unanswered) ? EXIT_CODE_FAILED
                                                                                   : EXIT_CODE_OK;
 }

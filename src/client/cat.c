@@ -160,7 +160,7 @@ static void half_close(struct cat *cat)
 {
     enum link_step step = link_half_close(&cat->link);
     cat->has_half_closed = step == LINK_DONE;
-    if (cat->has_half_closed)
+    if (step == LINK_DONE)
         cat->progress_ns = clock_now_ns(); /* only now does the endpoint owe its own end */
     if (step == LINK_ENDED)
         note_end(cat);

@@ -100,14 +100,20 @@ static bool has_name(const char *list, const char *name)
     return false;
 }
 
+/* True where there is what it needs. */
+static bool can_be_tried(const struct options *options, const struct property *property)
+{
+    return property->when == ALWAYS || (property->when == WITH_IDLE && options->idle_ms > 0) ||
+           (property->when == WITH_TLS && options->endpoint.kind == ENDPOINT_TLS);
+}
+
 static bool is_chosen(const struct options *options, const struct property *property)
 {
     if (options->only && !has_name(options->only, property->name))
         return false;
     if (options->skip && has_name(options->skip, property->name))
         return false;
-    return property->when == ALWAYS || (property->when == WITH_IDLE && options->idle_ms > 0) ||
-           (property->when == WITH_TLS && options->endpoint.kind == ENDPOINT_TLS);
+    return can_be_tried(options, property);
 }
 
 static const struct property *find_property(const struct property *table, const char *name)
@@ -129,10 +135,10 @@ static int check_name(const struct options *options, const char *option, const c
     if (!property)
         return error_usage(err, "--%s: '%s' is not a property; --list names them all", option,
                            name);
-    if (is_only && property->when == WITH_IDLE && options->idle_ms == 0)
-        return error_usage(err, "--only: '%s' is tried with --idle TIME", name);
-    if (is_only && property->when == WITH_TLS && options->endpoint.kind != ENDPOINT_TLS)
-        return error_usage(err, "--only: '%s' is a property of tls:// endpoints", name);
+    if (is_only && !can_be_tried(options, property))
+        return error_usage(err, "--only: '%s' is %s", name,
+                           property->when == WITH_IDLE ? "tried with --idle TIME"
+                                                       : "a property of tls:// endpoints");
     return 0;
 }
 
@@ -281,7 +287,6 @@ static void list_properties(void)
 static int run(struct check *check, struct error *err)
 {
     const struct options *options = check->options;
-    bool json_is_output = options->json && strcmp(options->json, "-") == 0;
     struct tally tally = {0};
     if (find_target(check, err) < 0) {
         report_json_failure("check", options, err);
@@ -295,7 +300,7 @@ static int run(struct check *check, struct error *err)
         json_decref(tally.properties);
         return complain(err);
     }
-    run_all(check, &watch, &tally, json_is_output ? stderr : stdout);
+    run_all(check, &watch, &tally, report_is_output(options->json) ? stderr : stdout);
     interrupt_watch_stop(&watch);
     bool is_verified = tally.verdicts[VERDICT_FAULT] == 0 && !tally.is_interrupted;
     int code = is_verified ? EXIT_CODE_OK : EXIT_CODE_FAILED;

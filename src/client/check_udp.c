@@ -35,7 +35,7 @@ struct asker {
     struct {
         uint64_t seed;
         size_t length;
-    } earlier[EARLIER_MAX]; /* those that were answered */
+    } earlier[EARLIER_MAX]; /* those that were sent before */
     size_t earlier_count;
 };
 

@@ -303,7 +303,7 @@ int ping_run(const struct options *options)
         return EXIT_CODE_START;
     ping->options = options;
     ping->random = options->seed;
-    ping->out = options->json && strcmp(options->json, "-") == 0 ? stderr : stdout;
+    ping->out = report_is_output(options->json) ? stderr : stdout;
     int code = open_and_run(ping);
     free(ping);
     return code;

@@ -10,8 +10,8 @@
 #include "base/pattern.h"
 
 #define NS_PER_MS 1000000U
-/* Without progress for so long it stands still. */
-#define STILL_MS 1000U
+/* What came within this still comes. */
+#define LATELY_MS 1000U
 
 static bool is_alive(const struct probe *probe)
 {
@@ -37,8 +37,8 @@ static bool fail_link(struct probe *probe)
 static bool fail_late(struct probe *probe)
 {
     uint64_t now_ns = clock_now_ns();
-    probe->is_out_of_time =
-        now_ns + NS_PER_MS >= probe->until_ns && now_ns - probe->progress_ns < STILL_MS * NS_PER_MS;
+    probe->is_out_of_time = now_ns + NS_PER_MS >= probe->until_ns &&
+                            now_ns - probe->progress_ns < LATELY_MS * NS_PER_MS;
     return fail(probe, (struct flow_failure){.how = link_timeout(&probe->link)});
 }
 

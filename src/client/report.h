@@ -46,6 +46,9 @@ int report_json(const struct options *options, const char *target,
                 const struct bench_results *results, const char *path,
                 struct error *err) MUST_CHECK;
 
+/* True where a path for results stands for standard output; NULL does not. */
+bool report_is_output(const char *path);
+
 /* Where nothing could be tried: JSON with the reason alone, if --json asked for any, so that no
  * older file is taken for this run's. */
 void report_json_failure(const char *command, const struct options *options,

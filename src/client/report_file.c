@@ -27,9 +27,14 @@ static int close_file(FILE *file, int failure, const char *path, struct error *e
     return failure ? error_start(err, "cannot write '%s': %s", path, strerror(failure)) : 0;
 }
 
+bool report_is_output(const char *path)
+{
+    return path && strcmp(path, "-") == 0;
+}
+
 static FILE *open_file(const char *path, struct error *err)
 {
-    FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
+    FILE *file = report_is_output(path) ? stdout : fopen(path, "we");
     if (!file)
         error_start(err, "cannot write '%s': %s", path, strerror(errno));
     return file;
@@ -40,7 +45,7 @@ int report_file_check(const char *path, struct error *err)
 {
     char folder[PATH_MAX];
     struct stat status;
-    if (!path || strcmp(path, "-") == 0)
+    if (!path || report_is_output(path))
         return 0;
     snprintf(folder, sizeof(folder), "%s", path);
     bool is_there = stat(path, &status) == 0;

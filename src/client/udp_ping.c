@@ -208,7 +208,7 @@ int udp_ping_run(const struct options *options)
         return EXIT_CODE_START;
     ping->options = options;
     ping->fd = -1;
-    ping->out = options->json && strcmp(options->json, "-") == 0 ? stderr : stdout;
+    ping->out = report_is_output(options->json) ? stderr : stdout;
     int code;
     if (open_and_run(ping, &err) < 0) {
         fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);

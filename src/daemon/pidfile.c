@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,21 +64,20 @@ int pidfile_write(struct pidfile *pidfile, const char *path, struct error *err)
     return pidfile->path ? 0 : error_start(err, "--pid-file: no memory for its name");
 }
 
-static void remove_path(const char *path)
+static bool is_ours(const struct pidfile *pidfile)
 {
-    if (unlink(path) < 0)
-        log_event(LOG_LEVEL_WARN, "the pid file stays behind", LOG_TEXT("file", path),
-                  LOG_TEXT("error", strerror(errno)));
+    const struct stat *ours = &pidfile->status;
+    struct stat now;
+    return pidfile->path && stat(pidfile->path, &now) == 0 && now.st_dev == ours->st_dev &&
+           now.st_ino == ours->st_ino && now.st_mtim.tv_sec == ours->st_mtim.tv_sec &&
+           now.st_mtim.tv_nsec == ours->st_mtim.tv_nsec;
 }
 
 void pidfile_remove(struct pidfile *pidfile)
 {
-    const struct stat *ours = &pidfile->status;
-    struct stat now;
-    if (pidfile->path && stat(pidfile->path, &now) == 0 && now.st_dev == ours->st_dev &&
-        now.st_ino == ours->st_ino && now.st_mtim.tv_sec == ours->st_mtim.tv_sec &&
-        now.st_mtim.tv_nsec == ours->st_mtim.tv_nsec)
-        remove_path(pidfile->path);
+    if (is_ours(pidfile) && unlink(pidfile->path) < 0)
+        log_event(LOG_LEVEL_WARN, "the pid file stays behind", LOG_TEXT("file", pidfile->path),
+                  LOG_TEXT("error", strerror(errno)));
     free(pidfile->path);
     pidfile->path = NULL;
 }

@@ -526,8 +526,7 @@ static void say_ready(const struct server *server)
         char line[4 * SOCK_NAME_MAX]; /* a path may hold anything */
         escape_line(line, sizeof(line), name, strlen(name));
         printf("listening %s\n", line);
-        log_event(LOG_LEVEL_NOTICE, "listening",
-                  LOG_TEXT("listener", acceptor_name(server->acceptor, i)));
+        log_event(LOG_LEVEL_NOTICE, "listening", LOG_TEXT("listener", name));
     }
     printf("ready\n");
     (void)fflush(stdout);

@@ -275,8 +275,8 @@ stop_canary() {
 
 # ---- what the server shows ----
 
-in_log() { grep -aqE "$1" "$LOG"; }
 in_file() { grep -aqE "$2" "$1"; }
+in_log() { in_file "$LOG" "$1"; }
 log_count() { grep -acE "$1" "$LOG" || true; }
 closed_lines() { grep -aE ' connection closed |"message":"connection closed"' "$LOG" || true; }
 closed_count() { closed_lines | wc -l; }
