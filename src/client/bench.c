@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/descriptors.h"
+#include "base/standard.h"
 #include "client/bench_thread.h"
 #include "client/commands.h"
 #include "client/interrupt.h"
@@ -40,6 +41,7 @@ struct bench {
     struct member *threads;
     uint64_t thread_count;
     struct bench_results *sum;
+    bool is_interrupted;
 };
 
 static int complain(const struct error *err)
@@ -147,8 +149,10 @@ static int open_threads(struct bench *bench, struct error *err)
                                     .plan = &bench->plan,
                                     .connections = part_of(options->connections, count, i),
                                     .first_connection = first,
-                                    .requests = part_of(options->requests, count, i)};
-        if (options->requests && share.requests == 0)
+                                    .requests = UINT64_MAX};
+        if (options->requests)
+            share.requests = part_of(options->requests, count, i);
+        if (share.requests == 0)
             break; /* fewer messages than threads */
         share.rate =
             (double)options->rate * (double)share.connections / (double)options->connections;
@@ -180,6 +184,7 @@ static void collect(struct bench *bench)
     memset(bench->sum, 0, sizeof(*bench->sum));
     for (uint64_t i = 0; i < bench->thread_count; i++)
         peek_member(&bench->threads[i], bench->sum);
+    bench->sum->is_interrupted = bench->is_interrupted;
 }
 
 static bool is_over(const struct bench *bench)
@@ -210,15 +215,15 @@ static void show_progress(struct bench *bench, uint64_t start_ns)
 /* Waits for the threads. A first signal makes them stop, a second one ends the program. */
 static void wait_for_end(struct bench *bench, const sigset_t *signals)
 {
-    bool shows = !bench->options->quiet && isatty(STDERR_FILENO), is_stopped = false;
+    bool shows = !bench->options->quiet && isatty(STDERR_FILENO);
     const struct timespec poll = {.tv_nsec = POLL_MS * 1000000L};
     uint64_t start_ns = clock_now_ns(), shown_ns = start_ns;
     while (!is_over(bench)) {
         int number = sigtimedwait(signals, NULL, &poll);
-        if (number > 0 && is_stopped)
+        if (number > 0 && bench->is_interrupted)
             _exit(INTERRUPT_EXIT_TWICE);
         if (number > 0) {
-            is_stopped = true;
+            bench->is_interrupted = true;
             stop_threads(bench);
         }
         if (shows && clock_now_ns() - shown_ns >= PROGRESS_MS * UINT64_C(1000000)) {
@@ -230,6 +235,27 @@ static void wait_for_end(struct bench *bench, const sigset_t *signals)
         fprintf(stderr, "\r\033[K");
 }
 
+/* What was found, as an exit code. */
+static int judge(const struct bench *bench, int missed)
+{
+    const struct options *options = bench->options;
+    const struct bench_results *sum = bench->sum;
+    uint64_t errors = report_errors(sum);
+    if (sum->established == 0 && errors > 0)
+        return EXIT_CODE_START;
+    if (sum->completed == 0 && sum->is_interrupted) {
+        fprintf(stderr, OPTIONS_PROGRAM ": interrupted before anything was measured\n");
+        return EXIT_CODE_FAILED;
+    }
+    if (sum->established == 0) {
+        fprintf(stderr, OPTIONS_PROGRAM ": the time was over before a connection was open; a "
+                                        "longer --duration is expected\n");
+        return EXIT_CODE_START;
+    }
+    bool is_unanswered = !options->require && sum->unanswered > 0;
+    return missed || errors || is_unanswered ? EXIT_CODE_FAILED : EXIT_CODE_OK;
+}
+
 static int report(const struct bench *bench, struct error *err)
 {
     const struct options *options = bench->options;
@@ -238,19 +264,12 @@ static int report(const struct bench *bench, struct error *err)
     FILE *text = json_is_output ? stderr : stdout;
     if (!json_is_output || !options->quiet)
         report_text(options, bench->plan.target.name, sum, text);
+    standard_flush(text);
     if ((options->json &&
          report_json(options, bench->plan.target.name, sum, options->json, err) < 0) ||
         (options->hdr_out && report_hgrm(sum, options->hdr_out, err) < 0))
         return complain(err);
-    int missed = require_missed(options->require, sum, text);
-    if (sum->established == 0) {
-        if (report_errors(sum) == 0)
-            fprintf(stderr, OPTIONS_PROGRAM ": the time was over before a connection was open; a "
-                                            "longer --duration is expected\n");
-        return EXIT_CODE_START;
-    }
-    return missed || report_errors(sum) || (!options->require && sum->unanswered) ? EXIT_CODE_FAILED
-                                                                                  : EXIT_CODE_OK;
+    return judge(bench, require_missed(options->require, sum, text));
 }
 
 static int run(struct bench *bench, struct error *err)
@@ -267,6 +286,7 @@ static int run(struct bench *bench, struct error *err)
         return complain(err);
     }
     wait_for_end(bench, &signals);
+    interrupt_while_reporting();
     collect(bench);
     return report(bench, err);
 }

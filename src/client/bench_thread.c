@@ -220,10 +220,36 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+/* Forgets the warm-up: what counts is due from now on. */
+static void end_warm_up(struct bench_thread *thread)
+{
+    struct bench_results *results = &thread->results;
+    uint64_t opened = results->opened, established = results->established;
+    uint64_t start_ns = results->start_ns;
+    memset(results, 0, sizeof(*results));
+    results->opened = opened;
+    results->established = established;
+    results->start_ns = results->end_ns = clock_now_ns();
+    results->warm_up_ns = results->start_ns - start_ns;
+    thread->sent_before = thread->env.sent_bytes;
+    thread->received_before = thread->env.received_bytes;
+    thread->budget = thread->share.requests;
+}
+
+static void on_warm_end(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    end_warm_up(arg);
+}
+
+/* An end before that of the warm-up leaves nothing measured. */
 static void begin_ending(struct bench_thread *thread)
 {
     if (thread->is_ending)
         return;
+    if (event_pending(thread->warm_end, EV_TIMEOUT, NULL))
+        end_warm_up(thread);
     thread->is_ending = true;
     thread->results.end_ns = clock_now_ns();
     for (uint64_t i = 0; i < thread->share.connections; i++) {
@@ -244,21 +270,6 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     begin_ending(arg);
-}
-
-/* Forgets the warm-up: what counts is due from now on. */
-static void on_warm_end(evutil_socket_t fd, short what, void *arg)
-{
-    struct bench_thread *thread = arg;
-    (void)fd;
-    (void)what;
-    uint64_t opened = thread->results.opened, established = thread->results.established;
-    memset(&thread->results, 0, sizeof(thread->results));
-    thread->results.opened = opened;
-    thread->results.established = established;
-    thread->results.start_ns = thread->results.end_ns = clock_now_ns();
-    thread->sent_before = thread->env.sent_bytes;
-    thread->received_before = thread->env.received_bytes;
 }
 
 static void publish(struct bench_thread *thread)
@@ -378,7 +389,7 @@ struct bench_thread *bench_thread_new(const struct bench_share *share, struct er
     }
     thread->share = *share;
     thread->timer_fd = thread->waker.fd = -1;
-    thread->budget = share->requests ? share->requests : UINT64_MAX;
+    thread->budget = share->options->warm_up_ms ? UINT64_MAX : share->requests;
     thread->step_ns = share->rate > 0 ? (uint64_t)((double)NS_PER_S / share->rate) : 0;
     thread->random = share->options->seed + share->first_connection;
     pthread_mutex_init(&thread->lock, NULL);
@@ -425,6 +436,8 @@ void bench_results_merge(struct bench_results *sum, const struct bench_results *
     sum->established += one->established;
     sum->unsent += one->unsent;
     sum->unanswered += one->unanswered;
+    if (one->warm_up_ns > sum->warm_up_ns)
+        sum->warm_up_ns = one->warm_up_ns;
     if (sum->start_ns == 0 || (one->start_ns && one->start_ns < sum->start_ns))
         sum->start_ns = one->start_ns;
     if (one->end_ns > sum->end_ns)

@@ -23,7 +23,7 @@ struct bench_share {
     const struct link_plan *plan;
     uint64_t connections;
     uint64_t first_connection; /* number of its first, from 1 */
-    uint64_t requests;         /* 0: no end by count */
+    uint64_t requests;         /* behind the warm-up; UINT64_MAX: no end by count */
     double rate;               /* messages a second; 0: closed loop */
 };
 

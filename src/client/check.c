@@ -34,6 +34,7 @@ struct probe check_probe(struct check *check)
                           .link = {.fd = -1},
                           .connection = connection,
                           .seed = pattern_seed(check->options->seed, connection),
+                          .wake_fd = check->interrupt.fd,
                           .until_ns = check->until_ns,
                           .timeout_ms = check->options->timeout_ms,
                           .scratch = check->scratch};
@@ -46,6 +47,11 @@ enum verdict check_verdict(struct check *check, enum verdict verdict, const char
     vsnprintf(check->diagnosis, sizeof(check->diagnosis), format, args);
     va_end(args);
     return verdict;
+}
+
+bool check_is_interrupted(const struct check *check)
+{
+    return check->interrupt.has_come;
 }
 
 bool check_is_our_limit(struct check *check, int error)
@@ -205,7 +211,8 @@ struct tally {
 };
 
 /* Each property may take its share of what is left, so that one that hangs leaves the others
- * theirs, and what the quick ones do not use goes to the heavy ones at the end. */
+ * theirs, and what the quick ones do not use goes to the heavy ones at the end. What one comes to
+ * that is interrupted is no verdict. */
 static void run_one(struct check *check, const struct property *property, uint64_t budget_end_ns,
                     int left, struct tally *tally, FILE *out)
 {
@@ -216,31 +223,30 @@ static void run_one(struct check *check, const struct property *property, uint64
     show_progress(check->options, property->name);
     enum verdict verdict = property->run(check);
     show_progress(check->options, "");
+    if (check_is_interrupted(check))
+        return;
     print_verdict(check, property, ++tally->done, verdict, out);
     tally->verdicts[verdict]++;
     (void)json_array_append_new(tally->properties,
                                 json_of(check, property, verdict, clock_now_ns() - start_ns));
 }
 
-/* An interrupt is seen between two properties; a second one ends the program at once. */
-static void run_all(struct check *check, const struct interrupt_watch *watch, struct tally *tally,
-                    FILE *out)
+/* A first interrupt ends the property that runs; a second one ends the program at once. */
+static void run_all(struct check *check, struct tally *tally, FILE *out)
 {
     int chosen = count_chosen(check->options);
     uint64_t budget_end_ns = clock_now_ns() + BUDGET_MS * NS_PER_MS;
     fprintf(out, "1..%d\n", chosen);
-    for (const struct property *property = properties_of(check->options); property->name;
-         property++) {
-        if (!is_chosen(check->options, property))
-            continue;
-        run_one(check, property, budget_end_ns, chosen - tally->done, tally, out);
-        if (watch->has_come && tally->done < chosen) {
-            tally->is_interrupted = true;
-            fprintf(out, "Bail out! interrupted after %d of %d %s\n", tally->done, chosen,
-                    chosen == 1 ? "property" : "properties");
-            return;
-        }
+    for (const struct property *property = properties_of(check->options);
+         property->name && !check_is_interrupted(check); property++) {
+        if (is_chosen(check->options, property))
+            run_one(check, property, budget_end_ns, chosen - tally->done, tally, out);
     }
+    tally->is_interrupted = tally->done < chosen;
+    if (tally->is_interrupted)
+        fprintf(out, "Bail out! interrupted after %d of %d %s\n", tally->done, chosen,
+                chosen == 1 ? "property" : "properties");
+    standard_flush(out);
 }
 
 static int write_json(const struct check *check, const struct tally *tally, struct error *err)
@@ -294,14 +300,14 @@ static int run(struct check *check, struct error *err)
     }
     tally.properties = json_array();
     check->is_unix = check->plan.target.address.ss_family == AF_UNIX;
-    struct interrupt_watch watch;
-    if (interrupt_watch_start(&watch) < 0) {
+    if (interrupt_watch_start(&check->interrupt) < 0) {
         error_start(err, "no thread to wait for signals");
         json_decref(tally.properties);
         return complain(err);
     }
-    run_all(check, &watch, &tally, report_is_output(options->json) ? stderr : stdout);
-    interrupt_watch_stop(&watch);
+    run_all(check, &tally, report_is_output(options->json) ? stderr : stdout);
+    interrupt_watch_stop(&check->interrupt);
+    interrupt_while_reporting();
     bool is_verified = tally.verdicts[VERDICT_FAULT] == 0 && !tally.is_interrupted;
     int code = is_verified ? EXIT_CODE_OK : EXIT_CODE_FAILED;
     if (options->json && write_json(check, &tally, err) < 0)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/interrupt.h"
 #include "client/options.h"
 #include "client/probe.h"
 
@@ -20,6 +21,7 @@ enum verdict {
 struct check {
     const struct options *options;
     struct link_plan plan;
+    struct interrupt_watch interrupt;
     bool is_unix;
     uint64_t until_ns;    /* of the property that runs now */
     uint64_t connections; /* opened so far */
@@ -42,6 +44,9 @@ extern const struct property CHECK_UDP_PROPERTIES[]; /* of datagrams (check_udp.
 
 /* A probe for the property that runs now, not connected. */
 struct probe check_probe(struct check *check);
+
+/* True once the user has interrupted: nothing is waited for any more, and no verdict is told. */
+bool check_is_interrupted(const struct check *check);
 
 /* Puts the probe's failure into the diagnosis, closes it, and returns VERDICT_FAULT; or, where it
  * was for want of descriptors of ours, VERDICT_CHOICE. */

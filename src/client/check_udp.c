@@ -17,6 +17,7 @@
 #include "client/udp_target.h"
 #include "net/address.h"
 
+#define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
 #define STEADY_COUNT 200
 #define STEADY_STEP_NS (3 * NS_PER_MS)
@@ -77,7 +78,8 @@ static bool send_datagram(struct asker *asker, const void *bytes, size_t length)
 static ssize_t receive(struct asker *asker, uint64_t wait_ns)
 {
     uint64_t until_ns = clock_now_ns() + wait_ns;
-    struct pollfd readable = {.fd = asker->fd, .events = POLLIN};
+    struct pollfd polled[] = {{.fd = asker->fd, .events = POLLIN},
+                              {.fd = asker->check->interrupt.fd, .events = POLLIN}};
     for (;;) {
         socklen_t size = sizeof(asker->from);
         ssize_t length = recvfrom(asker->fd, asker->came, UDP_BYTES_MAX + 1, 0,
@@ -86,9 +88,11 @@ static ssize_t receive(struct asker *asker, uint64_t wait_ns)
         if (length >= 0 || (errno != EAGAIN && errno != EINTR))
             return length;
         errno = EAGAIN;
-        if (now_ns >= until_ns)
+        if (now_ns >= until_ns || check_is_interrupted(asker->check))
             return -1;
-        (void)poll(&readable, 1, (int)((until_ns - now_ns) / NS_PER_MS) + 1);
+        const struct timespec left = {(time_t)((until_ns - now_ns) / NS_PER_S),
+                                      (long)((until_ns - now_ns) % NS_PER_S)};
+        (void)ppoll(polled, 2, &left, NULL);
     }
 }
 
@@ -231,27 +235,33 @@ static enum verdict replies_from_where_asked(struct check *check)
     return leave(&asker, VERDICT_FAULT);
 }
 
-/* Sends so many, a step apart, taking what comes; at the end it waits for the rest. */
+/* Takes what comes until that time; with `for_awaited` no longer than something is awaited. */
+static void take_until(struct asker *asker, struct udp_flow *flow, uint64_t until_ns,
+                       bool for_awaited)
+{
+    for (uint64_t now_ns; (now_ns = clock_now_ns()) < until_ns;) {
+        if (check_is_interrupted(asker->check) || (for_awaited && flow->awaited == 0))
+            return;
+        ssize_t length = receive(asker, until_ns - now_ns);
+        if (length >= 0)
+            (void)udp_flow_take(flow, asker->came, (size_t)length);
+    }
+}
+
+/* Sends so many, one in each step, taking what comes; at the end it waits for the rest, and for
+ * what comes twice. */
 static void run_flow(struct asker *asker, struct udp_flow *flow, uint64_t count, uint64_t step_ns)
 {
-    uint64_t until_ns = 0, quiet_ns = 0;
-    while (flow->next < count || clock_now_ns() < (flow->awaited ? until_ns : quiet_ns)) {
-        uint64_t wait_ns = step_ns;
-        if (flow->next < count) {
-            size_t size = udp_flow_make(flow, asker->sent);
-            uint64_t now_ns = clock_now_ns();
-            (void)send_datagram(asker, asker->sent, size); /* one that fails is one lost */
-            udp_flow_sent(flow, now_ns, now_ns);
-            until_ns = now_ns + patience_ns(asker->check);
-            quiet_ns = now_ns + QUIET_NS;
-        } else {
-            wait_ns = flow->awaited ? patience_ns(asker->check) : QUIET_NS;
-        }
-        for (ssize_t length; (length = receive(asker, wait_ns)) >= 0; wait_ns = 0) {
-            (void)udp_flow_take(flow, asker->came, (size_t)length);
-            quiet_ns = clock_now_ns() + QUIET_NS;
-        }
+    uint64_t start_ns = clock_now_ns();
+    while (flow->next < count) {
+        size_t size = udp_flow_make(flow, asker->sent);
+        uint64_t now_ns = clock_now_ns();
+        (void)send_datagram(asker, asker->sent, size); /* one that fails is one lost */
+        udp_flow_sent(flow, now_ns, now_ns);
+        take_until(asker, flow, start_ns + flow->next * step_ns, false);
     }
+    take_until(asker, flow, clock_now_ns() + patience_ns(asker->check), true);
+    take_until(asker, flow, clock_now_ns() + QUIET_NS, false);
     (void)udp_flow_expire(flow, UINT64_MAX);
 }
 
@@ -338,7 +348,7 @@ const struct property CHECK_UDP_PROPERTIES[] = {
     {"largest-datagram", "65507 bytes, as many as UDP has", ALWAYS, largest_datagram},
     {"replies-from-asked", "answers come from the address and port that was asked", ALWAYS,
      replies_from_where_asked},
-    {"steady-flow", "200 in a row: each comes back, once, in order", ALWAYS, steady_flow},
+    {"steady-flow", "200, one in 3 ms: each comes back, once, in order", ALWAYS, steady_flow},
     {"burst", "50 at once", ALWAYS, burst},
     {"privileged-source", "source ports below 1024, other services, are not answered", ALWAYS,
      privileged_source},

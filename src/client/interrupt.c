@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -17,6 +18,14 @@ static void block(sigset_t *signals)
     sigaddset(signals, SIGTERM);
     sigaddset(signals, SIGQUIT);
     pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+static void handle(void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
 }
 
 /* A handler has nothing but what is the process's: the line is made before it can be needed. */
@@ -34,12 +43,9 @@ static void on_interrupt_while_connecting(int number)
 void interrupt_while_connecting(const char *endpoint)
 {
     struct error line;
-    struct sigaction action = {.sa_handler = on_interrupt_while_connecting};
     (void)error_start(&line, OPTIONS_PROGRAM ": interrupted while connecting to %.200s", endpoint);
     connecting_length = snprintf(connecting_line, sizeof(connecting_line), "%s\n", line.text);
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    handle(on_interrupt_while_connecting);
 }
 
 int interrupt_open(void)
@@ -57,6 +63,22 @@ int interrupt_read(int fd)
     return info.ssi_signo == SIGQUIT ? SIGQUIT : SIGINT;
 }
 
+static void on_interrupt_while_reporting(int number)
+{
+    (void)number;
+    _exit(INTERRUPT_EXIT_TWICE);
+}
+
+void interrupt_while_reporting(void)
+{
+    sigset_t signals;
+    handle(on_interrupt_while_reporting);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+}
+
 static void *watch_main(void *arg)
 {
     struct interrupt_watch *watch = arg;
@@ -67,6 +89,7 @@ static void *watch_main(void *arg)
         if (watch->has_come)
             _exit(INTERRUPT_EXIT_TWICE);
         watch->has_come = true;
+        (void)eventfd_write(watch->fd, 1);
     }
     return NULL;
 }
@@ -74,8 +97,13 @@ static void *watch_main(void *arg)
 int interrupt_watch_start(struct interrupt_watch *watch)
 {
     watch->has_come = watch->is_stopping = false;
+    watch->fd = eventfd(0, EFD_CLOEXEC);
     block(&watch->signals);
-    return pthread_create(&watch->thread, NULL, watch_main, watch) == 0 ? 0 : -1;
+    if (watch->fd >= 0 && pthread_create(&watch->thread, NULL, watch_main, watch) == 0)
+        return 0;
+    if (watch->fd >= 0)
+        close(watch->fd);
+    return -1;
 }
 
 void interrupt_watch_stop(struct interrupt_watch *watch)
@@ -83,4 +111,5 @@ void interrupt_watch_stop(struct interrupt_watch *watch)
     watch->is_stopping = true;
     pthread_kill(watch->thread, SIGQUIT); /* to that thread alone, which sigwait(3) takes */
     pthread_join(watch->thread, NULL);
+    close(watch->fd);
 }

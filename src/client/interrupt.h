@@ -16,6 +16,7 @@
 struct interrupt_watch {
     pthread_t thread;
     sigset_t signals;
+    int fd;                /* eventfd(2): readable once one has come */
     _Atomic bool has_come; /* once; the second ends the program */
     _Atomic bool is_stopping;
 };
@@ -25,9 +26,13 @@ struct interrupt_watch {
  * ends the program with EXIT_CODE_START. Looking up a name cannot be ended in another way. */
 void interrupt_while_connecting(const char *endpoint);
 
-/* Starts watching; 0, or -1 where no thread is to be had. */
+/* Starts watching; 0, or -1 where no thread or descriptor is to be had. */
 int interrupt_watch_start(struct interrupt_watch *watch) MUST_CHECK;
 void interrupt_watch_stop(struct interrupt_watch *watch);
+
+/* For when all that is left is to tell the results: an interrupt ends the program at once, with
+ * INTERRUPT_EXIT_TWICE, whatever it waits for. */
+void interrupt_while_reporting(void);
 
 /* Blocks the signals and returns a descriptor (signalfd(2)) that is readable when one has come, or
  * -1 where there is none. */

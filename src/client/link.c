@@ -118,7 +118,7 @@ bool link_connect(struct link *link, const struct link_plan *plan, uint64_t time
         uint64_t now_ns = clock_now_ns();
         uint64_t left_ms = until_ns > now_ns ? (until_ns - now_ns) / NS_PER_MS : 0;
         short ready;
-        int count = link_poll(link, 0, left_ms, &ready);
+        int count = link_poll(link, 0, left_ms, -1, &ready);
         if (count > 0)
             step = link_advance(link);
         else if (count == 0)
@@ -147,13 +147,18 @@ short link_ready(const struct link *link, short got)
                    (got & link->send_waits ? POLLOUT : 0));
 }
 
-int link_poll(const struct link *link, short wanted, uint64_t timeout_ms, short *ready)
+int link_poll(const struct link *link, short wanted, uint64_t timeout_ms, int wake_fd, short *ready)
 {
-    struct pollfd polled = {.fd = link->fd, .events = link_waits(link, wanted)};
+    struct pollfd polled[] = {{.fd = link->fd, .events = link_waits(link, wanted)},
+                              {.fd = wake_fd, .events = POLLIN}};
     bool has_more = link_has_more(link) && (wanted & POLLIN);
     int timeout = timeout_ms < INT_MAX ? (int)timeout_ms : INT_MAX;
-    int count = poll(&polled, 1, has_more ? 0 : timeout);
-    *ready = link_ready(link, polled.revents);
+    int count = poll(polled, 2, has_more ? 0 : timeout);
+    *ready = link_ready(link, polled[0].revents);
+    if (polled[1].revents) {
+        errno = ECANCELED;
+        return -1;
+    }
     if (!has_more)
         return count;
     *ready |= POLLIN;
@@ -236,7 +241,7 @@ void link_leave(struct link *link)
                       link_half_close(link) == LINK_DONE;
     while (is_awaited && (now_ns = clock_now_ns()) < until_ns) {
         short ready;
-        if (link_poll(link, POLLIN, (until_ns - now_ns) / NS_PER_MS, &ready) <= 0)
+        if (link_poll(link, POLLIN, (until_ns - now_ns) / NS_PER_MS, -1, &ready) <= 0)
             break;
         is_awaited = link_recv(link, scratch, sizeof(scratch)) >= 0;
     }

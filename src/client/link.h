@@ -82,9 +82,11 @@ short link_waits(const struct link *link, short wanted);
 /* What poll's answer means: POLLIN where receiving, POLLOUT where sending may go on. */
 short link_ready(const struct link *link, short got);
 
-/* poll(2) on this link alone, for at most timeout_ms; not at all where more has come already. What
- * poll returned, and in *ready what it means. */
-int link_poll(const struct link *link, short wanted, uint64_t timeout_ms, short *ready) MUST_CHECK;
+/* poll(2) on this link, for at most timeout_ms; not at all where more has come already. What poll
+ * returned, and in *ready what it means; -1 with ECANCELED once wake_fd is readable, where it is no
+ * -1. */
+int link_poll(const struct link *link, short wanted, uint64_t timeout_ms, int wake_fd,
+              short *ready) MUST_CHECK;
 
 /* True where bytes, or the end, have come already: poll would not tell of them. */
 static inline bool link_has_more(const struct link *link)

@@ -264,7 +264,9 @@ static int conclude(struct ping *ping)
     struct error err;
     const char *target = ping->plan.target.name;
     const struct ping_results results = results_of(ping);
+    interrupt_while_reporting();
     ping_report_text(&results, target, ping->out);
+    standard_flush(ping->out);
     if (ping->options->json && ping_report_json(&results, ping->options, target, &err) < 0) {
         fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
         return (int)err.exit_code;

@@ -49,7 +49,7 @@ static bool await(struct probe *probe, short events, short *ready)
     uint64_t now_ns = clock_now_ns(), patience_ns = probe->timeout_ms * NS_PER_MS;
     uint64_t left_ns = probe->until_ns > now_ns ? probe->until_ns - now_ns : 0;
     left_ns = left_ns < patience_ns ? left_ns : patience_ns;
-    int count = link_poll(&probe->link, events, left_ns / NS_PER_MS, ready);
+    int count = link_poll(&probe->link, events, left_ns / NS_PER_MS, probe->wake_fd, ready);
     if (count > 0 || (count < 0 && errno == EINTR))
         return true;
     return fail_late(probe);
@@ -144,14 +144,16 @@ bool probe_fill(struct probe *probe, uint64_t most, uint64_t still_ms, bool *is_
     while (is_alive(probe) && probe->sent < end) {
         short ready;
         if (clock_now_ns() >= probe->until_ns) {
-            if (link_poll(&probe->link, POLLIN, 0, &ready) > 0)
+            if (link_poll(&probe->link, POLLIN, 0, probe->wake_fd, &ready) > 0)
                 probe->progress_ns = clock_now_ns();
             return fail_late(probe);
         }
-        if (link_poll(&probe->link, POLLOUT, still_ms, &ready) == 0) {
-            *is_held = true;
+        int count = link_poll(&probe->link, POLLOUT, still_ms, probe->wake_fd, &ready);
+        *is_held = count == 0;
+        if (*is_held)
             return true;
-        }
+        if (count < 0 && errno != EINTR)
+            return fail_late(probe);
         if (!send_once(probe, end - probe->sent))
             return false;
     }
@@ -207,7 +209,10 @@ bool probe_stay_silent(struct probe *probe, uint64_t silent_ms)
         short ready;
         bool is_end = false;
         uint64_t left_ms = (end_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
-        if (link_poll(&probe->link, POLLIN, left_ms, &ready) <= 0)
+        int count = link_poll(&probe->link, POLLIN, left_ms, probe->wake_fd, &ready);
+        if (count < 0 && errno != EINTR)
+            return fail_late(probe);
+        if (count <= 0)
             continue;
         if (!receive_once(probe, &is_end))
             return false;

@@ -20,6 +20,7 @@ struct probe {
     struct link link; /* initialised, and closed before probe_connect() */
     uint64_t connection, seed;
     uint64_t sent, checked; /* stream offsets */
+    int wake_fd;            /* readable: wait for nothing any more; -1: there is none */
     uint64_t until_ns;      /* every step must have ended by then */
     uint64_t timeout_ms;    /* and must not be without progress for longer than this */
     uint64_t progress_ns;   /* when anything came back last */

@@ -111,7 +111,8 @@ static void print_latency(const struct bench_results *results, FILE *out)
     print_latency_row("stddev", columns, ns, out);
 }
 
-static void print_head(const struct options *options, const char *target, double seconds, FILE *out)
+static void print_head(const struct options *options, const char *target,
+                       const struct bench_results *results, FILE *out)
 {
     fprintf(out, "evecho bench %s\n", target);
     fprintf(out,
@@ -120,8 +121,8 @@ static void print_head(const struct options *options, const char *target, double
             options->connections, units_plural(options->connections), options->threads,
             units_plural(options->threads), options->size, units_plural(options->size_max),
             options->pipeline, options->rate ? "open" : "closed");
-    fprintf(out, "  %.2f s measured, after %.2f s of warm-up\n\n", seconds,
-            (double)options->warm_up_ms / 1000);
+    fprintf(out, "  %.2f s measured, after %.2f s of warm-up\n\n", report_seconds(results),
+            (double)results->warm_up_ns / NS_PER_S);
 }
 
 static void print_handshakes(const struct bench_results *results, double seconds, FILE *out)
@@ -176,7 +177,7 @@ void report_text(const struct options *options, const char *target,
 {
     double seconds = report_seconds(results);
     double bits = seconds > 0 ? (double)results->received_bytes * BITS_PER_BYTE / seconds : 0;
-    print_head(options, target, seconds, out);
+    print_head(options, target, results, out);
     fprintf(out,
             "  echoes       %" PRIu64 " verified, %" PRIu64 " unanswered, %" PRIu64 " never sent\n",
             results->completed, results->unanswered, results->unsent);

@@ -199,6 +199,8 @@ int report_json(const struct options *options, const char *target,
     set_number(root, "received_bytes", results->received_bytes);
     set_number(root, "elapsed_ns",
                results->end_ns > results->start_ns ? results->end_ns - results->start_ns : 0);
+    set_number(root, "warm_up_ns", results->warm_up_ns);
+    (void)json_object_set_new(root, "interrupted", json_boolean(results->is_interrupted));
     (void)json_object_set_new(root, "rate_per_s", json_real(report_rate(results)));
     set_number(root, "rate_requested_per_s", options->rate);
     set_number(root, "connections_requested", options->connections);

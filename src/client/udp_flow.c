@@ -12,7 +12,9 @@
 #define PPM 1000000U
 #define SLOTS_MIN 1024
 
-enum fate { FATE_AWAITED, FATE_BACK, FATE_LOST };
+/* GIVEN_UP: something else came for it, and nobody waits for it any more; still its time is not
+ * over, and what comes within it is right. */
+enum fate { FATE_AWAITED, FATE_GIVEN_UP, FATE_BACK, FATE_LOST };
 
 struct udp_slot {
     uint64_t due_ns, sent_ns;
@@ -147,65 +149,99 @@ bool udp_flow_has_room(const struct udp_flow *flow)
     return flow->next - flow->oldest < flow->slot_count;
 }
 
+void udp_flow_restart_counts(struct udp_flow *flow)
+{
+    flow->counts = (struct udp_counts){0};
+    flow->counted_from = flow->next;
+}
+
+/* What was sent before the counts began is none of them. */
+static uint64_t one_of(const struct udp_flow *flow, uint64_t sequence)
+{
+    return sequence >= flow->counted_from;
+}
+
+static bool is_in_time(const struct udp_slot *slot)
+{
+    return slot->fate == FATE_AWAITED || slot->fate == FATE_GIVEN_UP;
+}
+
+/* Gives one that was in time its fate, and moves `oldest` on past those that are no more. */
+static void set_fate(struct udp_flow *flow, uint64_t sequence, enum fate fate)
+{
+    struct udp_slot *slot = slot_of(flow, sequence);
+    flow->awaited -= slot->fate == FATE_AWAITED;
+    slot->fate = fate;
+    while (flow->oldest < flow->next && !is_in_time(slot_of(flow, flow->oldest)))
+        flow->oldest++;
+}
+
+/* Counts one that is awaited as lost. 1 where it is counted at all, 0 where it is not awaited. */
+static uint64_t lose(struct udp_flow *flow, uint64_t sequence, enum fate fate)
+{
+    uint64_t lost = slot_of(flow, sequence)->fate == FATE_AWAITED ? one_of(flow, sequence) : 0;
+    set_fate(flow, sequence, fate);
+    flow->counts.lost += lost;
+    return lost;
+}
+
 void udp_flow_sent(struct udp_flow *flow, uint64_t due_ns, uint64_t now_ns)
 {
+    if (!udp_flow_has_room(flow))
+        (void)lose(flow, flow->oldest, FATE_LOST); /* its place is needed */
     *slot_of(flow, flow->next) = (struct udp_slot){due_ns, now_ns, FATE_AWAITED};
     flow->next++;
     flow->awaited++;
     flow->counts.sent++;
 }
 
-/* Moves `oldest` on past those that are awaited no more. */
-static void advance(struct udp_flow *flow)
-{
-    while (flow->oldest < flow->next && slot_of(flow, flow->oldest)->fate != FATE_AWAITED)
-        flow->oldest++;
-}
-
-static void end_wait(struct udp_flow *flow, struct udp_slot *slot, enum fate fate)
-{
-    slot->fate = fate;
-    flow->awaited--;
-    advance(flow);
-}
-
 uint64_t udp_flow_oldest_ns(const struct udp_flow *flow)
 {
-    return flow->awaited ? slot_of(flow, flow->oldest)->sent_ns : UINT64_MAX;
+    return flow->oldest < flow->next ? slot_of(flow, flow->oldest)->sent_ns : UINT64_MAX;
 }
 
 uint64_t udp_flow_expire(struct udp_flow *flow, uint64_t before_ns)
 {
     uint64_t lost = 0;
-    while (udp_flow_oldest_ns(flow) < before_ns) {
-        end_wait(flow, slot_of(flow, flow->oldest), FATE_LOST);
-        lost++;
+    while (udp_flow_oldest_ns(flow) < before_ns)
+        lost += lose(flow, flow->oldest, FATE_LOST);
+    return lost;
+}
+
+uint64_t udp_flow_give_up(struct udp_flow *flow)
+{
+    uint64_t lost = 0;
+    for (uint64_t sequence = flow->oldest; flow->awaited > 0; sequence++) {
+        if (slot_of(flow, sequence)->fate == FATE_AWAITED)
+            lost += lose(flow, sequence, FATE_GIVEN_UP);
     }
-    flow->counts.lost += lost;
     return lost;
 }
 
 /* ---- what comes back ---- */
 
-/* A wrong one that says which it is ends the wait for it: it will not come right any more. */
+/* True where it was sent so long ago that its fate is forgotten. */
+static bool is_forgotten(const struct udp_flow *flow, uint64_t sequence)
+{
+    return sequence + flow->slot_count < flow->next;
+}
+
+/* A wrong one that says which it is ends the wait for it: hardly will it come right any more. */
 static void take_wrong(struct udp_flow *flow, struct udp_news *news)
 {
+    uint64_t sequence = news->wrong.sequence;
     news->arrival = UDP_WRONG;
     flow->counts.wrong++;
-    if (!news->wrong.has_sequence || news->wrong.sequence + flow->slot_count < flow->next)
-        return;
-    struct udp_slot *slot = slot_of(flow, news->wrong.sequence);
-    if (slot->fate == FATE_AWAITED) {
-        end_wait(flow, slot, FATE_LOST);
-        flow->counts.lost++;
-    }
+    if (news->wrong.has_sequence && !is_forgotten(flow, sequence) &&
+        slot_of(flow, sequence)->fate == FATE_AWAITED)
+        (void)lose(flow, sequence, FATE_GIVEN_UP);
 }
 
 static void take_right(struct udp_flow *flow, struct udp_news *news)
 {
     struct udp_slot *slot = slot_of(flow, news->sequence);
-    bool is_known = news->sequence + flow->slot_count >= flow->next;
-    if (!is_known || slot->fate == FATE_BACK) {
+    uint64_t one = one_of(flow, news->sequence);
+    if (is_forgotten(flow, news->sequence) || slot->fate == FATE_BACK) {
         news->arrival = UDP_TWICE; /* or so late that it is forgotten */
         flow->counts.duplicates++;
         return;
@@ -216,16 +252,11 @@ static void take_right(struct udp_flow *flow, struct udp_news *news)
     flow->counts.reordered += news->is_reordered;
     if (news->sequence + 1 > flow->highest)
         flow->highest = news->sequence + 1;
-    if (slot->fate == FATE_LOST) {
-        news->arrival = UDP_LATE;
-        slot->fate = FATE_BACK;
-        flow->counts.lost -= flow->counts.lost > 0; /* it may have been lost in the warm-up */
-        flow->counts.late++;
-        return;
-    }
-    news->arrival = UDP_RIGHT;
-    flow->counts.right++;
-    end_wait(flow, slot, FATE_BACK);
+    news->arrival = is_in_time(slot) ? UDP_RIGHT : UDP_LATE;
+    flow->counts.lost -= slot->fate == FATE_AWAITED ? 0 : one;
+    flow->counts.right += news->arrival == UDP_RIGHT ? one : 0;
+    flow->counts.late += news->arrival == UDP_LATE ? one : 0;
+    set_fate(flow, news->sequence, FATE_BACK);
 }
 
 struct udp_news udp_flow_take(struct udp_flow *flow, const unsigned char *bytes, size_t length)

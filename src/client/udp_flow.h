@@ -28,7 +28,7 @@
 struct udp_counts {
     uint64_t sent, right;
     uint64_t late;       /* right, but after the timeout */
-    uint64_t lost;       /* never came, or not right */
+    uint64_t lost;       /* never came, or only wrong */
     uint64_t duplicates; /* came once more */
     uint64_t reordered;  /* right, but after one that was sent later (RFC 4737) */
     uint64_t wrong;      /* came with bytes that were not sent, too short or too long */
@@ -71,9 +71,10 @@ struct udp_flow {
     uint64_t seed;
     uint64_t size_min, size_max;
     uint64_t next;            /* the next to be sent */
-    uint64_t oldest;          /* none before it is awaited */
+    uint64_t oldest;          /* the time of all before it is over, or they are back */
     uint64_t highest;         /* of those that were right, plus one */
-    uint64_t awaited;         /* how many are */
+    uint64_t awaited;         /* how many are: in time, and nothing came for them */
+    uint64_t counted_from;    /* those before it are none of the counts */
     struct udp_slot *slots;   /* what became of the last slot_count */
     uint64_t slot_count;      /* a power of two */
     struct udp_counts counts; /* own_drops aside */
@@ -85,8 +86,12 @@ int udp_flow_init(struct udp_flow *flow, const struct options *options, uint64_t
                   uint64_t remembered) MUST_CHECK;
 void udp_flow_clear(struct udp_flow *flow);
 
-/* False where so many are awaited that none more can be remembered. */
+/* False where the next one would take the place of one whose time is not over, which is lost then.
+ */
 bool udp_flow_has_room(const struct udp_flow *flow);
+
+/* Counts anew, from the next one on. */
+void udp_flow_restart_counts(struct udp_flow *flow);
 
 /* Writes the next datagram, UDP_BYTES_MAX at most; returns its length. The same again until
  * udp_flow_sent() says that it went. */
@@ -96,10 +101,15 @@ void udp_flow_sent(struct udp_flow *flow, uint64_t due_ns, uint64_t now_ns);
 /* What a datagram that came is. */
 struct udp_news udp_flow_take(struct udp_flow *flow, const unsigned char *bytes, size_t length);
 
-/* Those sent before that time, and still awaited, are lost. Returns how many. */
+/* The time of those sent before that is over: those of them that are awaited are lost. Returns how
+ * many were counted. */
 uint64_t udp_flow_expire(struct udp_flow *flow, uint64_t before_ns);
 
-/* When the oldest that is awaited was sent; UINT64_MAX: none is. */
+/* Something else came for all that are awaited, like a refusal: they are lost, unless they come
+ * within their time after all. Returns how many were counted. */
+uint64_t udp_flow_give_up(struct udp_flow *flow);
+
+/* When the oldest whose time is not over was sent; UINT64_MAX: there is none. */
 uint64_t udp_flow_oldest_ns(const struct udp_flow *flow);
 
 #endif

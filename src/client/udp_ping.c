@@ -67,7 +67,7 @@ static void tell_arrival(struct ping *ping, const struct udp_news *news)
 /* A refusal answers the datagram under way. */
 static void fail(struct ping *ping, int error)
 {
-    uint64_t lost = udp_flow_expire(&ping->flow, UINT64_MAX);
+    uint64_t lost = udp_flow_give_up(&ping->flow);
     ping->errors[outcome_of_errno(error)] += lost ? lost : 1;
     fprintf(ping->out, "seq=%" PRIu64 " lost: %s: %s\n", ping->flow.next, ping->target.name,
             strerror(error));
@@ -126,7 +126,7 @@ static void wait_until(struct ping *ping, uint64_t until_ns, bool for_answer)
 
 static void ping_once(struct ping *ping)
 {
-    uint64_t now_ns = clock_now_ns();
+    uint64_t now_ns = clock_now_ns(), timeout_ns = ping->options->timeout_ms * NS_PER_MS;
     size_t size = udp_flow_make(&ping->flow, ping->scratch);
     ssize_t sent = send(ping->fd, ping->scratch, size, MSG_NOSIGNAL);
     int error = sent < 0 ? errno : 0;
@@ -136,8 +136,8 @@ static void ping_once(struct ping *ping)
         return;
     }
     ping->sent_bytes += size;
-    wait_until(ping, now_ns + ping->options->timeout_ms * NS_PER_MS, true);
-    if (udp_flow_expire(&ping->flow, UINT64_MAX) > 0) {
+    wait_until(ping, now_ns + timeout_ns, true);
+    if (udp_flow_expire(&ping->flow, clock_now_ns() - timeout_ns + 1) > 0) {
         ping->errors[OUTCOME_TIMEOUT]++;
         fprintf(ping->out, "seq=%" PRIu64 " lost: no answer in time\n", ping->flow.next);
     }
@@ -175,7 +175,9 @@ static int conclude(struct ping *ping)
                                          .errors = ping->errors,
                                          .times = &ping->times,
                                          .datagrams = counts};
+    interrupt_while_reporting();
     ping_report_text(&results, ping->target.name, ping->out);
+    standard_flush(ping->out);
     if (ping->options->json &&
         ping_report_json(&results, ping->options, ping->target.name, &err) < 0) {
         fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);

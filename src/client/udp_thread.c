@@ -22,7 +22,7 @@
 #define TICK_NS (5 * NS_PER_MS)    /* how often timeouts are looked at */
 #define PAUSE_NS (100 * NS_PER_MS) /* after a refusal: who is not there is not hammered */
 #define LINGER_NS (50 * NS_PER_MS) /* at the end, for what comes twice */
-#define REMEMBERED_MAX 262144      /* datagrams of a flow in an open loop */
+#define REMEMBERED_MAX 262144      /* datagrams of a flow, or of all flows in a closed loop */
 #define EVENTS 64
 #define DATAGRAMS_A_TURN 64 /* of one flow, then the others */
 
@@ -57,7 +57,7 @@ struct udp_thread {
 /* The kernel has told that nobody is there: what is under way is lost. */
 static void on_failure(struct udp_thread *thread, struct runner *runner, int error, uint64_t now_ns)
 {
-    uint64_t lost = udp_flow_expire(&runner->flow, UINT64_MAX);
+    uint64_t lost = udp_flow_give_up(&runner->flow);
     thread->results.errors[outcome_of_errno(error)] += lost ? lost : 1;
     runner->paused_until_ns = now_ns + PAUSE_NS;
 }
@@ -85,7 +85,8 @@ static void refill(struct udp_thread *thread, struct runner *runner, uint64_t no
     if (thread->step_ns || now_ns < runner->paused_until_ns)
         return;
     while (!thread->is_ending && thread->budget > 0 &&
-           runner->flow.awaited < thread->share.options->pipeline) {
+           runner->flow.awaited < thread->share.options->pipeline &&
+           udp_flow_has_room(&runner->flow)) {
         if (!send_one(thread, runner, 0))
             return;
     }
@@ -137,8 +138,18 @@ static void on_datagram(struct udp_thread *thread, struct runner *runner, size_t
     results->end_ns = now_ns;
 }
 
+/* What is not back in time is lost, and an error where no share of it is allowed. */
+static void expire(struct udp_thread *thread, struct runner *runner, uint64_t now_ns)
+{
+    uint64_t before_ns = now_ns > thread->timeout_ns ? now_ns - thread->timeout_ns : 0;
+    uint64_t lost = udp_flow_expire(&runner->flow, before_ns);
+    if (thread->loss_is_error)
+        thread->results.errors[OUTCOME_TIMEOUT] += lost;
+}
+
 static void on_readable(struct udp_thread *thread, struct runner *runner)
 {
+    expire(thread, runner, clock_now_ns()); /* what comes now for those is late */
     for (int i = 0; i < DATAGRAMS_A_TURN; i++) {
         ssize_t length = recv(runner->fd, thread->scratch, sizeof(thread->scratch), 0);
         if (length < 0 && errno != EAGAIN && errno != EINTR)
@@ -152,38 +163,31 @@ static void on_readable(struct udp_thread *thread, struct runner *runner)
 
 /* ---- time ---- */
 
-/* Forgets the warm-up, but for what is under way. */
+/* Forgets the warm-up: what counts is sent from now on. */
 static void end_warm_up(struct udp_thread *thread, uint64_t now_ns)
 {
     uint64_t established = thread->results.established;
+    uint64_t start_ns = thread->results.start_ns;
     memset(&thread->results, 0, sizeof(thread->results));
     thread->results.established = established;
+    thread->results.warm_up_ns = now_ns - start_ns;
     thread->results.start_ns = thread->results.end_ns = now_ns;
     for (uint64_t i = 0; i < thread->share.connections; i++)
-        thread->runners[i].flow.counts =
-            (struct udp_counts){.sent = thread->runners[i].flow.awaited};
+        udp_flow_restart_counts(&thread->runners[i].flow);
     thread->warm_end_ns = 0;
+    thread->budget = thread->share.requests;
 }
 
+/* An end before that of the warm-up leaves nothing measured. */
 static void begin_ending(struct udp_thread *thread, uint64_t now_ns)
 {
     if (thread->is_ending)
         return;
+    if (thread->warm_end_ns)
+        end_warm_up(thread, now_ns);
     thread->is_ending = true;
     if (now_ns > thread->results.end_ns)
         thread->results.end_ns = now_ns;
-}
-
-static void expire(struct udp_thread *thread, uint64_t now_ns)
-{
-    for (uint64_t i = 0; i < thread->share.connections; i++) {
-        struct runner *runner = &thread->runners[i];
-        uint64_t before_ns = now_ns > thread->timeout_ns ? now_ns - thread->timeout_ns : 0;
-        uint64_t lost = udp_flow_expire(&runner->flow, before_ns);
-        if (thread->loss_is_error)
-            thread->results.errors[OUTCOME_TIMEOUT] += lost;
-        refill(thread, runner, now_ns);
-    }
 }
 
 static void publish(struct udp_thread *thread)
@@ -215,7 +219,10 @@ static void tick(struct udp_thread *thread, uint64_t now_ns)
     if ((thread->end_ns && now_ns >= thread->end_ns) || atomic_load(&thread->must_stop) ||
         thread->budget == 0)
         begin_ending(thread, now_ns);
-    expire(thread, now_ns);
+    for (uint64_t i = 0; i < thread->share.connections; i++) {
+        expire(thread, &thread->runners[i], now_ns);
+        refill(thread, &thread->runners[i], now_ns);
+    }
     if (atomic_exchange(&thread->is_picture_wanted, false))
         publish(thread);
 }
@@ -271,13 +278,18 @@ static void *thread_main(void *arg)
 
 /* ---- from outside ---- */
 
-/* How many datagrams a flow must remember: all that can be awaited, and as many again. */
+/* How many datagrams a flow must remember: in an open loop all that can be awaited, and as many
+ * again; in a closed one as many as come back while one is awaited in vain, as far as memory may
+ * go. */
 static uint64_t remembered_of(const struct udp_thread *thread)
 {
     const struct options *options = thread->share.options;
-    double awaited = thread->step_ns ? thread->share.rate / (double)thread->share.connections *
-                                           (double)options->timeout_ms / 1000
-                                     : (double)options->pipeline;
+    double flows = (double)options->connections;
+    double awaited =
+        thread->share.rate / (double)thread->share.connections * (double)options->timeout_ms / 1000;
+    if (!thread->step_ns)
+        awaited = (double)options->pipeline > REMEMBERED_MAX / flows ? (double)options->pipeline
+                                                                     : REMEMBERED_MAX / flows;
     return 2 * awaited < REMEMBERED_MAX ? (uint64_t)(2 * awaited) : REMEMBERED_MAX;
 }
 
@@ -317,7 +329,7 @@ struct udp_thread *udp_thread_new(const struct bench_share *share, struct error 
         return NULL;
     }
     thread->share = *share;
-    thread->budget = share->requests ? share->requests : UINT64_MAX;
+    thread->budget = share->options->warm_up_ms ? UINT64_MAX : share->requests;
     thread->step_ns = share->rate > 0 ? (uint64_t)((double)NS_PER_S / share->rate) : 0;
     thread->timeout_ns = share->options->timeout_ms * NS_PER_MS;
     thread->loss_is_error = !require_names(share->options->require, "loss");

@@ -13,6 +13,8 @@
  *     cut         no more than M bytes of any datagram, as small buffers do it
  *     long        M bytes more
  *     late        after M ms
+ *     again       at once, and once more after M ms
+ *     corrected   with one bit of its byte M flipped, and then as it should be
  *     elsewhere   it comes back from another port
  *     wedge       an empty datagram, and nothing is answered any more
  *     silent      nothing ever comes back
@@ -69,10 +71,10 @@ static void tell_lie(int fd, const struct lie *lie, char *bytes, size_t length,
 {
     if (is(lie, "drop"))
         return;
-    if (is(lie, "late")) {
+    if (is(lie, "late") || is(lie, "again"))
         put_late(fd, lie, bytes, length, to);
+    if (is(lie, "late"))
         return;
-    }
     if (is(lie, "elsewhere")) {
         int other = socket(AF_INET, SOCK_DGRAM, 0);
         put(other, bytes, length, to);
@@ -81,13 +83,17 @@ static void tell_lie(int fd, const struct lie *lie, char *bytes, size_t length,
     }
     for (long i = 0; is(lie, "double") && i < lie->m; i++)
         put(fd, bytes, length, to);
-    if (is(lie, "flip") && (size_t)lie->m < length)
+    if ((is(lie, "flip") || is(lie, "corrected")) && (size_t)lie->m < length)
         bytes[lie->m] ^= 4;
     if (is(lie, "long")) {
         memset(bytes + length, '!', (size_t)lie->m);
         length += (size_t)lie->m;
     }
     put(fd, bytes, length, to);
+    if (is(lie, "corrected") && (size_t)lie->m < length) {
+        bytes[lie->m] ^= 4;
+        put(fd, bytes, length, to);
+    }
 }
 
 static void serve(int fd, const struct lie *lie)

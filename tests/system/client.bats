@@ -182,6 +182,37 @@ teardown() {
         .config.warm_up_ms == 300' stdout
 }
 
+@test "bench: -n begins behind the warm-up; interrupted in it nothing was measured" {
+    start_server
+    ends 0 evecho bench -T 2 -c 3 -n 100 --warm-up 200ms "$ENDPOINT" --json json
+    jq -e '.completed == 100 and .warm_up_ns > 190000000 and (.interrupted | not)' json
+    "$HELPERS/leash" "$LIFE" "$EVECHO" bench -c 2 --warm-up 50s --require rate=1,errors=0 --json json \
+        "$ENDPOINT" >stdout 2>stderr 3>&- &
+    local bench=$! code=0
+    wait_for 5 has_sent "$PORT"
+    kill -INT "$bench"
+    wait "$bench" || code=$?
+    ((code == 1)) || fail "exit $code: $(<stdout)"
+    grep -qx 'evecho: interrupted before anything was measured' stderr
+    grep -qE '^  0\.00 s measured, after [0-9]\.[0-9]{2} s of warm-up' stdout
+    jq -e '.completed == 0 and .interrupted and .rate_per_s == 0 and .sent_bytes == 0' json
+}
+
+@test "bench, ping: results that nobody takes do not keep it from ending" {
+    start_server
+    mkfifo fifo
+    local command code pid
+    for command in "bench -n 10" "ping -c 1"; do
+        # shellcheck disable=SC2086
+        "$HELPERS/leash" "$LIFE" "$EVECHO" $command --json fifo "$ENDPOINT" >stdout 2>stderr 3>&- &
+        pid=$! code=0
+        wait_for 5 grep -qE 'verified|statistics' stdout
+        kill -INT "$pid"
+        wait "$pid" || code=$?
+        ((code == 4)) || fail "$command: exit $code"
+    done
+}
+
 @test "bench: a stalled endpoint shows in the corrected latency alone" {
     start_liar delay 6400 600
     ends 0 evecho bench -r 1k -t 1s "$LIAR_ENDPOINT" --json -

@@ -76,6 +76,41 @@ pings() {
     grep -q 'datagram 3 of 64 bytes: right as far as it goes, 69 bytes came' stdout
 }
 
+@test "a right datagram behind a wrong copy of itself is right, and neither late nor lost" {
+    lying corrected 3 40
+    pings 1 # for the wrong one
+    json '.datagrams_right == 6 and .datagrams_wrong == 1 and .errors.mismatch == 1'
+    json '.datagrams_late == 0 and .datagrams_lost == 0 and .errors.timeout == 0'
+    not grep -qE '^seq=' stdout
+    lying corrected 3 40
+    ends 1 evecho bench -n 50 --json json "$LIAR_ENDPOINT"
+    json '.datagrams_sent == 50 and .datagrams_right == 50 and .completed == 50'
+    json '.datagrams_wrong == 1 and .errors_total == 1 and .errors.mismatch == 1'
+}
+
+@test "bench: one that is awaited long keeps its place while thousands come and go" {
+    lying late 3 1500
+    ends 0 evecho bench -n 20000 -p 2 --timeout 5s --json json "$LIAR_ENDPOINT"
+    json '.datagrams_sent == 20000 and .datagrams_right == 20000 and .datagrams_duplicated == 0'
+    json '.max_ns > 1400000000'
+}
+
+@test "bench: interrupted in the warm-up nothing was measured, and -n begins behind it" {
+    start_server --udp-rate 0 -l udp://127.0.0.1:0
+    ends 0 evecho bench -n 100 --warm-up 200ms --json json "$ENDPOINT"
+    json '.completed == 100 and .datagrams_sent == 100 and .warm_up_ns > 190000000'
+    "$HELPERS/leash" "$LIFE" "$EVECHO" bench -r 1k --warm-up 50s --json json \
+        --require rate=1,errors=0 "$ENDPOINT" >stdout 2>stderr 3>&- &
+    local bench=$! code=0
+    udp_was_answered() { kill -USR1 "$PID" && in_log ' notice counters .* udp_out=[1-9]'; }
+    wait_for 5 udp_was_answered
+    kill -INT "$bench"
+    wait "$bench" || code=$?
+    ((code == 1)) || fail "exit $code"
+    grep -qx 'evecho: interrupted before anything was measured' stderr
+    json '.completed == 0 and .interrupted and .datagrams_sent == 0 and .warm_up_ns < 50000000000'
+}
+
 @test "bench: losses are errors, or judged by --require loss" {
     lying drop 3
     ends 1 evecho bench -n 100 -p 8 --timeout 200ms --json json "$LIAR_ENDPOINT"
@@ -109,7 +144,7 @@ pings() {
 @test "check: each fault by the property that is about it" {
     local row
     for row in 'wedge 0 0 empty-datagram' 'elsewhere 0 0 replies-from-asked' \
-        'double 20 1 steady-flow' 'swap 20 0 steady-flow' 'flip 0 200 all-byte-values'; do
+        'double 20 1 steady-flow' 'again 20 300 steady-flow' 'swap 20 0 steady-flow' 'flip 0 200 all-byte-values'; do
         # shellcheck disable=SC2086 # words
         set -- $row
         lying "$1" "$2" "$3"

@@ -36,7 +36,7 @@ static inline void link_peer_open(struct link *link)
     enum link_step step = LINK_WAIT;
     short ready;
     while (step == LINK_WAIT) {
-        assert_true(link_poll(link, 0, LINK_PEER_MS, &ready) > 0);
+        assert_true(link_poll(link, 0, LINK_PEER_MS, -1, &ready) > 0);
         step = link_advance(link);
     }
     assert_int_equal(step, LINK_DONE);
@@ -46,7 +46,7 @@ static inline void link_peer_open(struct link *link)
 static inline void link_peer_await(struct link *link)
 {
     short ready;
-    assert_true(link_poll(link, POLLIN, LINK_PEER_MS, &ready) > 0);
+    assert_true(link_poll(link, POLLIN, LINK_PEER_MS, -1, &ready) > 0);
 }
 
 #endif

@@ -95,7 +95,7 @@ static enum link_step shake_hands(struct pair *pair)
            (step == LINK_DONE && !SSL_is_init_finished(pair->peer) && kind != SSL_ERROR_SSL)) {
         kind = SSL_get_error(pair->peer, SSL_accept(pair->peer));
         ERR_clear_error(); /* the peer's, which is in another process as a rule */
-        if (step == LINK_WAIT && link_poll(&pair->link, 0, 10, &ready) > 0)
+        if (step == LINK_WAIT && link_poll(&pair->link, 0, 10, -1, &ready) > 0)
             step = link_advance(&pair->link);
     }
     return step;

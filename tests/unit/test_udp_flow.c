@@ -107,7 +107,7 @@ static void test_every_flip_and_length(void **state)
     }
     for (size_t length = 0; length < SIZE + 10; length++) {
         fixture.sizes[0] = length;
-        assert_int_equal(take(&fixture, 0).arrival, length == SIZE ? UDP_LATE : UDP_WRONG);
+        assert_int_equal(take(&fixture, 0).arrival, length == SIZE ? UDP_RIGHT : UDP_WRONG);
     }
     udp_flow_clear(&fixture.flow);
 }
@@ -127,6 +127,77 @@ static void test_wrong_ends_the_wait(void **state)
     assert_int_equal(fixture.flow.awaited, 1);
     assert_int_equal(udp_flow_expire(&fixture.flow, UINT64_MAX), 1);
     assert_int_equal(fixture.flow.counts.lost, 2);
+    udp_flow_clear(&fixture.flow);
+}
+
+/* Nobody waits for it, and still it is right where it comes within its time, and late behind it. */
+static void test_right_after_wrong(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    begin(&fixture, 3);
+    for (uint64_t i = 0; i < 2; i++) {
+        fixture.sent[i][SIZE - 1] ^= 1;
+        assert_int_equal(take(&fixture, i).arrival, UDP_WRONG);
+        fixture.sent[i][SIZE - 1] ^= 1;
+    }
+    assert_int_equal(udp_flow_give_up(&fixture.flow), 1);
+    assert_int_equal(fixture.flow.counts.lost, 3);
+    assert_int_equal(udp_flow_oldest_ns(&fixture.flow), 1);
+    assert_int_equal(udp_flow_expire(&fixture.flow, 2), 0); /* known to be lost already */
+    assert_int_equal(take(&fixture, 0).arrival, UDP_LATE);
+    assert_int_equal(take(&fixture, 1).arrival, UDP_RIGHT);
+    assert_int_equal(take(&fixture, 2).arrival, UDP_RIGHT);
+    assert_int_equal(take(&fixture, 2).arrival, UDP_TWICE);
+    assert_int_equal(fixture.flow.counts.lost, 0);
+    assert_int_equal(fixture.flow.counts.late, 1);
+    assert_int_equal(fixture.flow.counts.right, 2);
+    assert_int_equal(udp_flow_oldest_ns(&fixture.flow), UINT64_MAX);
+    udp_flow_clear(&fixture.flow);
+}
+
+/* One that is awaited while so many others come and go that its place is needed is lost, and the
+ * numbers add up. */
+static void test_a_place_that_is_needed(void **state)
+{
+    static unsigned char first[SIZE];
+    struct fixture fixture;
+    (void)state;
+    begin(&fixture, 1);
+    memcpy(first, fixture.sent[0], SIZE);
+    while (fixture.flow.awaited > 0) {
+        fixture.sizes[1] = udp_flow_make(&fixture.flow, fixture.sent[1]);
+        udp_flow_sent(&fixture.flow, 0, 100);
+        assert_int_equal(take(&fixture, 1).arrival, UDP_RIGHT);
+    }
+    assert_int_equal(fixture.flow.counts.lost, 1);
+    assert_int_equal(fixture.flow.counts.right, fixture.flow.next - 1);
+    assert_int_equal(udp_flow_oldest_ns(&fixture.flow), UINT64_MAX);
+    assert_int_equal(udp_flow_take(&fixture.flow, first, SIZE).arrival, UDP_TWICE);
+    udp_flow_clear(&fixture.flow);
+}
+
+/* What was sent before is none of the new counts, whatever becomes of it. */
+static void test_counts_begin_anew(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    begin(&fixture, 4);
+    assert_int_equal(udp_flow_expire(&fixture.flow, 2), 1);
+    udp_flow_restart_counts(&fixture.flow);
+    fixture.sizes[4] = udp_flow_make(&fixture.flow, fixture.sent[4]);
+    udp_flow_sent(&fixture.flow, 5, 5);
+    assert_int_equal(take(&fixture, 0).arrival, UDP_LATE);
+    assert_int_equal(take(&fixture, 1).arrival, UDP_RIGHT);
+    assert_int_equal(udp_flow_expire(&fixture.flow, 4), 0);
+    assert_int_equal(udp_flow_give_up(&fixture.flow), 1);
+    const struct udp_counts *counts = &fixture.flow.counts;
+    assert_int_equal(counts->sent, 1);
+    assert_int_equal(counts->lost, 1);
+    assert_int_equal(counts->late + counts->right, 0);
+    assert_int_equal(take(&fixture, 4).arrival, UDP_RIGHT);
+    assert_int_equal(counts->right, 1);
+    assert_int_equal(counts->lost, 0);
     udp_flow_clear(&fixture.flow);
 }
 
@@ -206,6 +277,9 @@ int main(void)
         cmocka_unit_test(test_reordered),
         cmocka_unit_test(test_every_flip_and_length),
         cmocka_unit_test(test_wrong_ends_the_wait),
+        cmocka_unit_test(test_right_after_wrong),
+        cmocka_unit_test(test_a_place_that_is_needed),
+        cmocka_unit_test(test_counts_begin_anew),
         cmocka_unit_test(test_a_stranger_is_wrong),
         cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_words),
