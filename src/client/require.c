@@ -156,11 +156,15 @@ static int walk(const char *list, const struct bench_results *results, FILE *out
         return error_usage(err, "--require: a list of more than %d bytes", LIST_MAX - 1);
     memcpy(text, list, strlen(list) + 1);
     char *rest = text, *one;
+    unsigned seen = 0;
     while ((one = strsep(&rest, ","))) {
         uint64_t wanted, found;
         const struct threshold *threshold = parse_one(one, &wanted, err);
         if (!threshold)
             return -1;
+        if (seen & 1U << (threshold - THRESHOLDS))
+            return error_usage(err, "--require: %s: given twice", threshold->name);
+        seen |= 1U << (threshold - THRESHOLDS);
         if (results && is_missed(threshold, wanted, results, &found)) {
             print_missed(threshold, wanted, found, results->completed > 0, out);
             missed++;

@@ -148,6 +148,15 @@ static void count_discarded(struct conn *conn, size_t bytes)
     counter_add(conn->counters, COUNTER_DISCARDED, bytes);
 }
 
+/* Bytes that the service was there to swallow. */
+static void count_sunk(struct conn *conn, size_t bytes)
+{
+    conn->in_bytes += bytes;
+    conn->sunk_bytes += bytes;
+    counter_add(conn->counters, COUNTER_BYTES_IN, bytes);
+    counter_add(conn->counters, COUNTER_SUNK, bytes);
+}
+
 /* At the end of a linger: what nobody has read is as late as the rest. Returns how much that is;
  * the kernel resets for it, whatever we do. */
 static size_t discard_unread(struct conn *conn)
@@ -155,6 +164,8 @@ static size_t discard_unread(struct conn *conn)
     size_t unread = stream_unread(&conn->stream);
     if (service_of(conn)->is_echo)
         count_discarded(conn, unread);
+    else
+        count_sunk(conn, unread);
     return unread;
 }
 
@@ -271,12 +282,8 @@ static void settle(struct conn *conn)
 /* Input of a service that does not want any, after our FIN as well. */
 static void sink(struct conn *conn)
 {
-    size_t bytes = stream_discard(&conn->stream);
     conn->heard_ms = loop_now_ms();
-    conn->in_bytes += bytes;
-    conn->sunk_bytes += bytes;
-    counter_add(conn->counters, COUNTER_BYTES_IN, bytes);
-    counter_add(conn->counters, COUNTER_SUNK, bytes);
+    count_sunk(conn, stream_discard(&conn->stream));
 }
 
 /* Bytes that nobody will echo any more. Their sender is told by a reset, as soon as that takes

@@ -142,21 +142,62 @@ static char *keep_attributes(struct options *options, const char *text)
 }
 
 /* The protocol's receiver must not guess, so who sends headers has to be said. */
-static int understand_proxy(struct options *options, const struct options_listener *listener,
-                            struct error *err)
+static int understand_proxy(struct options *options, struct error *err)
 {
     struct policy_values *policy = &options->policy;
     for (size_t i = 0; i < options->proxy_from.count; i++) {
         if (cidr_list_add(&policy->proxy_from, options->proxy_from.items[i], err) < 0)
             return error_prefix(err, "proxy-from: ");
     }
-    if (policy->is_proxy && listener->endpoint.kind == ENDPOINT_UDP)
-        return error_usage(err, "proxy=on: a stream is expected; datagrams have no header");
     if (policy->is_proxy && policy->proxy_from.count == 0)
         return error_usage(err, "proxy=on: who sends the headers is expected too, as "
                                 "proxy-from=10.0.0.0/8 or the like");
     if (!policy->is_proxy && policy->proxy_from.count > 0)
         return error_usage(err, "proxy-from: expected only with proxy=on");
+    return 0;
+}
+
+/* ---- where an attribute means something ---- */
+
+static bool is_tls(const struct endpoint *endpoint)
+{
+    return endpoint->kind == ENDPOINT_TLS;
+}
+
+static bool is_unix_path(const struct endpoint *endpoint)
+{
+    return endpoint->kind == ENDPOINT_UNIX && !endpoint->is_abstract;
+}
+
+static bool is_stream(const struct endpoint *endpoint)
+{
+    return endpoint->kind != ENDPOINT_UDP; /* what an inherited socket is shows later */
+}
+
+/* Those that are not here mean something everywhere. */
+static const struct {
+    const char *names;
+    bool (*is_for)(const struct endpoint *endpoint);
+    const char *where;
+} MEANINGS[] = {
+    {" cert key client-ca client-cert tls-profile alpn handshake-timeout ", is_tls,
+     "a tls:// listener"},
+    {" mode ", is_unix_path, "a unix:PATH listener"},
+    {" buffer idle-timeout stall-timeout flush-timeout linger-timeout drain-quiet backlog proxy "
+     "proxy-from ",
+     is_stream, "a listener of streams; datagrams have none of it"},
+};
+
+/* An attribute that means nothing there is a mistake; an option may be meant for the others. */
+static int check_meaning(const char *attribute, const struct endpoint *endpoint, struct error *err)
+{
+    char name[64];
+    snprintf(name, sizeof(name), " %.*s ", (int)strcspn(attribute, "="), attribute);
+    for (size_t i = 0; i < sizeof(MEANINGS) / sizeof(MEANINGS[0]); i++) {
+        if (strstr(MEANINGS[i].names, name) && !MEANINGS[i].is_for(endpoint))
+            return error_usage(err, "%.*s: expected only for %s", (int)strlen(name) - 2, name + 1,
+                               MEANINGS[i].where);
+    }
     return 0;
 }
 
@@ -170,15 +211,14 @@ static int apply_attributes(struct options *options, const char *attributes,
         return error_start(err, "no memory for the listeners");
     int result = 0;
     uint64_t seen = 0;
-    while (result == 0 && (one = strsep(&rest, ",")))
+    while (result == 0 && (one = strsep(&rest, ","))) {
         result = option_set_attribute(&options->set, &beside, one, &seen, err);
+        if (result == 0)
+            result = check_meaning(one, &listener->endpoint, err);
+    }
     if (result == 0)
-        result = understand_proxy(&beside, listener, err);
+        result = understand_proxy(&beside, err);
     option_list_clear(&beside.proxy_from);
-    /* An attribute that means nothing there is a mistake; an option may be meant for the others. */
-    if (result == 0 && listener->endpoint.kind != ENDPOINT_TLS &&
-        memcmp(&options->tls, &beside.tls, sizeof(beside.tls)) != 0)
-        return error_usage(err, "attributes of TLS belong to a tls:// listener");
     listener->policy = beside.policy;
     listener->tls = beside.tls;
     return result;

@@ -104,6 +104,7 @@ teardown() {
     refused bench --require p99 x:1
     refused bench --require p98=1s x:1
     refused bench --require errors=1ms x:1
+    refused bench --require p99=1s,errors=0,p99=2s x:1
     refused ping fd:3
     refused ping tcp://x:1,idle-timeout=3s
     refused check --only none x:1

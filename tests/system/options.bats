@@ -120,6 +120,10 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     usage_error --listen idle-timeout soon -- -l tcp://127.0.0.1:0,idle-timeout=soon
     usage_error --listen idle-timeout -- -l tcp://127.0.0.1:0,idle-timeout
     usage_error --listen -- -l tcp://127.0.0.1:0,
+    usage_error --listen 'mode: expected only for a unix:PATH listener' -- -l 'tcp://127.0.0.1:0,mode=0600'
+    usage_error --listen 'mode: expected only for a unix:PATH listener' -- -l 'unix:@a,mode=0600'
+    usage_error --listen 'backlog: expected only for a listener of streams' -- \
+        -l 'udp://127.0.0.1:0,backlog=9'
     usage_error --listen 'idle-timeout: given twice' -- \
         -l tcp://127.0.0.1:0,idle-timeout=1s,backlog=9,idle-timeout=1s
     usage_error --name '129 bytes; at most 128' -- --name "$(printf 'n%.0s' {1..129})"

@@ -363,7 +363,7 @@ start_canary_of_tls() { bg canary "$HELPERS/tlspeer" "$TLS" echo:100 pause:30000
     refused_start "open.key' has mode 0644: .*chmod 600" -l "$at,cert=$PKI/server.pem,key=open.key"
     refused_start "client-cert: client-ca=FILE is expected" -l "$at,$CERT,client-cert=require"
     refused_start "alpn: " -l "$at,$CERT,alpn=a::b"
-    refused_start "attributes of TLS belong to a tls:// listener" -l "tcp://127.0.0.1:0,$CERT"
+    refused_start "cert: expected only for a tls:// listener" -l "tcp://127.0.0.1:0,$CERT"
     refused_start "cert: an empty value" -l "$at,cert="
     refused_start "cert: cannot read" --check-config -l "$at,cert=/no/such"
     "$EVECHOD" --check-config -l "$at,$CERT"

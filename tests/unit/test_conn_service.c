@@ -91,6 +91,21 @@ static void test_said_to_nobody(void **state)
     assert_closed(fixture, REASON_SERVED, false, 0);
 }
 
+/* What is left unread at the end of the linger time resets, and was swallowed too. */
+static void test_unread_at_the_end(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, "time");
+    conn_start(fixture->conn);
+    drains(fixture, 4);
+    fake.unread = 7;
+    passes(fixture, 200);
+    assert_closed(fixture, REASON_SERVED, true, 0);
+    assert_int_equal(counted(fixture, COUNTER_BYTES_IN), 7);
+    assert_int_equal(counted(fixture, COUNTER_SUNK), 7);
+    assert_int_equal(counted(fixture, COUNTER_DISCARDED), 0);
+}
+
 static void test_whoami_knows(void **state)
 {
     static const char EXPECTED[] =
@@ -277,19 +292,13 @@ static void test_random_walks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_discard),
-        TEST(test_discard_in_linger),
-        TEST(test_said_and_done),
-        TEST(test_said_to_nobody),
-        TEST(test_whoami_knows),
-        TEST(test_chargen),
-        TEST(test_chargen_goes_on),
-        TEST(test_chargen_stalls),
-        TEST(test_chargen_where_all_owe_too_much),
-        TEST(test_chargen_drains),
-        TEST(test_chargen_comes_into_a_drain),
-        TEST(test_no_memory),
-        TEST(test_random_walks),
+        TEST(test_discard),           TEST(test_discard_in_linger),
+        TEST(test_said_and_done),     TEST(test_said_to_nobody),
+        TEST(test_unread_at_the_end), TEST(test_whoami_knows),
+        TEST(test_chargen),           TEST(test_chargen_goes_on),
+        TEST(test_chargen_stalls),    TEST(test_chargen_where_all_owe_too_much),
+        TEST(test_chargen_drains),    TEST(test_chargen_comes_into_a_drain),
+        TEST(test_no_memory),         TEST(test_random_walks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
