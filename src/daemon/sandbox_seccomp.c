@@ -30,7 +30,7 @@ static const uint32_t CALLS[] = {
     SYS_epoll_pwait, SYS_epoll_pwait2, SYS_epoll_ctl, SYS_ppoll,
     /* connections */
     SYS_accept, SYS_accept4, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_sendto, SYS_sendmsg,
-    SYS_sendmmsg, SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_close, SYS_shutdown,
+    SYS_sendmmsg, SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_splice, SYS_close, SYS_shutdown,
     SYS_getsockopt, SYS_setsockopt, SYS_getpeername, SYS_getsockname, SYS_fcntl,
     /* files that are open, and those that are removed at the end */
     SYS_fstat, SYS_newfstatat, SYS_statx, SYS_lseek, SYS_unlinkat,

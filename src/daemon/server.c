@@ -34,7 +34,7 @@
 /* Descriptors that are no connections: standard ones, log, notify, epoll, signals, a reload's file;
  * and for each worker its loop and waker. */
 #define RESERVE_DESCRIPTORS 24
-#define RESERVE_A_WORKER 4
+#define RESERVE_A_WORKER 6
 
 #define REPORT_INTERVAL_MS \
     1000 /* counters to the log at most so often, however many signals come */

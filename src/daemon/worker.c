@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/greeting.h"
+#include "net/pipe.h"
 
 #define INBOX_FIRST 64 /* arrivals */
 #define CACHE_LINE_BYTES 64
@@ -29,6 +30,7 @@ struct worker {
     struct conn_env env;
     struct loop loop;
     struct waker waker;
+    struct pipe pipe;      /* for streams that bring much */
     struct event *reaper;  /* frees closed connections, later in the same turn of the loop */
     struct event *refused; /* libevent had no memory for something */
     struct greeting_host greetings;
@@ -240,6 +242,10 @@ static int open_parts(struct worker *worker, struct error *err)
     worker->reaper = event_new(worker->loop.base, -1, 0, on_reap, worker);
     worker->refused = event_new(worker->loop.base, -1, 0, on_refused, worker);
     worker->loop.refused = worker->refused;
+    int failure = pipe_open(&worker->pipe);
+    if (failure)
+        return error_start(err, "no pipe for a worker: %s", strerror(-failure));
+    stream->pipe = &worker->pipe;
     stream->scratch_bytes = STREAM_SCRATCH_BYTES;
     stream->scratch = malloc(stream->scratch_bytes);
     if (!worker->counters || !worker->reaper || !worker->refused || !stream->scratch)
@@ -256,6 +262,7 @@ struct worker *worker_new(const struct worker_config *config, struct error *err)
     }
     worker->config = *config;
     worker->waker.fd = -1;
+    worker->pipe = (struct pipe){-1, -1};
     worker->has_answered = true;
     pthread_mutex_init(&worker->lock, NULL);
     worker->env = (struct conn_env){
@@ -407,6 +414,7 @@ void worker_free(struct worker *worker)
     pthread_mutex_destroy(&worker->lock);
     free(worker->inbox.arrivals);
     free(worker->counters);
+    pipe_close(&worker->pipe);
     free(worker->env.stream.scratch);
     free(worker);
 }

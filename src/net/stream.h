@@ -33,6 +33,7 @@
 
 struct bufferevent;
 struct loop;
+struct pipe;
 struct stream;
 struct stream_tls;
 struct tls_context;
@@ -68,7 +69,8 @@ struct stream_env {
     enum stream_path path;
     unsigned char *scratch; /* direct: bytes on their way through */
     size_t scratch_bytes;
-    size_t read_max; /* how much one read may take; lowered where memory is tight */
+    struct pipe *pipe; /* direct, of TCP: the way through for much; NULL: all goes by scratch */
+    size_t read_max;   /* how much one read may take; lowered where memory is tight */
 };
 
 /* Embedded in its owner, so that a connection is one allocation; no field is anybody else's. */
@@ -77,12 +79,13 @@ struct stream {
     struct bufferevent *bev;
     struct stream_tls *tls; /* NULL: plain */
     uint32_t read_max;      /* this stream's own bound on one read */
-    uint32_t span;          /* direct: bytes in scratch, during on_input() */
+    uint32_t span;          /* direct: bytes in scratch or in the pipe, during on_input() */
     uint32_t held_back;     /* direct Unix: bytes seen and left in the kernel's queue */
     size_t owed_told;       /* output as of the last time its owner was told */
     uint8_t is_direct : 1;
     uint8_t is_unix : 1;
-    uint8_t is_bulk : 1; /* buffered: the last read was full, so the next may be larger */
+    uint8_t is_bulk : 1;  /* the last read brought much, so the next one is likely to */
+    uint8_t is_piped : 1; /* the span is in the pipe */
 };
 
 struct stream_moved {

@@ -47,6 +47,7 @@ REAL(writev);
 REAL(send);
 REAL(sendto);
 REAL(sendmsg);
+REAL(splice);
 
 static void *find(const char *name)
 {
@@ -73,6 +74,7 @@ __attribute__((constructor)) static void shim_start(void)
     real_send = find("send");
     real_sendto = find("sendto");
     real_sendmsg = find("sendmsg");
+    real_splice = find("splice");
     shim.seed = number_from("SHIM_SEED", 1);
     shim.rate = (unsigned)number_from("SHIM_RATE", 50);
     shim.most = (unsigned)number_from("SHIM_MOST", 997);
@@ -253,6 +255,13 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
     struct msghdr cut;
 
     return judge_msg(fd, msg, &cut, room) == FAIL ? -1 : real_sendmsg(fd, &cut, flags);
+}
+
+EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t len, unsigned flags)
+{
+    int fd = is_stream_socket(in) ? in : out;
+
+    return judge(fd, &len) == FAIL ? -1 : real_splice(in, in_at, out, out_at, len, flags);
 }
 
 /* What a fortified build calls instead. */

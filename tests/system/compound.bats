@@ -44,8 +44,8 @@ lift_silent() { go silent; }
 settle_silent() { settled silent; }
 
 begin_interrupted() {
-    bg interrupted strace -f -o "$T/interrupted.trace" -e trace=epoll_wait,recvfrom,sendto,writev \
-        -e inject=epoll_wait,recvfrom,sendto,writev:error=EINTR:when=1+4:syscall=getpid -p "$PID"
+    bg interrupted strace -f -o "$T/interrupted.trace" -e trace=epoll_wait,recvfrom,sendto,splice,writev \
+        -e inject=epoll_wait,recvfrom,sendto,splice,writev:error=EINTR:when=1+4:syscall=getpid -p "$PID"
 }
 # A tracer that goes in the middle of a call leaves it with getpid's result, as if so many bytes had
 # come: it goes when every thread is stopped, and so in no call at all.

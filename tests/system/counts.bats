@@ -20,7 +20,7 @@ counted() {
     stop_server
     wait_for 10 grep -q ' total$' "$T/trace"
     CALLS=$(awk -v echoes=$ECHOES '
-        $NF ~ /^(recvfrom|sendto|read|readv|write|writev|epoll_wait|epoll_ctl|ioctl)$/ { sum += $4 }
+        $NF ~ /^(recvfrom|sendto|splice|read|readv|write|writev|epoll_wait|epoll_ctl|ioctl)$/ { sum += $4 }
         END { printf "%d", sum * 100 / echoes }' "$T/trace")
     echo "$1, $2 connections, $3 bytes: $CALLS calls for 100 echoes"
 }

@@ -23,7 +23,7 @@ per_second() { awk -v n="$1" -v s="$2" 'BEGIN { printf "%d", n / (s > 0.001 ? s 
     evecho bench -q -s 1 -n "$bytes" -t 0 --require errors=0 "$ENDPOINT" >facts || fail "$(<facts)"
     stop_server
     wait_for 10 grep -q ' total$' "$T/trace"
-    calls=$(awk '$NF ~ /^(recvfrom|sendto|read|readv|write|writev|epoll_wait|epoll_ctl|ioctl)$/ { n += $4 }
+    calls=$(awk '$NF ~ /^(recvfrom|sendto|splice|read|readv|write|writev|epoll_wait|epoll_ctl|ioctl)$/ { n += $4 }
         END { print n }' "$T/trace")
     figure "$(awk -v c="$calls" -v b="$bytes" 'BEGIN { printf "%.2f", c / b }') system calls a byte, $bytes bytes"
     ((calls <= bytes * 45 / 10))

@@ -42,9 +42,10 @@ stop_injecting() {
 @test "F05 EINTR from every call that waits, reads or writes: nothing is lost" {
     need_strace
     start_server -w 1
-    inject signals trace=epoll_wait,epoll_pwait,recvfrom,readv,sendto,writev \
+    inject signals trace=epoll_wait,epoll_pwait,recvfrom,readv,sendto,splice,writev \
         inject=epoll_wait,epoll_pwait:error=EINTR:when=1+3 \
-        inject=recvfrom,readv:error=EINTR:when=1+3 inject=sendto,writev:error=EINTR:when=1+3
+        inject=recvfrom,readv:error=EINTR:when=1+3 inject=sendto,writev:error=EINTR:when=1+3 \
+        inject=splice:error=EINTR:when=1+3
     peer "$ENDPOINT" echo:1 echo:3000 echo:70000 send:1M half-close read-all
     peer "$ENDPOINT" rcvbuf:4k fill:600k half-close read-all
     stop_injecting signals

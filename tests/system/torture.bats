@@ -44,6 +44,7 @@ errors_of() {
         sendto | writev) echo EAGAIN EINTR ENOBUFS EPIPE ;;
         write) echo EAGAIN EPIPE EIO ;;
         shutdown) echo ENOTCONN ;;
+        splice) echo EAGAIN EINVAL EPIPE ENOMEM ;;
         socket | socketpair | pipe2) echo EMFILE ;;
     esac
 }

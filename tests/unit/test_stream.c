@@ -5,23 +5,25 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "net/loop.h"
+#include "net/pipe.h"
 #include "net/sock.h"
 #include "net/stream.h"
+#include "tcp_pair.h"
 
 /* ---- the system calls between ---- */
 
@@ -60,6 +62,30 @@ ssize_t writev(int fd, const struct iovec *pieces, int count)
     return syscall(SYS_writev, fd, &piece, 1);
 }
 
+static struct {
+    int take_error, give_error; /* of the next, once */
+    size_t most;                /* bytes a give takes; 0: all */
+    unsigned takes, gives;
+} splices;
+
+ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t length, unsigned flags)
+{
+    bool is_take = splices.takes == splices.gives; /* they take turns */
+    int *error = is_take ? &splices.take_error : &splices.give_error;
+    if (*error) {
+        errno = *error;
+        *error = 0;
+        splices.gives += !is_take;
+        return -1;
+    }
+    if (!is_take && splices.most && splices.most < length)
+        length = splices.most;
+    ssize_t bytes = syscall(SYS_splice, in, in_at, out, out_at, length, flags);
+    splices.takes += is_take && bytes > 0;
+    splices.gives += !is_take;
+    return bytes;
+}
+
 static int epoll_error; /* of every registration, while it is set */
 
 int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
@@ -76,6 +102,7 @@ struct fixture {
     struct stream stream; /* first: what callbacks get */
     struct stream_env env;
     struct loop loop;
+    struct pipe pipe;
     int peer;
     size_t in, out, drained;
     bool has_ended, is_discarding;
@@ -126,20 +153,6 @@ static void on_due(struct deadline *deadline)
     (void)deadline;
 }
 
-static void tcp_pair(int pair[2])
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, length), 0);
-    assert_int_equal(listen(listener, 1), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
-    pair[1] = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(connect(pair[1], (struct sockaddr *)&address, length), 0);
-    pair[0] = accept(listener, NULL, NULL);
-    close(listener);
-}
-
 static struct fixture *open_pair(enum stream_path path, bool is_unix)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
@@ -156,17 +169,20 @@ static struct fixture *open_pair(enum stream_path path, bool is_unix)
     }
     fixture->peer = pair[1];
     assert_int_equal(loop_open(&fixture->loop, on_due, &err), 0);
+    assert_int_equal(pipe_open(&fixture->pipe), 0);
     fixture->env = (struct stream_env){.loop = &fixture->loop,
                                        .callbacks = {on_input, on_drained, on_end, on_error, NULL},
                                        .path = path,
                                        .scratch = malloc(STREAM_SCRATCH_BYTES),
                                        .scratch_bytes = STREAM_SCRATCH_BYTES,
+                                       .pipe = &fixture->pipe,
                                        .read_max = SIZE_MAX};
     assert_int_equal(stream_open(&fixture->stream, &fixture->env, pair[0],
                                  &(struct stream_how){.is_unix = is_unix}),
                      0);
     assert_int_equal(stream_resume(&fixture->stream), 0);
     memset(&writes, 0, sizeof(writes));
+    memset(&splices, 0, sizeof(splices));
     return fixture;
 }
 
@@ -175,6 +191,7 @@ static void close_pair(struct fixture *fixture)
     if (fixture->stream.bev)
         stream_close(&fixture->stream);
     loop_close(&fixture->loop);
+    pipe_close(&fixture->pipe);
     close(fixture->peer);
     free(fixture->env.scratch);
     free(fixture);
@@ -316,6 +333,134 @@ static void test_unregistered(void **state)
     }
 }
 
+/* ---- much at once, through the pipe ---- */
+
+#define MUCH 1000000
+
+static struct fixture *open_wide_pair(void)
+{
+    struct fixture *fixture = open_pair(STREAM_DIRECT, false);
+    int fds[] = {bufferevent_getfd(fixture->stream.bev), fixture->peer}, room = 2 * MUCH;
+    for (int i = 0; i < 2; i++)
+        (void)setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    return fixture;
+}
+
+static void fill(unsigned char *bytes, size_t first, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        bytes[i] = (unsigned char)((first + i) * 7 % 251);
+}
+
+/* The peer sends as fast as it can; how much came back, each byte checked. */
+static size_t exchange_much(struct fixture *fixture, int flags)
+{
+    static unsigned char bytes[65536];
+    size_t sent = 0, got = 0;
+    for (int idle = 0; got < MUCH && idle < 200; idle++) {
+        for (ssize_t n = 1; n > 0 && sent<MUCH; sent += n> 0 ? (size_t)n : 0) {
+            size_t some = MUCH - sent < sizeof(bytes) ? MUCH - sent : sizeof(bytes);
+            fill(bytes, sent, some);
+            n = syscall(SYS_sendto, fixture->peer, bytes, some, flags, NULL, 0);
+        }
+        turn(fixture);
+        if (fixture->echo_error || fixture->error)
+            break;
+        (void)poll(&(struct pollfd){.fd = fixture->peer, .events = POLLIN}, 1, idle > 0 ? 5 : 0);
+        ssize_t n = recv(fixture->peer, bytes, sizeof(bytes), 0);
+        for (ssize_t i = 0; i < n; i++, got++)
+            assert_int_equal(bytes[i], got * 7 % 251);
+        idle = n > 0 ? 0 : idle;
+    }
+    return got;
+}
+
+static void assert_pipe_is_empty(const struct fixture *fixture)
+{
+    int held = -1;
+    assert_int_equal(ioctl(fixture->pipe.out, FIONREAD, &held), 0);
+    assert_int_equal(held, 0);
+}
+
+static void test_much(void **state)
+{
+    static const size_t MOSTS[] = {0, 7, 5000, 40000};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(MOSTS); i++) {
+        struct fixture *fixture = open_wide_pair();
+        splices.most = MOSTS[i];
+        assert_int_equal(exchange_much(fixture, 0), MUCH);
+        assert_true(splices.gives > 0);
+        assert_int_equal(splices.gives, splices.takes);
+        assert_pipe_is_empty(fixture);
+        close_pair(fixture);
+    }
+}
+
+/* splice(2) does not pass an urgent byte, and every one is to come back in its place. */
+static void test_much_with_urgent_bytes(void **state)
+{
+    struct fixture *fixture = open_wide_pair();
+    const int on = 1;
+    (void)state;
+    assert_int_equal(setsockopt(bufferevent_getfd(fixture->stream.bev), SOL_SOCKET, SO_OOBINLINE,
+                                &on, sizeof(on)),
+                     0);
+    assert_int_equal(exchange_much(fixture, MSG_OOB), MUCH);
+    assert_true(splices.gives > 0);
+    assert_pipe_is_empty(fixture);
+    close_pair(fixture);
+}
+
+static void test_much_that_fails(void **state)
+{
+    static const struct {
+        int take_error, give_error, expected; /* 0: nothing is lost by it */
+    } ROWS[] = {{EAGAIN, 0, 0},
+                {EINTR, 0, 0},
+                {EINVAL, 0, 0},
+                {0, EAGAIN, 0},
+                {0, EINTR, 0},
+                {0, EPIPE, EPIPE},
+                {ENOMEM, 0, ENOMEM},
+                {ECONNRESET, 0, ECONNRESET},
+                {0, ECONNRESET, ECONNRESET}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
+        struct fixture *fixture = open_wide_pair();
+        splices.take_error = ROWS[i].take_error;
+        splices.give_error = ROWS[i].give_error;
+        size_t got = exchange_much(fixture, 0);
+        assert_int_equal(splices.take_error | splices.give_error, 0); /* it was taken */
+        assert_int_equal(fixture->echo_error | fixture->error, ROWS[i].expected);
+        assert_true(ROWS[i].expected ? got < MUCH : got == MUCH);
+        assert_pipe_is_empty(fixture);
+        close_pair(fixture);
+    }
+}
+
+static void send_and_turn(struct fixture *fixture, size_t length)
+{
+    static unsigned char bytes[65536]; /* less than a segment of the loopback's */
+    struct pollfd readable = {.fd = bufferevent_getfd(fixture->stream.bev), .events = POLLIN};
+    assert_int_equal(syscall(SYS_sendto, fixture->peer, bytes, length, 0, NULL, 0), length);
+    assert_int_equal(poll(&readable, 1, 5000), 1);
+    turn(fixture);
+}
+
+static void test_discard_much(void **state)
+{
+    struct fixture *fixture = open_wide_pair();
+    (void)state;
+    send_and_turn(fixture, 60000);
+    fixture->is_discarding = true;
+    send_and_turn(fixture, 60000);
+    assert_int_equal(fixture->in, 120000);
+    assert_int_equal(splices.takes, 1);
+    assert_pipe_is_empty(fixture);
+    close_pair(fixture);
+}
+
 static void test_hold(void **state)
 {
     (void)state;
@@ -439,6 +584,10 @@ int main(void)
         cmocka_unit_test(test_failed_writes),
         cmocka_unit_test(test_failed_later_write),
         cmocka_unit_test(test_unregistered),
+        cmocka_unit_test(test_much),
+        cmocka_unit_test(test_much_with_urgent_bytes),
+        cmocka_unit_test(test_much_that_fails),
+        cmocka_unit_test(test_discard_much),
         cmocka_unit_test(test_hold),
         cmocka_unit_test(test_discard),
         cmocka_unit_test(test_half_close),
