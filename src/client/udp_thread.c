@@ -2,7 +2,6 @@
 #include "client/udp_thread.h"
 
 #include <errno.h>
-#include <linux/sock_diag.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "client/require.h"
 #include "client/udp_flow.h"
 #include "client/udp_target.h"
+#include "net/datagram.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
@@ -196,10 +196,7 @@ static void publish(struct udp_thread *thread)
     *counts = (struct udp_counts){0};
     for (uint64_t i = 0; i < thread->share.connections; i++) {
         struct udp_counts one = thread->runners[i].flow.counts;
-        uint32_t memory[SK_MEMINFO_VARS] = {0};
-        socklen_t length = sizeof(memory);
-        (void)getsockopt(thread->runners[i].fd, SOL_SOCKET, SO_MEMINFO, memory, &length);
-        one.own_drops = memory[SK_MEMINFO_DROPS];
+        one.own_drops = datagram_drops(thread->runners[i].fd);
         udp_counts_add(counts, &one);
     }
     thread->results.unanswered = counts->lost;

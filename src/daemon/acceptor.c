@@ -215,11 +215,22 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
     resume_all(acceptor);
 }
 
+static void pause_if_full(struct acceptor *acceptor)
+{
+    if (acceptor->is_paused || acceptor->is_stopped || !limit_is_full(acceptor->limit))
+        return;
+    log_limited(LOG_LEVEL_WARN, "max-connections is reached: new connections wait",
+                LOG_NUMBER("open", limit_open(acceptor->limit)));
+    pause_all(acceptor);
+    resume_all(acceptor); /* for the connection that ended just before the pause was seen */
+}
+
 void acceptor_on_released(struct acceptor *acceptor, uint64_t count)
 {
     acceptor->credits += count;
     if (acceptor->failed_until_ms == 0 || acceptor->credits > 0)
         resume_all(acceptor);
+    pause_if_full(acceptor); /* a reload may have lowered the limit */
 }
 
 static void on_error(void *owner, struct listener *listener, int error)
@@ -284,7 +295,7 @@ static void on_accept(void *owner, struct listener *listener, int fd, const stru
         refuse(acceptor, fd, peer, COUNTER_REFUSED_SOURCE,
                "connection reset: max-connections-per-source is reached");
         return;
-    case LIMIT_ALL: /* a reload lowered it */
+    case LIMIT_ALL: /* not while the listeners pause for it */
         refuse(acceptor, fd, peer, COUNTER_REFUSED_ERROR,
                "connection reset: max-connections is reached");
         return;
@@ -292,12 +303,7 @@ static void on_accept(void *owner, struct listener *listener, int fd, const stru
         refuse(acceptor, fd, peer, COUNTER_REFUSED_ERROR, "connection reset: no memory for it");
         return;
     }
-    if (limit_is_full(acceptor->limit) && !acceptor->is_paused) {
-        log_limited(LOG_LEVEL_WARN, "max-connections is reached: new connections wait",
-                    LOG_NUMBER("open", limit_open(acceptor->limit)));
-        pause_all(acceptor);
-        resume_all(acceptor); /* for the connection that ended just before the pause was seen */
-    }
+    pause_if_full(acceptor);
     const struct conn_arrival arrival = {.fd = fd,
                                          .peer = *source,
                                          .proxy = values->is_proxy ? *peer : (struct address){0},
@@ -450,7 +456,10 @@ const char *acceptor_name(const struct acceptor *acceptor, size_t index)
 
 const struct counters *acceptor_datagram_counters(const struct acceptor *acceptor, size_t index)
 {
-    return &acceptor->listeners[index].counters;
+    struct listener *listener = &acceptor->listeners[index];
+    if (listener->answering)
+        udp_look(listener->answering);
+    return &listener->counters;
 }
 
 const struct counters *acceptor_counters(const struct acceptor *acceptor)

@@ -141,9 +141,9 @@ static void judge(struct udp_socket *socket, int received)
     }
 }
 
-static void count_kernel_drops(struct udp_socket *socket)
+static void count_kernel_drops(struct udp_socket *socket, uint32_t drops)
 {
-    uint32_t drops = datagram_kernel_drops(socket->batch), news = drops - socket->kernel_drops;
+    uint32_t news = drops - socket->kernel_drops;
     if (news == 0)
         return;
     socket->kernel_drops = drops;
@@ -197,7 +197,7 @@ static int read_batch(struct udp_socket *socket)
                     LOG_TEXT("error", strerror(-received)));
     } else if (received > 0) {
         judge(socket, received);
-        count_kernel_drops(socket);
+        count_kernel_drops(socket, datagram_kernel_drops(socket->batch));
     }
     return received;
 }
@@ -274,6 +274,11 @@ struct udp_socket *udp_open(struct udp *udp, struct loop *loop, const struct soc
     return socket;
 }
 
+void udp_look(struct udp_socket *socket)
+{
+    count_kernel_drops(socket, datagram_drops(socket->sock->fd));
+}
+
 void udp_answer_queued(struct udp_socket *socket)
 {
     struct pollfd writable = {.fd = socket->sock->fd, .events = POLLOUT};
@@ -291,8 +296,10 @@ void udp_close(struct udp_socket *socket)
 {
     if (!socket)
         return;
-    if (socket->batch)
+    if (socket->batch) {
         drop_held(socket);
+        udp_look(socket);
+    }
     if (socket->readable)
         event_free(socket->readable);
     if (socket->writable)

@@ -36,6 +36,9 @@ struct udp_socket *udp_open(struct udp *udp, struct loop *loop, const struct soc
                             struct policy *const *policy, struct counters *counters,
                             struct error *err) MUST_CHECK;
 
+/* Counts what the system has dropped; it tells by itself only with the next datagram. */
+void udp_look(struct udp_socket *socket);
+
 /* Answers all that the kernel holds already. */
 void udp_answer_queued(struct udp_socket *socket);
 

@@ -2,6 +2,7 @@
 #include "net/datagram.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,14 @@ size_t datagram_room(int fd)
     socklen_t length = sizeof(room);
     /* The kernel doubles what it is told, for its own part (socket(7)). */
     return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, &length) == 0 ? (size_t)room / 2 : 0;
+}
+
+uint32_t datagram_drops(int fd)
+{
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t length = sizeof(memory);
+    (void)getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length);
+    return memory[SK_MEMINFO_DROPS];
 }
 
 /* ---- batches ---- */

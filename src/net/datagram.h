@@ -47,6 +47,9 @@ void datagram_set_options(int fd, int family);
  * DATAGRAM_ROOM_BYTES where the system does not allow that. */
 size_t datagram_room(int fd);
 
+/* Datagrams for which the socket had no room since it was opened (SO_MEMINFO of socket(7)). */
+uint32_t datagram_drops(int fd);
+
 /* Room for one batch of datagrams of so many bytes each; NULL without memory. Pages that no
  * datagram has reached cost nothing. */
 struct datagram_batch *datagram_batch_new(size_t bytes_max);

@@ -30,6 +30,26 @@ load lib
 # Sockets beyond those at the start.
 open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
 
+@test "--max-connections lowered by a reload: newcomers wait, as at any other time" {
+    printf '%s\n' "listen = tcp://127.0.0.1:0" "max-connections = 10" >conf
+    start_server --config conf
+    bg old "$HELPERS/crowd" -n 4 "$ENDPOINT"
+    wait_for 5 said old holding=4
+    sed -i 's/10/2/' conf
+    kill -HUP "$PID"
+    wait_for 5 in_log 'max-connections is reached: new connections wait'
+    bg new "$HELPERS/crowd" -n 2 "$ENDPOINT"
+    watch_for 0.3
+    not said new holding
+    go old
+    finish old
+    wait_for 5 said new holding=2
+    go new
+    finish new
+    ask_counters
+    [[ $(counter refused_error) == 0 && $(counter accepted) == 6 ]]
+}
+
 @test "--max-connections holds over all listeners and workers" {
     start_server -w 3 --max-connections 4 -l tcp://127.0.0.1:0 -l "unix:$T/s"
     bg a "$HELPERS/crowd" -n 2 "${ENDPOINTS[0]}"

@@ -222,6 +222,21 @@ queue_holds() {
     in_log 'datagrams dropped by the system'
 }
 
+@test "what the kernel dropped is counted though nothing comes any more" {
+    start_server --udp-rate 0 -l udp://127.0.0.1:0
+    kill -STOP "$PID"
+    dgram -n 2000 -s 60000 -w 0 "$ENDPOINT"
+    kill -CONT "$PID"
+    wait_for 5 all_are_counted
+    (($(counter udp_kernel_drops) > 0))
+    in_log 'datagrams dropped by the system'
+}
+
+all_are_counted() {
+    ask_counters
+    (($(counter udp_kernel_drops) + $(counter udp_in) == 2000))
+}
+
 @test "answers to a peer that is gone (ICMP refused) are no reason to stop" {
     local i
     start_server -l udp://127.0.0.1:0

@@ -245,6 +245,7 @@ static void test_kernel_drops(void **state)
     while ((count = datagram_receive(batch, server)) > 0)
         received += count;
     assert_in_range(received, 1, 99);
+    assert_int_equal(datagram_drops(server), 100 - received);
     send_to(peer, &asked, bytes, sizeof(bytes));
     assert_int_equal(receive_batch(batch, server), 1);
     assert_int_equal(datagram_kernel_drops(batch), 100 - received);
