@@ -33,8 +33,10 @@
     X(OWED, "owed", GAUGE, "owed_bytes", "of the bytes read or made, those that wait to be sent")  \
     X(LOST, "lost", COUNTER, "lost_bytes_total",                                                   \
       "of the bytes read or made, those that a connection dropped when it was reset")              \
+    X(CUT, "cut", COUNTER, "cut_bytes_total",                                                      \
+      "of the bytes sent, those that our reset took back before they left the system")             \
     X(ABANDONED, "abandoned", COUNTER, "abandoned_bytes_total",                                    \
-      "of the lost, those that a drain gave up")                                                   \
+      "of the lost and the cut, those that a drain gave up")                                       \
     X(DISCARDED, "discarded", COUNTER, "discarded_bytes_total",                                    \
       "bytes that came after our own end and were never echoed")                                   \
     X(HELD, "held", COUNTER, "held_total", "times a sender was held because its reader is slow")   \

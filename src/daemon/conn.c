@@ -13,6 +13,8 @@
 /* One read where all connections together owe as much as they may: what an attacker with many
  * connections can add to that is this much for each. */
 #define TIGHT_READ_BYTES 4096
+/* So often in the stall time a peer is asked whether it has taken anything. */
+#define STALL_LOOKS 4
 
 static struct conn *conn_of(struct stream *stream)
 {
@@ -68,14 +70,25 @@ static void consider(uint64_t *due_ms, enum reason *why, uint64_t from_ms, uint6
     }
 }
 
+/* While its worker drains, a connection ends where nothing has come since then for long enough. */
+static void consider_drain(const struct conn *conn, uint64_t *due_ms, enum reason *why,
+                           uint64_t last_ms)
+{
+    uint64_t quiet_ms = conn->policy->values.quiet_ms, drain_ms = conn->env->drain_start_ms;
+    if (drain_ms)
+        consider(due_ms, why, last_ms > drain_ms ? last_ms : drain_ms, quiet_ms ? quiet_ms : 1,
+                 REASON_DRAIN);
+}
+
 uint64_t conn_due_ms(const struct conn *conn, enum reason *why)
 {
     const struct policy_values *values = &conn->policy->values;
-    uint64_t due_ms = UINT64_MAX, drain_ms = conn->env->drain_start_ms;
+    uint64_t due_ms = UINT64_MAX;
     *why = (enum reason)conn->reason;
     if (conn->state == CONN_HANDSHAKE) {
         /* All of it: a peer that trickles makes progress for ever. */
         consider(&due_ms, why, conn->opened_ms, values->handshake_ms, REASON_HANDSHAKE);
+        consider_drain(conn, &due_ms, why, conn->opened_ms);
         return due_ms;
     }
     if (conn->state == CONN_LINGER) {
@@ -90,18 +103,32 @@ uint64_t conn_due_ms(const struct conn *conn, enum reason *why)
     } else if (conn->owed_bytes == 0) {
         uint64_t last_ms = conn->heard_ms > conn->taken_ms ? conn->heard_ms : conn->taken_ms;
         consider(&due_ms, why, last_ms, values->idle_ms, REASON_IDLE);
-        if (drain_ms)
-            consider(&due_ms, why, last_ms > drain_ms ? last_ms : drain_ms,
-                     values->quiet_ms ? values->quiet_ms : 1, REASON_DRAIN);
+        consider_drain(conn, &due_ms, why, last_ms);
     }
     return due_ms;
+}
+
+/* The stall time runs from now. */
+static void restart_stall(struct conn *conn)
+{
+    conn->taken_ms = loop_now_ms();
+    conn->untaken = stream_untaken(&conn->stream);
+}
+
+/* When to look at it again. The kernel tells us of no byte that a peer takes before there is room
+ * for many, so while any are owed it is asked in between. */
+static uint64_t look_ms(const struct conn *conn, uint64_t due_ms)
+{
+    uint64_t stall_ms = conn->policy->values.stall_ms;
+    uint64_t next_ms = loop_now_ms() + stall_ms / STALL_LOOKS + 1;
+    return stall_ms && conn->owed_bytes > 0 && next_ms < due_ms ? next_ms : due_ms;
 }
 
 /* Sets the deadline where it became earlier; a later one is found out when the old one comes. */
 static void set_deadline(struct conn *conn)
 {
     enum reason why;
-    uint64_t due_ms = conn_due_ms(conn, &why);
+    uint64_t due_ms = look_ms(conn, conn_due_ms(conn, &why));
     if (due_ms != UINT64_MAX && (conn->deadline.place == 0 || due_ms < conn->deadline.due_ms))
         loop_set_deadline(conn->env->loop, &conn->deadline, due_ms);
 }
@@ -128,8 +155,10 @@ static void end(struct conn *conn, bool is_reset)
     change_state(conn, CONN_CLOSED);
     conn->lost_bytes = unpaid(conn);
     is_reset = is_reset || conn->lost_bytes > 0;
+    conn->cut_bytes = is_reset ? stream_cut(&conn->stream) : 0;
     conn_tell_closed(conn, is_reset);
     counter_add(conn->counters, COUNTER_LOST, conn->lost_bytes);
+    counter_add(conn->counters, COUNTER_CUT, conn->cut_bytes);
     counter_add(conn->counters, COUNTER_CLOSED, 1);
     counter_add(conn->counters, counter_of_reason((enum reason)conn->reason), 1);
     counter_add_lifetime(conn->counters, loop_now_ms() - conn->opened_ms);
@@ -190,7 +219,7 @@ void conn_abort(struct conn *conn, enum reason reason)
     if (!is_lingering || !is_peer)
         conn->reason = (uint8_t)reason;
     if (conn->env->drain_start_ms && is_our_choice(reason))
-        counter_add(conn->counters, COUNTER_ABANDONED, unpaid(conn));
+        counter_add(conn->counters, COUNTER_ABANDONED, unpaid(conn) + stream_cut(&conn->stream));
     if (is_lingering)
         (void)discard_unread(conn);
     end(conn, is_peer || !is_lingering || stream_end(&conn->stream) != STREAM_END_BOTH);
@@ -198,9 +227,10 @@ void conn_abort(struct conn *conn, enum reason reason)
 
 static void abort_error(struct conn *conn, int error)
 {
-    bool is_peer = error == ECONNRESET || error == EPIPE || error == ETIMEDOUT;
+    /* shutdown(2) has no other word than ENOTCONN for a reset that has come. */
+    bool is_peer = error == ECONNRESET || error == EPIPE || error == ETIMEDOUT || error == ENOTCONN;
     conn->error = error;
-    if (conn->state == CONN_HANDSHAKE && error != ENOMEM) {
+    if (conn->state == CONN_HANDSHAKE && error != ENOMEM && !is_peer) {
         /* OpenSSL has told the peer why, which a reset would take back; where there is more from
          * the peer, the kernel sends one whatever we do. */
         conn->reason = REASON_HANDSHAKE;
@@ -214,7 +244,7 @@ static void abort_error(struct conn *conn, int error)
 static void finish(struct conn *conn)
 {
     if (!stream_say_end(&conn->stream)) {
-        conn->taken_ms = loop_now_ms();
+        restart_stall(conn);
         set_deadline(conn);
         return;
     }
@@ -223,10 +253,14 @@ static void finish(struct conn *conn)
         return;
     }
     int failure = stream_half_close(&conn->stream);
+    if (failure) {
+        abort_error(conn, -failure);
+        return;
+    }
     change_state(conn, CONN_LINGER);
     conn->ending_ms = loop_now_ms();
-    if (failure || stream_resume(&conn->stream) < 0)
-        abort_error(conn, failure ? -failure : ENOMEM);
+    if (stream_resume(&conn->stream) < 0)
+        abort_error(conn, ENOMEM);
     else
         set_deadline(conn);
 }
@@ -246,32 +280,38 @@ static void begin_close(struct conn *conn, enum reason reason)
 
 /* ---- bytes ---- */
 
-/* Direct streams hold their sender while they owe anything; others may owe up to the mark. */
+/* A mark that one read of the direct way can reach holds the sender as soon as anything is owed. */
+static bool holds_at_once(const struct conn *conn)
+{
+    uint64_t mark = conn->policy->values.buffer_bytes;
+    bool is_small = stream_is_direct(&conn->stream) && mark && mark <= STREAM_SCRATCH_BYTES;
+    return conn->env->is_tight || is_small || stream_owes_unread(&conn->stream);
+}
+
 static bool is_over_mark(const struct conn *conn)
 {
     uint64_t mark = conn->policy->values.buffer_bytes;
-    return conn->env->is_tight || stream_is_direct(&conn->stream) ||
-           (mark && conn->owed_bytes >= mark);
+    return holds_at_once(conn) || (mark && conn->owed_bytes >= mark);
 }
 
 static bool is_under_mark(const struct conn *conn)
 {
     uint64_t low = conn->policy->values.buffer_bytes / LOW_WATER_PART;
-    return conn->owed_bytes == 0 ||
-           (conn->owed_bytes <= low && !conn->env->is_tight && !stream_is_direct(&conn->stream));
+    return conn->owed_bytes == 0 || (conn->owed_bytes <= low && !holds_at_once(conn));
 }
 
-/* After an echo: holds the sender where too much is owed now. */
-static void settle(struct conn *conn)
+/* After an echo of which the kernel took something, or nothing: holds the sender where too much is
+ * owed now. */
+static void settle(struct conn *conn, bool is_taken)
 {
     uint64_t owed_before = conn->owed_bytes;
     owe(conn, stream_owed(&conn->stream));
     if (conn->owed_bytes == 0)
         return;
-    if (owed_before == 0) {
-        conn->taken_ms = conn->heard_ms;
+    if (owed_before == 0 || is_taken)
+        restart_stall(conn);
+    if (owed_before == 0)
         set_deadline(conn);
-    }
     if (is_over_mark(conn)) {
         counter_add(conn->counters, COUNTER_HELD, 1);
         stream_hold(&conn->stream);
@@ -345,7 +385,7 @@ static void on_input(struct stream *stream)
         abort_error(conn, -failure);
         return;
     }
-    settle(conn);
+    settle(conn, moved.out > 0);
 }
 
 static void on_drained(struct stream *stream, size_t bytes)
@@ -355,6 +395,8 @@ static void on_drained(struct stream *stream, size_t bytes)
     conn->out_bytes += bytes;
     counter_add(conn->counters, COUNTER_BYTES_OUT, bytes);
     owe(conn, stream_owed(stream));
+    if (conn->owed_bytes > 0)
+        restart_stall(conn);
     if (conn->owed_bytes == 0 && conn->state == CONN_FLUSH) {
         finish(conn);
         return;
@@ -471,9 +513,9 @@ void conn_start(struct conn *conn)
 
 void conn_drain(struct conn *conn)
 {
-    if (conn->state != CONN_OPEN && conn->state != CONN_PAUSED)
+    if (conn->state == CONN_FLUSH || conn->state == CONN_LINGER)
         return;
-    if (service_of(conn)->is_endless)
+    if (service_of(conn)->is_endless && conn->state != CONN_HANDSHAKE)
         begin_close(conn, REASON_DRAIN); /* it would never be quiet */
     else
         set_deadline(conn);
@@ -488,14 +530,19 @@ void conn_on_refusal(struct conn *conn)
 void conn_on_due(struct conn *conn)
 {
     enum reason why;
+    if (conn->owed_bytes > 0 && stream_untaken(&conn->stream) < conn->untaken)
+        restart_stall(conn);
     uint64_t due_ms = conn_due_ms(conn, &why), now_ms = loop_now_ms();
     if (due_ms > now_ms) {
         if (due_ms != UINT64_MAX)
-            loop_set_deadline(conn->env->loop, &conn->deadline, due_ms);
+            loop_set_deadline(conn->env->loop, &conn->deadline, look_ms(conn, due_ms));
     } else if (conn->state == CONN_LINGER) {
         end_linger(conn);
     } else if (why == REASON_STALL || why == REASON_FLUSH || why == REASON_HANDSHAKE) {
         conn_abort(conn, why);
+    } else if (conn->state == CONN_HANDSHAKE) {
+        conn->reason = (uint8_t)why;
+        end(conn, stream_unread(&conn->stream) > 0);
     } else if (stream_unread(&conn->stream) > 0) {
         /* It is the loop that was late, not the peer. */
         conn->heard_ms = now_ms;

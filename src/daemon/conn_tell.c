@@ -78,6 +78,8 @@ void conn_tell_closed(const struct conn *conn, bool is_reset)
     if (conn->sunk_bytes > 0)
         fields[count++] = LOG_NUMBER("sunk", conn->sunk_bytes);
     fields[count++] = LOG_NUMBER("lost", conn->lost_bytes);
+    if (conn->cut_bytes > 0)
+        fields[count++] = LOG_NUMBER("cut", conn->cut_bytes);
     fields[count++] = LOG_NUMBER("discarded", conn->discarded_bytes);
     fields[count++] = LOG_MS("seconds", loop_now_ms() - conn->opened_ms);
     fields[count++] = LOG_TEXT("end", is_reset ? "reset" : "fin");

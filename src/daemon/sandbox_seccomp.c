@@ -10,6 +10,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -115,6 +116,8 @@ static void write_program(struct program *program, uint32_t otherwise, uint32_t 
     allow_where(program, SYS_mmap, 2, BPF_JSET, PROT_EXEC, false);
     allow_where(program, SYS_mprotect, 2, BPF_JSET, PROT_EXEC, false);
     allow_where(program, SYS_ioctl, 1, BPF_JEQ, FIONREAD, true);
+    allow_where(program, SYS_ioctl, 1, BPF_JEQ, SIOCOUTQ, true);
+    allow_where(program, SYS_ioctl, 1, BPF_JEQ, SIOCOUTQNSD, true);
     allow_where(program, SYS_ioctl, 1, BPF_JEQ, FIONBIO, true);
     allow_where(program, SYS_ioctl, 1, BPF_JEQ, TCGETS, true);
     /* To ourselves alone: abort(3), and a reload that looks at the descriptor limit. */

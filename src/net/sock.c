@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/filter.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -410,10 +411,25 @@ int sock_consume(int fd, void *scratch, size_t bytes)
     return 0;
 }
 
+static size_t queued(int fd, unsigned long queue)
+{
+    int bytes = 0;
+    return ioctl(fd, queue, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
+}
+
 size_t sock_unread(int fd)
 {
-    int unread = 0;
-    return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0 ? (size_t)unread : 0;
+    return queued(fd, FIONREAD);
+}
+
+size_t sock_untaken(int fd)
+{
+    return queued(fd, SIOCOUTQ);
+}
+
+size_t sock_unsent(int fd)
+{
+    return queued(fd, SIOCOUTQNSD);
 }
 
 int sock_tcp_state(int fd)

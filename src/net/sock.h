@@ -76,6 +76,14 @@ int sock_consume(int fd, void *scratch, size_t bytes) MUST_CHECK;
 /* Bytes that wait unread in the kernel; 0 where it can't tell. */
 size_t sock_unread(int fd);
 
+/* Bytes that the kernel has taken and the peer has not: over TCP those that it has not
+ * acknowledged, and one for a FIN (tcp(7), SIOCOUTQ). 0 where the kernel can't tell. */
+size_t sock_untaken(int fd);
+
+/* Of these, what a TCP socket has not even sent, which is certain not to have arrived
+ * (SIOCOUTQNSD); one that is sent may have, and its acknowledgement is delayed. */
+size_t sock_unsent(int fd);
+
 /* The state of a TCP connection as RFC 9293 has them, TCP_FIN_WAIT1 and so on of <netinet/tcp.h>; 0
  * where the kernel can't tell. */
 int sock_tcp_state(int fd);

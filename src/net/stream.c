@@ -185,6 +185,20 @@ size_t stream_unread(const struct stream *stream)
     return unread - (stream->held_back < unread ? stream->held_back : unread);
 }
 
+size_t stream_untaken(const struct stream *stream)
+{
+    return sock_untaken(bufferevent_getfd(stream->bev));
+}
+
+size_t stream_cut(const struct stream *stream)
+{
+    int fd = bufferevent_getfd(stream->bev);
+    size_t unsent = stream->is_unix ? 0 : sock_unsent(fd);
+    int state = unsent > 0 ? sock_tcp_state(fd) : TCP_CLOSE;
+    bool has_fin = state == TCP_FIN_WAIT1 || state == TCP_CLOSING || state == TCP_LAST_ACK;
+    return state == TCP_CLOSE ? 0 : unsent - has_fin;
+}
+
 /* True where the loop will come back to what the bufferevent waits for. */
 static bool is_registered(const struct stream *stream)
 {

@@ -109,10 +109,17 @@ struct stream_how {
 int stream_open(struct stream *stream, const struct stream_env *env, int fd,
                 const struct stream_how *how) MUST_CHECK;
 
-/* True where it reads the direct way, so that its owner must hold it while it owes anything. */
+/* True where one read may take as much as the scratch buffer holds. */
 static inline bool stream_is_direct(const struct stream *stream)
 {
     return stream->is_direct;
+}
+
+/* True where nothing may be read while anything is owed: what a direct Unix stream owes is still in
+ * the kernel's queue. */
+static inline bool stream_owes_unread(const struct stream *stream)
+{
+    return stream->is_direct && stream->is_unix;
 }
 
 /* Stops and starts reading. Resuming can fail for want of kernel memory: 0 or -1. */
@@ -140,6 +147,14 @@ size_t stream_owed(const struct stream *stream);
 
 /* Bytes that wait in the kernel, neither read nor counted yet. */
 size_t stream_unread(const struct stream *stream);
+
+/* Bytes in the kernel's hands that the peer has not taken; over TCP our FIN counts as one. It
+ * shrinks as the peer takes them, and grows only when the kernel takes more. */
+size_t stream_untaken(const struct stream *stream);
+
+/* What a reset would now take back that the kernel has not even sent, the FIN aside: of a Unix
+ * socket nothing, since it is with its peer already. */
+size_t stream_cut(const struct stream *stream);
 
 /* After libevent was refused memory or a registration with epoll(7): true where it has left bytes
  * for it, and would not come back to them, or come back at once and for ever. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
@@ -407,20 +408,35 @@ ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t length, 
     return bytes;
 }
 
+/* Whether the peer's kernel has told that it has all, which it may at any time. */
+static bool is_fin_acked(struct kernel_socket *socket)
+{
+    socket->has_fin_acked = socket->has_fin_acked || (socket->has_own_fin && kernel_random(2) == 1);
+    return socket->has_fin_acked;
+}
+
+uint64_t kernel_untaken(const struct kernel_socket *socket)
+{
+    return socket->has_fin_acked ? 0 : socket->out - socket->taken;
+}
+
 int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
 {
-    const struct kernel_socket *socket = socket_of(fd);
+    struct kernel_socket *socket = socket_of(fd);
     if (!socket)
         return (int)syscall(SYS_getsockopt, fd, level, name, value, length);
     if (level != IPPROTO_TCP || name != TCP_INFO || socket->is_unix)
         return fails_with(EOPNOTSUPP);
-    bool is_acknowledged = socket->has_own_fin && kernel_random(2) == 1;
     struct tcp_info *info = value;
     *info = (struct tcp_info){0};
-    if (socket->has_peer_fin)
-        info->tcpi_state = is_acknowledged ? TCP_CLOSE : TCP_CLOSING;
+    if (socket->is_peer_reset || (socket->has_peer_fin && is_fin_acked(socket)))
+        info->tcpi_state = TCP_CLOSE;
+    else if (!socket->has_own_fin)
+        info->tcpi_state = socket->has_peer_fin ? TCP_CLOSE_WAIT : TCP_ESTABLISHED;
+    else if (socket->has_peer_fin)
+        info->tcpi_state = TCP_CLOSING;
     else
-        info->tcpi_state = is_acknowledged ? TCP_FIN_WAIT2 : TCP_FIN_WAIT1;
+        info->tcpi_state = is_fin_acked(socket) ? TCP_FIN_WAIT2 : TCP_FIN_WAIT1;
     return 0;
 }
 
@@ -479,9 +495,11 @@ int ioctl(int fd, unsigned long request, ...)
     va_end(arguments);
     if (!socket)
         return (int)syscall(SYS_ioctl, fd, request, value);
-    if (request != FIONREAD)
+    if (request != FIONREAD && request != SIOCOUTQ && request != SIOCOUTQNSD)
         return fails_with(EINVAL);
-    *value = (int)(socket->sent - socket->read);
+    bool has_fin = !socket->is_unix && socket->has_own_fin && !socket->has_fin_acked;
+    *value = request == FIONREAD ? (int)(socket->sent - socket->read)
+                                 : (int)kernel_untaken(socket) + has_fin;
     return 0;
 }
 

@@ -40,6 +40,7 @@ struct kernel_socket {
     bool has_own_fin;    /* the service has shut its side */
     bool is_peer_gone;   /* nobody reads any more: the next write is answered by a reset */
     bool is_peer_reset;  /* the peer has reset it, or was reset */
+    bool has_fin_acked;  /* our FIN, and so all before it */
     bool is_linger_zero; /* closing resets it (TCP) */
     bool is_closed;
     bool ends_in_reset; /* what the peer learns from the close */
@@ -58,6 +59,9 @@ uint64_t kernel_random(uint64_t limit);
 /* A connected socket; -1 where there are too many in this world. */
 int kernel_socket(bool is_unix, uint64_t in_room, uint64_t out_room);
 struct kernel_socket *kernel_at(int fd);
+
+/* Bytes that the service has written and the peer's kernel has not told to have. */
+uint64_t kernel_untaken(const struct kernel_socket *socket);
 
 /* The peer's side. */
 uint64_t kernel_send(struct kernel_socket *socket, uint64_t bytes);

@@ -74,6 +74,11 @@ void log_write(bool is_limited, enum log_level level, const char *message,
     peer->lost_bytes = number_of(fields, count, "lost");
     peer->discarded_bytes = number_of(fields, count, "discarded");
     snprintf(peer->reason, sizeof(peer->reason), "%.*s", (int)reason->text_length, reason->text);
+    const struct kernel_socket *socket = peer->socket;
+    bool is_cut = !peer->is_fin && !socket->is_unix && !socket->is_peer_reset;
+    uint64_t cut = field_of(fields, count, "cut") ? number_of(fields, count, "cut") : 0;
+    if (cut != (is_cut ? kernel_untaken(socket) : 0) && !socket->has_fin_acked)
+        kernel_complain("the log tells another cut than the reset makes", cut);
     if (number_of(fields, count, "out") != peer->socket->out)
         kernel_complain("the log tells other bytes out than the kernel took", peer->socket->out);
 }
@@ -318,7 +323,8 @@ static void end_gently(void)
 /* Nobody does anything any more: the deadlines must end it all. */
 static void end_harshly(const struct policy_values *values)
 {
-    uint64_t longest_ms = values->idle_ms + values->stall_ms + values->flush_ms +
+    /* What was taken before we look once more starts the stall time anew. */
+    uint64_t longest_ms = values->idle_ms + 2 * values->stall_ms + values->flush_ms +
                           values->linger_ms + values->quiet_ms + 500;
     kernel_set_rates(&QUIET);
     for (uint64_t passed_ms = 0; passed_ms < longest_ms && !is_all_over(); passed_ms += 20) {

@@ -31,7 +31,7 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
 }
 
 @test "F16 the mark is --buffer's" {
-    local small large READ_PATH=buffered # the direct one reads nothing more while anything is owed
+    local small large READ_PATH=buffered # the direct one leaves it in a Unix socket's own queue
     start_server --buffer 16k -l "unix:$T/s"
     peer "$ENDPOINT" fill:8M half-close read-all >facts || fail "$(<facts)"
     small=$(sed -n 's/^filled=//p' facts)
@@ -41,6 +41,22 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
     large=$(sed -n 's/^filled=//p' facts)
     ((large - small > 3 << 20))
     ((small < 1 << 20))
+}
+
+@test "F16 a mark larger than one read is --buffer's on both read paths" {
+    local small large path
+    for path in direct buffered; do
+        start_server --read-path $path
+        peer "$ENDPOINT" rcvbuf:64k fill:64M half-close read-all >facts || fail "$(<facts)"
+        small=$(sed -n 's/^filled=//p' facts)
+        stop_server
+        start_server --read-path $path --buffer 20M
+        peer "$ENDPOINT" rcvbuf:64k fill:64M half-close read-all >facts || fail "$(<facts)"
+        large=$(sed -n 's/^filled=//p' facts)
+        stop_server
+        echo "$path: $small, $large bytes"
+        ((large - small > 15 << 20 && large < 40 << 20)) || fail "$path: $small, $large"
+    done
 }
 
 @test "F16 it is told: owed while it is held, nothing afterwards" {

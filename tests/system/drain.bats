@@ -181,6 +181,21 @@ is_refused() { peer "$ENDPOINT" stall:0 close | grep -q refused; }
     [[ $(field reason) == forced && $(field end) == reset ]]
 }
 
+@test "what a reset takes back from the system is given up too, and told" {
+    start_server --drain-timeout 1s -l tcp://127.0.0.1:0
+    bg deaf "$HELPERS/peer" -i 20000 "$ENDPOINT" rcvbuf:4k send:300k say:standing await-reset
+    wait_for 20 said deaf standing
+    wait_for 5 all_is_out
+    term
+    drained some 4
+    finish deaf
+    [[ $(field reason) == deadline && $(field end) == reset && $(field lost) == 0 ]]
+    (($(field cut) > 100000 && $(field cut) <= 300 * 1024)) || fail "$(closed_lines)"
+    in_log "drained owed=$(field cut)"
+}
+
+all_is_out() { ask_counters && (($(counter bytes_out) == 300 * 1024)); }
+
 @test "SIGINT is as good as SIGTERM" {
     start_server
     peer "$ENDPOINT" echo:1000 half-close read-all

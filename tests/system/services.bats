@@ -121,6 +121,18 @@ listen_to() {
     wait_for 5 closed_at_least 2
 }
 
+@test "a client that is gone before the answer has reset it: no error of the system's" {
+    local i
+    serve whoami
+    for i in {1..20}; do
+        nc -z 127.0.0.1 "$PORT"
+    done
+    wait_for 5 closed_at_least 20
+    ask_counters
+    [[ $(counter closed_error) == 0 ]] || fail "$(closed_lines | tail -n 3)"
+    not in_log 'end=fin reason=reset'
+}
+
 @test "whoami tells what TLS agreed on" {
     need openssl
     local words

@@ -52,6 +52,20 @@ seconds_between() {
     finish other
 }
 
+@test "stall: who reads slowly is not stalled, though the kernel has no room for more" {
+    local steps=() more=() i
+    start_server --stall-timeout 1s -l tcp://127.0.0.1:0 -l "unix:$T/s"
+    for ((i = 0; i < 30; i++)); do
+        steps+=(read:1000 stall:150)
+        more+=(read:10000 stall:100)
+    done
+    bg slow "$HELPERS/peer" "${ENDPOINTS[1]}" fill:64M "${more[@]}" half-close read-all
+    peer "$ENDPOINT" rcvbuf:4k fill:64M "${steps[@]}" half-close read-all
+    finish slow
+    wait_for 5 closed_at_least 2
+    not in_log 'reason=stall'
+}
+
 @test "linger: who ignores our FIN is let go in time" {
     start_server --idle-timeout 200ms --linger-timeout 300ms
     bg deaf "$HELPERS/peer" "$ENDPOINT" echo:10 say:there wait-line

@@ -28,11 +28,12 @@ uint64_t clock_now_ns(void)
 }
 
 static struct {
-    size_t input;  /* bytes that have come and were not taken */
-    size_t owed;   /* taken, and not yet taken by the kernel */
-    size_t room;   /* what the kernel takes of the next echo */
-    size_t taken;  /* of what was owed before, and not told yet (TLS) */
-    size_t unread; /* what FIONREAD would say */
+    size_t input;   /* bytes that have come and were not taken */
+    size_t owed;    /* taken, and not yet taken by the kernel */
+    size_t room;    /* what the kernel takes of the next echo */
+    size_t taken;   /* of what was owed before, and not told yet (TLS) */
+    size_t unread;  /* what FIONREAD would say */
+    size_t untaken; /* what SIOCOUTQ would, and SIOCOUTQNSD */
     int echo_error, half_close_error;
     bool fails_to_open, fails_to_resume;
     bool fails_to_write;
@@ -150,6 +151,17 @@ size_t stream_unread(const struct stream *stream)
 {
     (void)stream;
     return fake.unread;
+}
+
+size_t stream_untaken(const struct stream *stream)
+{
+    (void)stream;
+    return fake.untaken;
+}
+
+size_t stream_cut(const struct stream *stream)
+{
+    return stream_untaken(stream);
 }
 
 bool stream_is_starved(const struct stream *stream)

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The state machine where bytes are owed: marks, the stall time, and what a reset takes back. */
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "conn_fixture.h"
+
+static void test_end_with_bytes_owed(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 4;
+    comes(fixture, 10);
+    ends(fixture);
+    assert_state(fixture, CONN_FLUSH);
+    drains(fixture, 5);
+    assert_state(fixture, CONN_FLUSH);
+    drains(fixture, 1);
+    assert_closed(fixture, REASON_EOF, false, 0);
+}
+
+static void test_hold_and_resume(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 0;
+    comes(fixture, 999);
+    assert_state(fixture, CONN_OPEN);
+    comes(fixture, 1);
+    assert_state(fixture, CONN_PAUSED);
+    assert_false(fake.is_reading);
+    assert_int_equal(counted(fixture, COUNTER_HELD), 1);
+    drains(fixture, 749);
+    assert_state(fixture, CONN_PAUSED);
+    drains(fixture, 1); /* a quarter of the mark is left */
+    assert_state(fixture, CONN_OPEN);
+    assert_true(fake.is_reading);
+    drains(fixture, 250);
+    assert_state(fixture, CONN_OPEN);
+    ends(fixture);
+    assert_closed(fixture, REASON_EOF, false, 0);
+}
+
+static void test_direct_holds_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->conn->stream.is_direct = true;
+    fake.room = 9;
+    comes(fixture, 10);
+    assert_state(fixture, CONN_PAUSED);
+    drains(fixture, 1);
+    assert_state(fixture, CONN_OPEN);
+}
+
+/* A mark that no read can reach alone is what it says, and so is none at all. */
+static void test_direct_up_to_a_large_mark(void **state)
+{
+    struct fixture *fixture = *state;
+    struct policy_values values = VALUES;
+    for (values.buffer_bytes = 1000000;; values.buffer_bytes = 0) {
+        open_again(fixture, &values);
+        conn_start(fixture->conn);
+        fixture->conn->stream.is_direct = true;
+        fake.room = 0;
+        comes(fixture, 999999);
+        assert_state(fixture, CONN_OPEN);
+        comes(fixture, 1);
+        assert_state(fixture, values.buffer_bytes ? CONN_PAUSED : CONN_OPEN);
+        drains(fixture, 750000);
+        assert_state(fixture, CONN_OPEN);
+        if (values.buffer_bytes == 0)
+            break;
+    }
+    open_again(fixture, &values);
+    conn_start(fixture->conn);
+    fixture->conn->stream.is_direct = fixture->conn->stream.is_unix = true;
+    fake.room = 0;
+    comes(fixture, 1);
+    assert_state(fixture, CONN_PAUSED);
+}
+
+/* All connections together owe too much: who owes anything is held until it owes nothing. */
+static void test_owed_in_all(void **state)
+{
+    struct fixture *fixture = *state;
+    limit_change(fixture->env.limit, &(struct limit_values){.owed_bytes = 100});
+    fake.room = 0;
+    comes(fixture, 100);
+    assert_state(fixture, CONN_PAUSED);
+    assert_true(fixture->env.is_tight);
+    assert_true(fixture->env.stream.read_max < SIZE_MAX);
+    drains(fixture, 100);
+    assert_state(fixture, CONN_OPEN);
+    assert_false(fixture->env.is_tight);
+    assert_true(fixture->env.stream.read_max == SIZE_MAX);
+}
+
+static void test_owing_is_not_idle(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 0;
+    comes(fixture, 600);
+    for (int i = 0; i < 5; i++) {
+        passes(fixture, 400);
+        drains(fixture, 100);
+    }
+    assert_state(fixture, CONN_OPEN);
+    passes(fixture, 499);
+    assert_state(fixture, CONN_OPEN);
+    passes(fixture, 1);
+    assert_closed(fixture, REASON_STALL, true, 100);
+    assert_int_equal(counted(fixture, COUNTER_ABANDONED), 0);
+}
+
+static void test_stall_while_paused(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 0;
+    comes(fixture, 5000);
+    passes(fixture, 500);
+    assert_closed(fixture, REASON_STALL, true, 5000);
+}
+
+/* The kernel has room for more only when much was taken: a slow peer is asked in between. */
+static void test_slow_is_not_stalled(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 0;
+    fake.untaken = 100;
+    comes(fixture, 5000);
+    for (int i = 0; i < 20; i++) {
+        passes(fixture, 400);
+        fake.untaken -= 1;
+    }
+    assert_state(fixture, CONN_PAUSED);
+    passes(fixture, 499); /* seen a quarter of the time later at most */
+    assert_state(fixture, CONN_PAUSED);
+    passes(fixture, 130);
+    assert_closed(fixture, REASON_STALL, true, 5000);
+    assert_int_equal(counted(fixture, COUNTER_CUT), 80);
+}
+
+/* Owing begins anew, with less in the kernel's hands than the last time, or more. */
+static void test_stall_time_is_of_this_debt(void **state)
+{
+    struct fixture *fixture = *state;
+    static const size_t UNTAKEN[] = {100, 10};
+    for (size_t i = 0; i < COUNT_OF(UNTAKEN); i++) {
+        fake.room = 0;
+        fake.untaken = 50;
+        comes(fixture, 500);
+        drains(fixture, 500);
+        fake.untaken = UNTAKEN[i];
+        comes(fixture, 500);
+        passes(fixture, 499);
+        assert_state(fixture, CONN_OPEN);
+        passes(fixture, 1);
+        assert_closed(fixture, REASON_STALL, true, 500);
+        open_again(fixture, &VALUES);
+        conn_start(fixture->conn);
+    }
+}
+
+static void test_a_drain_that_cuts(void **state)
+{
+    struct fixture *fixture = *state;
+    comes(fixture, 100);
+    fixture->env.drain_start_ms = now_ms;
+    fake.untaken = 60;
+    conn_abort(fixture->conn, REASON_DEADLINE);
+    assert_closed(fixture, REASON_DEADLINE, true, 0);
+    assert_int_equal(counted(fixture, COUNTER_CUT), 60);
+    assert_int_equal(counted(fixture, COUNTER_ABANDONED), 60);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_end_with_bytes_owed),
+        TEST(test_hold_and_resume),
+        TEST(test_direct_holds_at_once),
+        TEST(test_direct_up_to_a_large_mark),
+        TEST(test_owed_in_all),
+        TEST(test_owing_is_not_idle),
+        TEST(test_stall_while_paused),
+        TEST(test_slow_is_not_stalled),
+        TEST(test_stall_time_is_of_this_debt),
+        TEST(test_a_drain_that_cuts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
