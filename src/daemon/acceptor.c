@@ -17,8 +17,8 @@
 
 struct acceptor {
     struct listener *listeners;
-    size_t *specs;     /* each listener's index in the options */
-    char **spec_texts; /* what was written there, without attributes */
+    size_t *specs;                   /* each listener's index in the options */
+    struct endpoint *spec_endpoints; /* what a reload cannot change */
     size_t count, spec_count;
     struct limit *limit;
     struct worker *const *workers;
@@ -145,28 +145,19 @@ static int open_spec(struct acceptor *acceptor, const struct options_listener *s
     return -1;
 }
 
-/* The endpoint alone: what a reload cannot change. */
-static char *spec_text(const struct options_listener *spec)
-{
-    return strndup(spec->text, strcspn(spec->text, ","));
-}
-
 struct acceptor *acceptor_new(const struct options *options, struct error *err)
 {
     struct acceptor *acceptor = calloc(1, sizeof(*acceptor));
     if (acceptor)
-        acceptor->spec_texts = calloc(options->listener_count, sizeof(char *));
-    if (!acceptor || !acceptor->spec_texts) {
+        acceptor->spec_endpoints = calloc(options->listener_count, sizeof(struct endpoint));
+    if (!acceptor || !acceptor->spec_endpoints) {
         error_start(err, "no memory for the listeners");
         acceptor_free(acceptor);
         return NULL;
     }
     for (size_t i = 0; i < options->listener_count; i++) {
-        char *text = spec_text(&options->listeners[i]);
-        acceptor->spec_texts[acceptor->spec_count++] = text;
-        if (!text)
-            error_start(err, "no memory for the listeners");
-        if (!text || open_spec(acceptor, &options->listeners[i], i, err) < 0) {
+        acceptor->spec_endpoints[acceptor->spec_count++] = options->listeners[i].endpoint;
+        if (open_spec(acceptor, &options->listeners[i], i, err) < 0) {
             acceptor_free(acceptor);
             return NULL;
         }
@@ -337,10 +328,8 @@ int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct limit *l
 bool acceptor_has_endpoints(const struct acceptor *acceptor, const struct options *options)
 {
     bool is_same = options->listener_count == acceptor->spec_count;
-    for (size_t i = 0; is_same && i < acceptor->spec_count; i++) {
-        const char *text = options->listeners[i].text, *old = acceptor->spec_texts[i];
-        is_same = strlen(old) == strcspn(text, ",") && strncmp(old, text, strlen(old)) == 0;
-    }
+    for (size_t i = 0; is_same && i < acceptor->spec_count; i++)
+        is_same = endpoint_is_same(&options->listeners[i].endpoint, &acceptor->spec_endpoints[i]);
     return is_same;
 }
 
@@ -431,9 +420,7 @@ void acceptor_free(struct acceptor *acceptor)
         listener_close(&acceptor->listeners[i]);
     if (acceptor->pause_timer)
         event_free(acceptor->pause_timer);
-    for (size_t i = 0; i < acceptor->spec_count; i++)
-        free(acceptor->spec_texts[i]);
-    free(acceptor->spec_texts);
+    free(acceptor->spec_endpoints);
     free(acceptor->listeners);
     free(acceptor->specs);
     free(acceptor);

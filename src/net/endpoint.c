@@ -162,3 +162,10 @@ int endpoint_parse(const char *text, struct endpoint *endpoint, const char **att
     plain[length] = '\0';
     return parse_plain(plain, endpoint, err);
 }
+
+bool endpoint_is_same(const struct endpoint *one, const struct endpoint *other)
+{
+    return one->kind == other->kind && strcmp(one->host, other->host) == 0 &&
+           one->port == other->port && strcmp(one->path, other->path) == 0 &&
+           one->is_abstract == other->is_abstract && one->fd == other->fd;
+}

@@ -35,6 +35,9 @@ struct endpoint {
 /* "tcp", "tls", "udp", "unix" or "fd". */
 const char *endpoint_scheme(enum endpoint_kind kind);
 
+/* True where both name the same, however it was spelt. */
+bool endpoint_is_same(const struct endpoint *one, const struct endpoint *other);
+
 /* Parses the text up to the first comma. *attributes is what follows that comma, or NULL.
  * 0, or -1 with what was expected. */
 int endpoint_parse(const char *text, struct endpoint *endpoint, const char **attributes,

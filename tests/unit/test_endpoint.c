@@ -162,12 +162,41 @@ static void test_long_ones(void **state)
     assert_non_null(strstr(err.text, "at most 255"));
 }
 
+static void test_same_however_spelt(void **state)
+{
+    static const char *const ROWS[][2] = {{"tcp://127.0.0.1:7", "127.0.0.1:7"},
+                                          {"unix:/a/b,mode=0600", "/a/b"},
+                                          {"localhost:7", "7"},
+                                          {"fd:3,idle-timeout=1s", "fd:3"}};
+    static const char *const OTHERS[] = {"127.0.0.1:7", "127.0.0.1:8", "tls://127.0.0.1:7",
+                                         "unix:/a",     "unix:@/a",    "fd:3"};
+    struct endpoint one, other;
+    struct error err;
+    const char *attributes;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
+        assert_int_equal(endpoint_parse(ROWS[i][0], &one, &attributes, &err), 0);
+        assert_int_equal(endpoint_parse(ROWS[i][1], &other, &attributes, &err), 0);
+        assert_true(endpoint_is_same(&one, &other));
+    }
+    for (size_t i = 0; i < COUNT_OF(OTHERS) * COUNT_OF(OTHERS); i++) {
+        size_t first = i / COUNT_OF(OTHERS), second = i % COUNT_OF(OTHERS);
+        assert_int_equal(endpoint_parse(OTHERS[first], &one, &attributes, &err), 0);
+        assert_int_equal(endpoint_parse(OTHERS[second], &other, &attributes, &err), 0);
+        assert_int_equal(endpoint_is_same(&one, &other), first == second);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tcp),         cmocka_unit_test(test_schemes),
-        cmocka_unit_test(test_unix_and_fd), cmocka_unit_test(test_attributes),
-        cmocka_unit_test(test_wrong),       cmocka_unit_test(test_long_ones),
+        cmocka_unit_test(test_tcp),
+        cmocka_unit_test(test_schemes),
+        cmocka_unit_test(test_unix_and_fd),
+        cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_long_ones),
+        cmocka_unit_test(test_same_however_spelt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
