@@ -61,8 +61,9 @@ static int check_options(const struct options *options, struct error *err)
         return error_usage(err, "--require: loss: only datagrams are lost, over udp://");
     if (options->size_max * options->pipeline > (UINT64_C(1) << 40))
         return error_usage(err, "--pipeline: that many messages of --size bytes are over 1T");
-    if (report_is_output(options->json) && report_is_output(options->hdr_out))
-        return error_usage(err, "--hdr-out: standard output is --json's");
+    if (options->json && options->hdr_out && strcmp(options->json, options->hdr_out) == 0)
+        return error_usage(err, "--hdr-out: %s is --json's",
+                           report_is_output(options->json) ? "standard output" : "that file");
     if (options->duration_ms && options->ramp_up_ms > options->warm_up_ms + options->duration_ms)
         return error_usage(err, "--ramp-up: longer than --warm-up and --duration together");
     return require_check(options->require, err);
@@ -93,10 +94,10 @@ static int open_member(struct member *member, bool is_udp, const struct bench_sh
     return member->datagrams || member->streams ? 0 : -1;
 }
 
-static int start_member(struct member *member, struct error *err)
+static int start_member(struct member *member, uint64_t start_ns, struct error *err)
 {
-    return member->datagrams ? udp_thread_start(member->datagrams, err)
-                             : bench_thread_start(member->streams, err);
+    return member->datagrams ? udp_thread_start(member->datagrams, start_ns, err)
+                             : bench_thread_start(member->streams, start_ns, err);
 }
 
 static void stop_member(struct member *member)
@@ -154,8 +155,6 @@ static int open_threads(struct bench *bench, struct error *err)
             share.requests = part_of(options->requests, count, i);
         if (share.requests == 0)
             break; /* fewer messages than threads */
-        share.rate =
-            (double)options->rate * (double)share.connections / (double)options->connections;
         if (open_member(&bench->threads[i], bench->is_udp, &share, err) < 0)
             return -1;
         bench->thread_count++;
@@ -166,8 +165,9 @@ static int open_threads(struct bench *bench, struct error *err)
 
 static int start_threads(struct bench *bench, struct error *err)
 {
+    uint64_t start_ns = clock_now_ns();
     for (uint64_t i = 0; i < bench->thread_count; i++) {
-        if (start_member(&bench->threads[i], err) < 0)
+        if (start_member(&bench->threads[i], start_ns, err) < 0)
             return -1;
     }
     return 0;
@@ -299,7 +299,7 @@ static int find_target(struct bench *bench, struct error *err)
         return udp_target_find(bench->options, &bench->plan.target, err);
     if (target_connect(bench->options, &bench->plan, &link, err) < 0)
         return -1;
-    link_leave(&link);
+    (void)link_leave(&link, LINK_LEAVE_MS);
     link_clear(&link);
     return 0;
 }

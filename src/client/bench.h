@@ -23,14 +23,15 @@ struct bench_results {
     uint64_t completed;           /* echoes verified */
     uint64_t sent_bytes, received_bytes;
     uint64_t errors[OUTCOME_COUNT];
-    uint64_t opened;      /* connections, reconnected ones counted again */
-    uint64_t established; /* of those asked for, how many were open at any time */
-    uint64_t unsent;      /* messages that were due and never left */
-    uint64_t unanswered;  /* messages sent whose echo never was whole */
-    uint64_t warm_up_ns;  /* how long it took, the longest of all threads */
-    uint64_t start_ns;    /* of measuring */
-    uint64_t end_ns;      /* of issuing, or of the last echo: whichever is later */
-    bool is_interrupted;  /* before its end; of the sum alone */
+    uint64_t opened;           /* connections, reconnected ones counted again, the warm-up's too */
+    uint64_t opened_meanwhile; /* of these, after the warm-up */
+    uint64_t established;      /* of those asked for, how many were open at any time */
+    uint64_t unsent;           /* messages that were due and never left */
+    uint64_t unanswered;       /* messages sent whose echo never was whole */
+    uint64_t warm_up_ns;       /* how long it took, the longest of all threads */
+    uint64_t start_ns;         /* of measuring */
+    uint64_t end_ns;           /* of issuing, or of the last echo: whichever is later */
+    bool is_interrupted;       /* before its end; of the sum alone */
     struct flow_failure failures[BENCH_FAILURES_KEPT];
     uint32_t failures_kept;
     /* Of datagrams alone: */

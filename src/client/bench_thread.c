@@ -41,7 +41,9 @@ struct bench_thread {
     uint64_t over_count;
     uint64_t budget; /* messages that may still be pushed; UINT64_MAX: no end */
     uint64_t random; /* for sizes */
-    uint64_t schedule_ns, step_ns, scheduled; /* open loop */
+    struct schedule schedule;
+    uint64_t start_ns, end_ns; /* end_ns 0: by count alone */
+    uint64_t scheduled;        /* open loop: messages that have become due */
     int timer_fd;
     struct event *tick, *warm_end, *end;
     struct bench_results results;
@@ -71,18 +73,13 @@ static uint64_t next_size(struct bench_thread *thread)
     return options->size_min + (thread->random >> 33) % span;
 }
 
-static bool is_open_loop(const struct bench_thread *thread)
-{
-    return thread->step_ns > 0;
-}
-
 static uint64_t due_of(const struct runner *runner, uint64_t now_ns)
 {
     const struct bench_thread *thread = runner->thread;
-    if (!is_open_loop(thread))
+    if (!schedule_is_open_loop(&thread->schedule))
         return now_ns;
-    return thread->schedule_ns +
-           (runner->issued * thread->share.connections + runner->index) * thread->step_ns;
+    return schedule_due_ns(&thread->schedule,
+                           runner->issued * thread->share.connections + runner->index);
 }
 
 static bool may_issue(const struct runner *runner)
@@ -90,7 +87,7 @@ static bool may_issue(const struct runner *runner)
     const struct bench_thread *thread = runner->thread;
     uint64_t most = thread->share.options->per_connection;
     return !thread->is_ending && thread->budget > 0 && flow_has_room(&runner->flow) &&
-           (!is_open_loop(thread) || runner->issued < runner->due) &&
+           (!schedule_is_open_loop(&thread->schedule) || runner->issued < runner->due) &&
            (!most || runner->on_this_connection < most);
 }
 
@@ -138,6 +135,7 @@ static void on_connected(struct flow *flow)
     struct bench_results *results = &runner->thread->results;
     uint64_t now_ns = clock_now_ns();
     results->opened++;
+    results->opened_meanwhile++;
     if (flow->link.ssl) {
         histogram_add(&results->handshake, flow->link.handshake_ns);
         results->resumed += flow->link.is_resumed;
@@ -177,6 +175,8 @@ static void on_ended(struct flow *flow, const struct flow_failure *failure)
     struct bench_thread *thread = runner->thread;
     struct bench_results *results = &thread->results;
     results->errors[failure->how.outcome]++;
+    if (failure->how.outcome != OUTCOME_OK)
+        results->end_ns = clock_now_ns();
     if (failure->how.outcome != OUTCOME_OK && results->failures_kept < BENCH_FAILURES_KEPT)
         results->failures[results->failures_kept++] = *failure;
     results->unanswered += failure->unanswered;
@@ -199,25 +199,37 @@ static void on_due(struct deadline *deadline)
 
 /* ---- the thread's own events ---- */
 
-/* Open loop: every message whose time has come is due on its connection. */
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+static void set_alarm(struct bench_thread *thread, uint64_t at_ns)
 {
-    struct bench_thread *thread = arg;
-    uint64_t expirations, now_ns = clock_now_ns();
-    (void)what;
-    (void)!read(fd, &expirations, sizeof(expirations));
-    if (thread->is_ending)
-        return;
-    uint64_t due =
-        now_ns < thread->schedule_ns ? 0 : (now_ns - thread->schedule_ns) / thread->step_ns + 1;
-    for (; thread->scheduled < due; thread->scheduled++) {
-        struct runner *runner = &thread->runners[thread->scheduled % thread->share.connections];
+    const struct itimerspec alarm = {
+        .it_value = {(time_t)(at_ns / NS_PER_S), (long)(at_ns % NS_PER_S)}};
+    (void)timerfd_settime(thread->timer_fd, TFD_TIMER_ABSTIME, &alarm, NULL);
+}
+
+/* Every message whose time has come by now is due on its connection. */
+static void issue_due(struct bench_thread *thread, uint64_t now_ns)
+{
+    uint64_t due_ns;
+    while ((due_ns = schedule_due_ns(&thread->schedule, thread->scheduled)) <= now_ns &&
+           (thread->end_ns == 0 || due_ns < thread->end_ns)) {
+        struct runner *runner = &thread->runners[thread->scheduled++ % thread->share.connections];
         runner->due++;
         if (runner->flow.state == FLOW_OPEN && may_issue(runner)) {
             issue(runner, now_ns);
             flow_flush(&runner->flow, clock_now_ns());
         }
     }
+    set_alarm(thread, due_ns > now_ns + TICK_MIN_NS ? due_ns : now_ns + TICK_MIN_NS);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct bench_thread *thread = arg;
+    uint64_t expirations;
+    (void)what;
+    (void)!read(fd, &expirations, sizeof(expirations));
+    if (!thread->is_ending)
+        issue_due(thread, clock_now_ns());
 }
 
 /* Forgets the warm-up: what counts is due from now on. */
@@ -250,8 +262,9 @@ static void begin_ending(struct bench_thread *thread)
         return;
     if (event_pending(thread->warm_end, EV_TIMEOUT, NULL))
         end_warm_up(thread);
+    uint64_t now_ns = clock_now_ns();
     thread->is_ending = true;
-    thread->results.end_ns = clock_now_ns();
+    thread->results.end_ns = thread->end_ns && thread->end_ns < now_ns ? thread->end_ns : now_ns;
     for (uint64_t i = 0; i < thread->share.connections; i++) {
         struct runner *runner = &thread->runners[i];
         if (thread->budget > 0 && runner->due > runner->issued)
@@ -265,11 +278,24 @@ static void begin_ending(struct bench_thread *thread)
     }
 }
 
+static void set_timer(struct event *timer, uint64_t ms)
+{
+    const struct timeval wait = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+    (void)event_add(timer, &wait);
+}
+
+/* The time is over, or the count (then it is no timeout). The loop's clock is a coarse one. */
 static void on_end(evutil_socket_t fd, short what, void *arg)
 {
+    struct bench_thread *thread = arg;
     (void)fd;
-    (void)what;
-    begin_ending(arg);
+    if ((what & EV_TIMEOUT) && clock_now_ns() < thread->end_ns) {
+        set_timer(thread->end, 1);
+        return;
+    }
+    if (schedule_is_open_loop(&thread->schedule) && (what & EV_TIMEOUT))
+        issue_due(thread, thread->end_ns);
+    begin_ending(thread);
 }
 
 static void publish(struct bench_thread *thread)
@@ -289,35 +315,22 @@ static void on_wake(void *owner)
         begin_ending(thread);
 }
 
-static void set_timer(struct event *timer, uint64_t ms)
-{
-    const struct timeval wait = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
-    (void)event_add(timer, &wait);
-}
-
-static void start_schedule(struct bench_thread *thread, uint64_t now_ns)
-{
-    if (!is_open_loop(thread))
-        return;
-    uint64_t tick_ns = thread->step_ns > TICK_MIN_NS ? thread->step_ns : TICK_MIN_NS;
-    thread->schedule_ns = now_ns + thread->step_ns;
-    const struct itimerspec every = {
-        .it_value = {(time_t)(thread->step_ns / NS_PER_S), (long)(thread->step_ns % NS_PER_S)},
-        .it_interval = {(time_t)(tick_ns / NS_PER_S), (long)(tick_ns % NS_PER_S)}};
-    (void)timerfd_settime(thread->timer_fd, 0, &every, NULL);
-}
-
 static void *thread_main(void *arg)
 {
     struct bench_thread *thread = arg;
     const struct options *options = thread->share.options;
     uint64_t now_ms = loop_now_ms();
-    thread->results.start_ns = thread->results.end_ns = clock_now_ns();
-    start_schedule(thread, thread->results.start_ns);
+    thread->results.start_ns = thread->results.end_ns = thread->start_ns;
+    thread->schedule = bench_schedule(&thread->share, thread->start_ns);
+    if (schedule_is_open_loop(&thread->schedule))
+        set_alarm(thread, schedule_due_ns(&thread->schedule, 0));
     if (options->warm_up_ms)
         set_timer(thread->warm_end, options->warm_up_ms);
-    if (options->duration_ms)
-        set_timer(thread->end, options->warm_up_ms + options->duration_ms);
+    if (options->duration_ms) {
+        uint64_t total_ms = options->warm_up_ms + options->duration_ms;
+        set_timer(thread->end, total_ms);
+        thread->end_ns = thread->start_ns + total_ms * NS_PER_MS;
+    }
     for (uint64_t i = 0; i < thread->share.connections; i++) {
         uint64_t number = thread->share.first_connection - 1 + i;
         uint64_t delay_ms = options->ramp_up_ms * number / options->connections;
@@ -390,7 +403,6 @@ struct bench_thread *bench_thread_new(const struct bench_share *share, struct er
     thread->share = *share;
     thread->timer_fd = thread->waker.fd = -1;
     thread->budget = share->options->warm_up_ms ? UINT64_MAX : share->requests;
-    thread->step_ns = share->rate > 0 ? (uint64_t)((double)NS_PER_S / share->rate) : 0;
     thread->random = share->options->seed + share->first_connection;
     pthread_mutex_init(&thread->lock, NULL);
     if (open_thread(thread, err) < 0) {
@@ -400,8 +412,18 @@ struct bench_thread *bench_thread_new(const struct bench_share *share, struct er
     return thread;
 }
 
-int bench_thread_start(struct bench_thread *thread, struct error *err)
+struct schedule bench_schedule(const struct bench_share *share, uint64_t start_ns)
 {
+    return (struct schedule){.start_ns = start_ns,
+                             .rate = share->options->rate,
+                             .all = share->options->connections,
+                             .first = share->first_connection - 1,
+                             .count = share->connections};
+}
+
+int bench_thread_start(struct bench_thread *thread, uint64_t start_ns, struct error *err)
+{
+    thread->start_ns = start_ns;
     int failure = pthread_create(&thread->id, NULL, thread_main, thread);
     if (failure)
         return error_start(err, "cannot start a thread: %s", strerror(failure));
@@ -433,6 +455,7 @@ void bench_results_merge(struct bench_results *sum, const struct bench_results *
     for (int i = 0; i < OUTCOME_COUNT; i++)
         sum->errors[i] += one->errors[i];
     sum->opened += one->opened;
+    sum->opened_meanwhile += one->opened_meanwhile;
     sum->established += one->established;
     sum->unsent += one->unsent;
     sum->unanswered += one->unanswered;

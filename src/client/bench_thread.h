@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One thread of a bench: a loop, its share of the connections, and what it measured.
  *
- * Closed loop: a message is due as soon as there is room for it. Open loop: message k of the thread
- * is due at start + k * step, on connection k modulo their number; one that cannot leave then keeps
- * its due time, so a slow endpoint cannot hide by slowing us (coordinated omission).
+ * Closed loop: a message is due as soon as there is room for it. Open loop: messages are due on the
+ * schedule of the whole run (schedule.h); one that cannot leave then keeps its due time, so a slow
+ * endpoint cannot hide by slowing us (coordinated omission).
  */
 #ifndef CLIENT_BENCH_THREAD_H
 #define CLIENT_BENCH_THREAD_H
@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "client/bench.h"
 #include "client/options.h"
+#include "client/schedule.h"
 
 struct bench_thread;
 
@@ -24,13 +25,18 @@ struct bench_share {
     uint64_t connections;
     uint64_t first_connection; /* number of its first, from 1 */
     uint64_t requests;         /* behind the warm-up; UINT64_MAX: no end by count */
-    double rate;               /* messages a second; 0: closed loop */
 };
+
+/* The part of the run's schedule that is this share's, from start_ns on. */
+struct schedule bench_schedule(const struct bench_share *share, uint64_t start_ns);
 
 /* NULL without memory or descriptors. */
 struct bench_thread *bench_thread_new(const struct bench_share *share,
                                       struct error *err) MUST_CHECK;
-int bench_thread_start(struct bench_thread *thread, struct error *err) MUST_CHECK;
+
+/* All threads of a run start at one time, clock_now_ns()'s. */
+int bench_thread_start(struct bench_thread *thread, uint64_t start_ns,
+                       struct error *err) MUST_CHECK;
 
 /* From any thread: issue nothing more, and end when what is under way is back. */
 void bench_thread_stop(struct bench_thread *thread);

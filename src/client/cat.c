@@ -127,13 +127,15 @@ static void read_peer(struct cat *cat)
     struct buffer *buffer = &cat->to_output;
     char *end = end_of(buffer);
     ssize_t bytes = link_recv(&cat->link, end, room_of(buffer));
+    /* Once interrupted we await what we have sent, and more is no progress. */
+    if (!cat->is_interrupted || cat->received < cat->sent)
+        cat->progress_ns = clock_now_ns();
     if (bytes >= 0) {
         buffer->length += (size_t)bytes;
         cat->received += (uint64_t)bytes;
     } else {
         note_end(cat);
     }
-    cat->progress_ns = clock_now_ns();
 }
 
 static void write_peer(struct cat *cat)
@@ -185,6 +187,13 @@ static int time_left(const struct cat *cat)
     return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 
+/* Interrupted, and what comes without end is no answer to anything. */
+static bool is_flooded(const struct cat *cat)
+{
+    return cat->is_interrupted && cat->received > cat->sent &&
+           clock_now_ns() - cat->progress_ns > cat->options->timeout_ms * NS_PER_MS;
+}
+
 static void on_interrupt(struct cat *cat)
 {
     if (interrupt_read(cat->interrupt_fd) != SIGINT)
@@ -218,7 +227,7 @@ static void step(struct cat *cat)
         {.fd = cat->interrupt_fd, .events = POLLIN},
     };
     int count = poll(polled, sizeof(polled) / sizeof(polled[0]), has_more ? 0 : time_left(cat));
-    if (count == 0 && !has_more) {
+    if ((count == 0 && !has_more) || is_flooded(cat)) {
         (void)link_end(&cat->link, link_timeout(&cat->link));
         cat->has_failed = true;
     }

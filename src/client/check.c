@@ -31,6 +31,7 @@ struct probe check_probe(struct check *check)
 {
     uint64_t connection = ++check->connections;
     return (struct probe){.plan = &check->plan,
+                          .run = &check->run,
                           .link = {.fd = -1},
                           .connection = connection,
                           .seed = pattern_seed(check->options->seed, connection),
@@ -75,8 +76,9 @@ enum verdict check_fault(struct check *check, struct probe *probe)
         return VERDICT_CHOICE;
     if (probe->is_out_of_time)
         return check_verdict(check, VERDICT_CHOICE,
-                             "its share of our time was over while bytes still came, %" PRIu64
-                             " of %" PRIu64 " back and right: alone, with --only, it has all of it",
+                             "its share of our time was over before it was done, with %" PRIu64
+                             " of %" PRIu64 " bytes back and right: alone, with --only, it has all "
+                             "of it",
                              probe->checked, probe->sent);
     FILE *text = fmemopen(check->diagnosis, sizeof(check->diagnosis), "w");
     if (text) {
@@ -219,6 +221,7 @@ static void run_one(struct check *check, const struct property *property, uint64
     uint64_t start_ns = clock_now_ns();
     uint64_t budget_ns = budget_end_ns > start_ns ? budget_end_ns - start_ns : 0;
     check->until_ns = start_ns + budget_ns / (uint64_t)left;
+    check->run.progress_ns = start_ns;
     check->diagnosis[0] = '\0';
     show_progress(check->options, property->name);
     enum verdict verdict = property->run(check);
@@ -276,7 +279,7 @@ static int find_target(struct check *check, struct error *err)
                    : udp_target_find(check->options, &check->plan.target, err);
     if (target_connect(check->options, &check->plan, &link, err) < 0)
         return -1;
-    link_leave(&link);
+    (void)link_leave(&link, LINK_LEAVE_MS);
     link_clear(&link);
     return 0;
 }

@@ -22,6 +22,7 @@ struct check {
     const struct options *options;
     struct link_plan plan;
     struct interrupt_watch interrupt;
+    struct probe_run run; /* progress_ns is of the property that runs now */
     bool is_unix;
     uint64_t until_ns;    /* of the property that runs now */
     uint64_t connections; /* opened so far */

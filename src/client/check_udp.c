@@ -38,6 +38,7 @@ struct asker {
         size_t length;
     } earlier[EARLIER_MAX]; /* those that were sent before */
     size_t earlier_count;
+    bool is_out_of_time; /* nothing came, and not for want of --timeout or of an endpoint */
 };
 
 static struct asker open_asker(struct check *check, bool is_connected)
@@ -50,11 +51,15 @@ static struct asker open_asker(struct check *check, bool is_connected)
                           .came = check->scratch + UDP_BYTES_MAX + 1};
 }
 
-/* Puts a verdict into the diagnosis and closes the socket. */
+/* Closes the socket. */
 static enum verdict leave(struct asker *asker, enum verdict verdict)
 {
     if (asker->fd >= 0)
         close(asker->fd);
+    if (verdict == VERDICT_FAULT && asker->is_out_of_time)
+        return check_verdict(asker->check, VERDICT_CHOICE,
+                             "its share of our time was over before it was done: alone, with "
+                             "--only, it has all of it");
     return verdict;
 }
 
@@ -85,6 +90,8 @@ static ssize_t receive(struct asker *asker, uint64_t wait_ns)
         ssize_t length = recvfrom(asker->fd, asker->came, UDP_BYTES_MAX + 1, 0,
                                   (struct sockaddr *)&asker->from, &size);
         uint64_t now_ns = clock_now_ns();
+        if (length >= 0)
+            asker->check->run.progress_ns = now_ns;
         if (length >= 0 || (errno != EAGAIN && errno != EINTR))
             return length;
         errno = EAGAIN;
@@ -135,6 +142,9 @@ static bool exchange(struct asker *asker, const unsigned char *bytes, size_t len
     ssize_t came = receive(asker, patience_ns(check));
     while (came >= 0 && is_earlier(asker, (size_t)came))
         came = receive(asker, patience_ns(check));
+    uint64_t now_ns = clock_now_ns();
+    asker->is_out_of_time =
+        came < 0 && now_ns >= check->until_ns && now_ns - check->run.progress_ns < PROBE_LATELY_NS;
     if (came < 0)
         (void)check_verdict(check, VERDICT_FAULT, "a datagram of %zu byte%s: %s", length,
                             units_plural(length), errno == EAGAIN ? "no answer" : strerror(errno));

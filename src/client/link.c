@@ -12,7 +12,6 @@
 #include "net/sock.h"
 
 #define NS_PER_MS 1000000U
-#define LEAVE_MS 300 /* the peer has so long to answer our close_notify */
 
 void link_init(struct link *link)
 {
@@ -233,10 +232,10 @@ void link_close(struct link *link)
     link->has_more = false;
 }
 
-void link_leave(struct link *link)
+bool link_leave(struct link *link, uint64_t wait_ms)
 {
     unsigned char scratch[4096];
-    uint64_t until_ns = clock_now_ns() + LEAVE_MS * NS_PER_MS, now_ns;
+    uint64_t until_ns = clock_now_ns() + wait_ms * NS_PER_MS, now_ns;
     bool is_awaited = link->ssl && link->state == LINK_OPEN && !link->is_ended && !link->held &&
                       link_half_close(link) == LINK_DONE;
     while (is_awaited && (now_ns = clock_now_ns()) < until_ns) {
@@ -246,6 +245,7 @@ void link_leave(struct link *link)
         is_awaited = link_recv(link, scratch, sizeof(scratch)) >= 0;
     }
     link_close(link);
+    return !is_awaited;
 }
 
 void link_reset(struct link *link)

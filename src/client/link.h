@@ -109,10 +109,10 @@ enum link_step link_half_close(struct link *link) MUST_CHECK;
 /* Closes without a word: a plain peer sees a FIN. A session is kept for the next connection. */
 void link_close(struct link *link);
 
-/* Ends as one who is done: over TLS with a close_notify, and the peer's own is awaited for a
- * moment.
- */
-void link_leave(struct link *link);
+/* Ends as one who is done: over TLS with a close_notify, and the peer's own is awaited for so long.
+ * False where that did not come. */
+bool link_leave(struct link *link, uint64_t wait_ms);
+#define LINK_LEAVE_MS 300
 
 /* Closes with a reset. */
 void link_reset(struct link *link);

@@ -289,7 +289,7 @@ static int open_and_run(struct ping *ping)
     fprintf(ping->out, "PING %s: messages of %s byte%s%s%s\n", ping->plan.target.name,
             ping->options->size, units_plural(ping->options->size_max), *tls ? "; " : "", tls);
     run(ping);
-    link_leave(&ping->link);
+    (void)link_leave(&ping->link, LINK_LEAVE_MS);
     link_clear(&ping->link);
     int code = conclude(ping);
     target_close(&ping->plan);

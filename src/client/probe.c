@@ -10,8 +10,11 @@
 #include "base/pattern.h"
 
 #define NS_PER_MS 1000000U
-/* What came within this still comes. */
-#define LATELY_MS 1000U
+
+static void note_progress(struct probe *probe)
+{
+    probe->run->progress_ns = clock_now_ns();
+}
 
 static bool is_alive(const struct probe *probe)
 {
@@ -37,8 +40,8 @@ static bool fail_link(struct probe *probe)
 static bool fail_late(struct probe *probe)
 {
     uint64_t now_ns = clock_now_ns();
-    probe->is_out_of_time = now_ns + NS_PER_MS >= probe->until_ns &&
-                            now_ns - probe->progress_ns < LATELY_MS * NS_PER_MS;
+    probe->is_out_of_time =
+        now_ns + NS_PER_MS >= probe->until_ns && now_ns - probe->run->progress_ns < PROBE_LATELY_NS;
     return fail(probe, (struct flow_failure){.how = link_timeout(&probe->link)});
 }
 
@@ -62,6 +65,8 @@ bool probe_connect(struct probe *probe)
     while (step == LINK_WAIT) {
         if (!await(probe, 0, &ready))
             return false;
+        if (ready)
+            note_progress(probe);
         step = link_advance(&probe->link);
     }
     return step == LINK_DONE ? true : fail_link(probe);
@@ -89,7 +94,7 @@ static bool receive_once(struct probe *probe, bool *is_end)
     if (bytes < 0)
         return *is_end ? true : fail_link(probe);
     if (bytes > 0)
-        probe->progress_ns = clock_now_ns();
+        note_progress(probe);
     size_t length = (size_t)bytes;
     uint64_t awaited = probe->sent - probe->checked;
     size_t right = pattern_match(probe->seed, probe->checked, probe->scratch,
@@ -145,7 +150,7 @@ bool probe_fill(struct probe *probe, uint64_t most, uint64_t still_ms, bool *is_
         short ready;
         if (clock_now_ns() >= probe->until_ns) {
             if (link_poll(&probe->link, POLLIN, 0, probe->wake_fd, &ready) > 0)
-                probe->progress_ns = clock_now_ns();
+                note_progress(probe);
             return fail_late(probe);
         }
         int count = link_poll(&probe->link, POLLOUT, still_ms, probe->wake_fd, &ready);
@@ -260,6 +265,8 @@ bool probe_expect_raw(struct probe *probe, const unsigned char *bytes, size_t le
         ssize_t some = link_recv(&probe->link, probe->scratch, length - came);
         if (some < 0)
             return fail_link(probe);
+        if (some > 0)
+            note_progress(probe);
         for (ssize_t i = 0; i < some; i++, came++) {
             if (probe->scratch[i] != bytes[came]) {
                 struct flow_failure failure = {.how = {.outcome = OUTCOME_MISMATCH},
@@ -277,8 +284,10 @@ bool probe_expect_raw(struct probe *probe, const unsigned char *bytes, size_t le
 
 void probe_close(struct probe *probe)
 {
-    if (probe->failure.how.outcome == OUTCOME_OK)
-        link_leave(&probe->link);
+    bool waits = !probe->run->leaves_open && clock_now_ns() < probe->until_ns;
+    if (probe->failure.how.outcome == OUTCOME_OK &&
+        !link_leave(&probe->link, waits ? LINK_LEAVE_MS : 0) && waits)
+        probe->run->leaves_open = true;
     link_clear(&probe->link);
 }
 

@@ -15,15 +15,24 @@
 #include "client/flow.h"
 #include "client/link.h"
 
+/* What came within this still comes. */
+#define PROBE_LATELY_NS UINT64_C(1000000000)
+
+/* What the probes of a check have in common. */
+struct probe_run {
+    uint64_t progress_ns; /* when anything came last */
+    bool leaves_open;     /* the endpoint did not answer our close_notify: it is not waited for */
+};
+
 struct probe {
     const struct link_plan *plan;
+    struct probe_run *run;
     struct link link; /* initialised, and closed before probe_connect() */
     uint64_t connection, seed;
     uint64_t sent, checked; /* stream offsets */
     int wake_fd;            /* readable: wait for nothing any more; -1: there is none */
     uint64_t until_ns;      /* every step must have ended by then */
     uint64_t timeout_ms;    /* and must not be without progress for longer than this */
-    uint64_t progress_ns;   /* when anything came back last */
     bool is_out_of_time;    /* the failure: `until_ns` came, and things were moving */
     struct flow_failure failure;
     unsigned char *scratch; /* PROBE_SCRATCH_BYTES, shared */

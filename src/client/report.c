@@ -146,7 +146,7 @@ static void print_connections(const struct bench_results *results, const struct 
             "  connections  %" PRIu64 " requested, %" PRIu64 " established, %" PRIu64
             " opened in all (%.1f/s)\n",
             options->connections, results->established, results->opened,
-            seconds > 0 ? (double)results->opened / seconds : 0);
+            seconds > 0 ? (double)results->opened_meanwhile / seconds : 0);
 }
 
 void report_datagrams(const struct udp_counts *counts, FILE *out)

@@ -31,7 +31,7 @@ static uint64_t mean_of(const struct bench_results *results)
 
 static uint64_t rate_of(const struct bench_results *results)
 {
-    return (uint64_t)report_rate(results);
+    return (uint64_t)(report_rate(results) + 0.5);
 }
 
 static uint64_t established_of(const struct bench_results *results)

@@ -17,7 +17,6 @@
 #include "client/udp_target.h"
 #include "net/datagram.h"
 
-#define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
 #define TICK_NS (5 * NS_PER_MS)    /* how often timeouts are looked at */
 #define PAUSE_NS (100 * NS_PER_MS) /* after a refusal: who is not there is not hammered */
@@ -38,7 +37,9 @@ struct udp_thread {
     struct runner *runners;
     int epoll_fd;
     uint64_t budget; /* datagrams that may still be sent; UINT64_MAX: no end */
-    uint64_t step_ns, schedule_ns, scheduled; /* open loop */
+    struct schedule schedule;
+    uint64_t scheduled; /* open loop: datagrams that have become due */
+    uint64_t start_ns;
     uint64_t timeout_ns, warm_end_ns, end_ns; /* 0: none to come */
     uint64_t tick_ns, quiet_ns;               /* the last tick; the end of the linger */
     bool is_ending;
@@ -82,7 +83,7 @@ static bool send_one(struct udp_thread *thread, struct runner *runner, uint64_t 
 
 static void refill(struct udp_thread *thread, struct runner *runner, uint64_t now_ns)
 {
-    if (thread->step_ns || now_ns < runner->paused_until_ns)
+    if (schedule_is_open_loop(&thread->schedule) || now_ns < runner->paused_until_ns)
         return;
     while (!thread->is_ending && thread->budget > 0 &&
            runner->flow.awaited < thread->share.options->pipeline &&
@@ -95,8 +96,8 @@ static void refill(struct udp_thread *thread, struct runner *runner, uint64_t no
 /* Open loop: what is due leaves. What the kernel has no room for keeps its due time. */
 static void send_due(struct udp_thread *thread, uint64_t now_ns)
 {
-    while (thread->step_ns && !thread->is_ending && thread->budget > 0) {
-        uint64_t due_ns = thread->schedule_ns + thread->scheduled * thread->step_ns;
+    while (schedule_is_open_loop(&thread->schedule) && !thread->is_ending && thread->budget > 0) {
+        uint64_t due_ns = schedule_due_ns(&thread->schedule, thread->scheduled);
         struct runner *runner = &thread->runners[thread->scheduled % thread->share.connections];
         if (due_ns > now_ns || (thread->end_ns && due_ns >= thread->end_ns))
             return;
@@ -186,6 +187,8 @@ static void begin_ending(struct udp_thread *thread, uint64_t now_ns)
     if (thread->warm_end_ns)
         end_warm_up(thread, now_ns);
     thread->is_ending = true;
+    if (thread->end_ns && thread->end_ns < now_ns)
+        now_ns = thread->end_ns;
     if (now_ns > thread->results.end_ns)
         thread->results.end_ns = now_ns;
 }
@@ -242,8 +245,8 @@ static void wait_and_receive(struct udp_thread *thread, uint64_t now_ns)
 {
     struct epoll_event events[EVENTS];
     uint64_t wait_ns = TICK_NS;
-    if (thread->step_ns && !thread->is_ending) {
-        uint64_t due_ns = thread->schedule_ns + thread->scheduled * thread->step_ns;
+    if (schedule_is_open_loop(&thread->schedule) && !thread->is_ending) {
+        uint64_t due_ns = schedule_due_ns(&thread->schedule, thread->scheduled);
         uint64_t left_ns = due_ns > now_ns ? due_ns - now_ns : 0;
         wait_ns = left_ns < wait_ns ? left_ns : wait_ns;
     }
@@ -257,9 +260,9 @@ static void *thread_main(void *arg)
 {
     struct udp_thread *thread = arg;
     const struct options *options = thread->share.options;
-    uint64_t now_ns = clock_now_ns();
+    uint64_t now_ns = thread->start_ns;
     thread->results.start_ns = thread->results.end_ns = now_ns;
-    thread->schedule_ns = now_ns + thread->step_ns;
+    thread->schedule = bench_schedule(&thread->share, now_ns);
     thread->warm_end_ns = options->warm_up_ms ? now_ns + options->warm_up_ms * NS_PER_MS : 0;
     if (options->duration_ms)
         thread->end_ns = now_ns + (options->warm_up_ms + options->duration_ms) * NS_PER_MS;
@@ -282,9 +285,8 @@ static uint64_t remembered_of(const struct udp_thread *thread)
 {
     const struct options *options = thread->share.options;
     double flows = (double)options->connections;
-    double awaited =
-        thread->share.rate / (double)thread->share.connections * (double)options->timeout_ms / 1000;
-    if (!thread->step_ns)
+    double awaited = (double)options->rate / flows * (double)options->timeout_ms / 1000;
+    if (options->rate == 0)
         awaited = (double)options->pipeline > REMEMBERED_MAX / flows ? (double)options->pipeline
                                                                      : REMEMBERED_MAX / flows;
     return 2 * awaited < REMEMBERED_MAX ? (uint64_t)(2 * awaited) : REMEMBERED_MAX;
@@ -327,7 +329,6 @@ struct udp_thread *udp_thread_new(const struct bench_share *share, struct error 
     }
     thread->share = *share;
     thread->budget = share->options->warm_up_ms ? UINT64_MAX : share->requests;
-    thread->step_ns = share->rate > 0 ? (uint64_t)((double)NS_PER_S / share->rate) : 0;
     thread->timeout_ns = share->options->timeout_ms * NS_PER_MS;
     thread->loss_is_error = !require_names(share->options->require, "loss");
     pthread_mutex_init(&thread->lock, NULL);
@@ -343,8 +344,9 @@ struct udp_thread *udp_thread_new(const struct bench_share *share, struct error 
     return thread;
 }
 
-int udp_thread_start(struct udp_thread *thread, struct error *err)
+int udp_thread_start(struct udp_thread *thread, uint64_t start_ns, struct error *err)
 {
+    thread->start_ns = start_ns;
     int failure = pthread_create(&thread->id, NULL, thread_main, thread);
     if (failure)
         return error_start(err, "cannot start a thread: %s", strerror(failure));

@@ -17,7 +17,7 @@ struct udp_thread;
 
 /* As bench_thread_*() does it for streams. */
 struct udp_thread *udp_thread_new(const struct bench_share *share, struct error *err) MUST_CHECK;
-int udp_thread_start(struct udp_thread *thread, struct error *err) MUST_CHECK;
+int udp_thread_start(struct udp_thread *thread, uint64_t start_ns, struct error *err) MUST_CHECK;
 void udp_thread_stop(struct udp_thread *thread);
 bool udp_thread_is_over(const struct udp_thread *thread);
 void udp_thread_peek(struct udp_thread *thread, struct bench_results *sum);

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "client/schedule.h"
+
+#define NS_PER_S 1000000000U
+
+uint64_t schedule_due_ns(const struct schedule *schedule, uint64_t number)
+{
+    uint64_t round = number / schedule->count, index = number % schedule->count;
+    uint64_t k = round * schedule->all + schedule->first + index;
+    /* In whole seconds and what is left of them, so that no day of a run loses a nanosecond. */
+    return schedule->start_ns + k / schedule->rate * NS_PER_S +
+           (2 * (k % schedule->rate) + 1) * NS_PER_S / (2 * schedule->rate);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "client/schedule.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+
+/* A part of `count` connections from `first` on. */
+static struct schedule part(uint64_t rate, uint64_t all, uint64_t first, uint64_t count)
+{
+    return (struct schedule){
+        .start_ns = 5000, .rate = rate, .all = all, .first = first, .count = count};
+}
+
+static void test_alone(void **state)
+{
+    const struct schedule schedule = part(4, 1, 0, 1);
+    (void)state;
+    assert_true(schedule_is_open_loop(&schedule));
+    assert_int_equal(schedule_due_ns(&schedule, 0), 5000 + NS_PER_S / 8);
+    assert_int_equal(schedule_due_ns(&schedule, 1), 5000 + NS_PER_S * 3 / 8);
+    assert_int_equal(schedule_due_ns(&schedule, 4), 5000 + NS_PER_S * 9 / 8);
+}
+
+static int compare(const void *one, const void *other)
+{
+    uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
+    return a < b ? -1 : a > b;
+}
+
+/* However the connections are shared out, the parts together have every time once. */
+static void test_parts_make_the_whole(void **state)
+{
+    static const struct {
+        uint64_t rate, connections, threads;
+    } ROWS[] = {{3, 8, 8}, {7, 16, 4}, {10, 64, 8}, {1000, 100, 16}, {9999991, 5, 3}, {1, 1, 1}};
+    (void)state;
+    for (size_t row = 0; row < COUNT_OF(ROWS); row++) {
+        uint64_t all = ROWS[row].connections, first = 0, count = 0, due[1000];
+        uint64_t rounds = 1000 / all;
+        for (uint64_t i = 0; i < ROWS[row].threads; i++) {
+            uint64_t share = all / ROWS[row].threads + (i < all % ROWS[row].threads);
+            const struct schedule schedule = part(ROWS[row].rate, all, first, share);
+            for (uint64_t number = 0; number < rounds * share; number++)
+                due[count++] = schedule_due_ns(&schedule, number);
+            first += share;
+        }
+        assert_int_equal(count, rounds * all);
+        qsort(due, count, sizeof(due[0]), compare);
+        const struct schedule whole = part(ROWS[row].rate, 1, 0, 1);
+        for (uint64_t i = 0; i < count; i++)
+            assert_int_equal(due[i], schedule_due_ns(&whole, i));
+    }
+}
+
+/* So many seconds have exactly their messages, after a year too. */
+static void test_rate(void **state)
+{
+    static const uint64_t RATES[] = {1, 3, 7, 1000, 999983, 10000000};
+    const uint64_t YEAR = 365 * 24 * 3600;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(RATES); i++) {
+        const struct schedule schedule = part(RATES[i], 1, 0, 1);
+        uint64_t number = RATES[i] * YEAR;
+        assert_true(schedule_due_ns(&schedule, number - 1) < 5000 + YEAR * NS_PER_S);
+        assert_true(schedule_due_ns(&schedule, number) >= 5000 + YEAR * NS_PER_S);
+        assert_true(schedule_due_ns(&schedule, number + RATES[i]) >= 5000 + (YEAR + 1) * NS_PER_S);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_parts_make_the_whole),
+        cmocka_unit_test(test_rate),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
