@@ -80,6 +80,13 @@ static size_t output_step(void)
     return is_file ? BUFFER_BYTES : PIPE_BUF;
 }
 
+/* Once interrupted we await what we have sent, and more is no progress. */
+static void note_progress(struct cat *cat)
+{
+    if (!cat->is_interrupted || cat->received <= cat->sent)
+        cat->progress_ns = clock_now_ns();
+}
+
 static void fail_local(struct cat *cat, const char *which)
 {
     cat->local = which;
@@ -110,7 +117,7 @@ static void write_output(struct cat *cat)
         take_out(buffer, (size_t)bytes);
     else if (bytes < 0 && !is_transient())
         fail_local(cat, "standard output");
-    cat->progress_ns = clock_now_ns(); /* a slow reader of ours is not the endpoint's fault */
+    note_progress(cat); /* a slow reader of ours is not the endpoint's fault */
 }
 
 /* The link has ended: by the peer's clean end, or not. */
@@ -127,15 +134,13 @@ static void read_peer(struct cat *cat)
     struct buffer *buffer = &cat->to_output;
     char *end = end_of(buffer);
     ssize_t bytes = link_recv(&cat->link, end, room_of(buffer));
-    /* Once interrupted we await what we have sent, and more is no progress. */
-    if (!cat->is_interrupted || cat->received < cat->sent)
-        cat->progress_ns = clock_now_ns();
     if (bytes >= 0) {
         buffer->length += (size_t)bytes;
         cat->received += (uint64_t)bytes;
     } else {
         note_end(cat);
     }
+    note_progress(cat);
 }
 
 static void write_peer(struct cat *cat)
@@ -227,11 +232,12 @@ static void step(struct cat *cat)
         {.fd = cat->interrupt_fd, .events = POLLIN},
     };
     int count = poll(polled, sizeof(polled) / sizeof(polled[0]), has_more ? 0 : time_left(cat));
-    if ((count == 0 && !has_more) || is_flooded(cat)) {
+    if (!cat->has_failed && ((count == 0 && !has_more) || is_flooded(cat))) {
         (void)link_end(&cat->link, link_timeout(&cat->link));
         cat->has_failed = true;
+        return;
     }
-    if (count < 0 || cat->has_failed)
+    if (count < 0)
         return;
     if (polled[3].revents)
         on_interrupt(cat);

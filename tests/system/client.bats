@@ -105,6 +105,7 @@ teardown() {
     refused bench --require p98=1s x:1
     refused bench --require errors=1ms x:1
     refused bench --require p99=1s,errors=0,p99=2s x:1
+    refused bench --json same --hdr-out same x:1
     refused ping fd:3
     refused ping tcp://x:1,idle-timeout=3s
     refused check --only none x:1
@@ -181,6 +182,41 @@ teardown() {
     ends 0 evecho bench -c 4 -r 1k -t 1s --warm-up 300ms --ramp-up 100ms "$ENDPOINT" --json - 
     jq -e '.completed > 800 and .completed < 1100 and .rate_requested_per_s == 1000 and
         .config.warm_up_ms == 300' stdout
+}
+
+@test "cat: what came before a reset reaches a slow reader, and then it ends" {
+    local code=0
+    start_liar reset 300001
+    head -c 1M /dev/urandom >in
+    { evecho cat "$LIAR_ENDPOINT" <in 2>stderr || echo "$?" >code; } | { watch_for 1 && cat >out; }
+    code=$(<code)
+    ((code == 1)) || fail "exit $code: $(<stderr)"
+    grep -q 'ended by RST' stderr
+    cmp -n "$(stat -c %s out)" in out
+    [[ -s out ]]
+}
+
+@test "cat: interrupted, it awaits what it has sent, and not a flood without end" {
+    local code=0
+    start_server -l tcp://127.0.0.1:0,service=chargen
+    "$HELPERS/leash" "$LIFE" "$EVECHO" cat --timeout 500ms "$ENDPOINT" </dev/zero >/dev/null 2>stderr 3>&- &
+    local cat=$!
+    wait_for 5 has_sent "$PORT"
+    kill -INT "$cat"
+    wait_for 4 is_gone "$cat"
+    wait "$cat" || code=$?
+    ((code == 1)) || fail "exit $code: $(<stderr)"
+}
+
+@test "bench: an open loop sends every message of its time, whatever threads share it" {
+    local row
+    start_server
+    for row in '3 1s 8 8 3' '7 2s 16 4 14' '100 1s 20 10 100' '1000 1s 100 16 1000' '1 2s 1 1 2'; do
+        # shellcheck disable=SC2086 # words
+        set -- $row
+        ends 0 evecho bench -r "$1" -t "$2" -c "$3" -T "$4" --require "rate=$1,errors=0" "$ENDPOINT" --json json
+        jq -e ".completed == $5 and .unsent == 0" json >/dev/null || fail "$row: $(jq -c .completed json)"
+    done
 }
 
 @test "bench: -n begins behind the warm-up; interrupted in it nothing was measured" {
