@@ -176,6 +176,7 @@ evechod_connections_accepted_total 4
 evechod_connections_closed_total{reason="eof"} 3
 evechod_connections_closed_total{reason="reset"} 1
 evechod_connections_open 0
+evechod_cut_bytes_total 0
 evechod_discarded_bytes_total 0
 evechod_listener_connections_accepted_total{listener="$ENDPOINT"} 3
 evechod_listener_connections_accepted_total{listener="unix:$T/s"} 1

@@ -53,14 +53,13 @@ seconds_between() {
 }
 
 @test "stall: who reads slowly is not stalled, though the kernel has no room for more" {
-    local steps=() more=() i
-    start_server --stall-timeout 1s -l tcp://127.0.0.1:0 -l "unix:$T/s"
-    for ((i = 0; i < 30; i++)); do
-        steps+=(read:1000 stall:150)
-        more+=(read:10000 stall:100)
+    local steps=() i
+    start_server --stall-timeout 1500ms -l tcp://127.0.0.1:0 -l "unix:$T/s"
+    for ((i = 0; i < 40; i++)); do
+        steps+=(read:10000 stall:100)
     done
-    bg slow "$HELPERS/peer" "${ENDPOINTS[1]}" fill:64M "${more[@]}" half-close read-all
-    peer "$ENDPOINT" rcvbuf:4k fill:64M "${steps[@]}" half-close read-all
+    bg slow "$HELPERS/peer" "${ENDPOINTS[1]}" fill:64M "${steps[@]}" half-close read-all
+    peer "$ENDPOINT" rcvbuf:64k fill:64M "${steps[@]}" half-close read-all
     finish slow
     wait_for 5 closed_at_least 2
     not in_log 'reason=stall'
