@@ -19,7 +19,7 @@
  *     wedge       an empty datagram, and nothing is answered any more
  *     silent      nothing ever comes back
  *
- * The first of a source port has the number 0.
+ * The first of a source port has the number 0; -1 is every one.
  */
 #include <arpa/inet.h>
 #include <signal.h>
@@ -121,7 +121,7 @@ static void serve(int fd, const struct lie *lie)
             kept.is_kept = 1;
             continue;
         }
-        if (number == lie->number)
+        if (number == lie->number || lie->number < 0)
             tell_lie(fd, lie, bytes, length, &from);
         else
             put(fd, bytes, length, &from);

@@ -144,7 +144,7 @@ pings() {
 @test "check: each fault by the property that is about it" {
     local row
     for row in 'wedge 0 0 empty-datagram' 'elsewhere 0 0 replies-from-asked' \
-        'double 20 1 steady-flow' 'again 20 300 steady-flow' 'swap 20 0 steady-flow' 'flip 0 200 all-byte-values'; do
+        'double 20 1 steady-flow' 'again 20 300 steady-flow' 'swap 20 0 steady-flow' 'flip -1 200 all-byte-values'; do
         # shellcheck disable=SC2086 # words
         set -- $row
         lying "$1" "$2" "$3"
