@@ -32,7 +32,7 @@
 #include "net/loop.h"
 
 /* Descriptors that are no connections: standard ones, log, notify, epoll, signals, a reload's file;
- * and for each worker its loop and waker. */
+ * and for each worker its loop, waker and pipe. */
 #define RESERVE_DESCRIPTORS 24
 #define RESERVE_A_WORKER 6
 

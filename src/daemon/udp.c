@@ -143,11 +143,12 @@ static void judge(struct udp_socket *socket, int received)
 
 static void count_kernel_drops(struct udp_socket *socket, uint32_t drops)
 {
-    uint32_t news = drops - socket->kernel_drops;
-    if (news == 0)
+    /* A datagram tells what had been dropped when it was queued, which may be less than is known. */
+    int32_t news = (int32_t)(drops - socket->kernel_drops);
+    if (news <= 0)
         return;
     socket->kernel_drops = drops;
-    count(socket, COUNTER_UDP_KERNEL_DROPS, news);
+    count(socket, COUNTER_UDP_KERNEL_DROPS, (uint64_t)news);
     log_limited(LOG_LEVEL_WARN, "datagrams dropped by the system: they came faster than we read",
                 LOG_TEXT("listener", socket->sock->name), LOG_NUMBER("dropped", drops));
 }

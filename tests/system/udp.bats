@@ -226,6 +226,7 @@ queue_holds() {
     start_server --udp-rate 0 -l udp://127.0.0.1:0
     kill -STOP "$PID"
     dgram -n 2000 -s 60000 -w 0 "$ENDPOINT"
+    kill -USR1 "$PID" # the numbers are asked for while old ones are still queued
     kill -CONT "$PID"
     wait_for 5 all_are_counted
     (($(counter udp_kernel_drops) > 0))
