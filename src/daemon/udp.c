@@ -143,7 +143,8 @@ static void judge(struct udp_socket *socket, int received)
 
 static void count_kernel_drops(struct udp_socket *socket, uint32_t drops)
 {
-    /* A datagram tells what had been dropped when it was queued, which may be less than is known. */
+    /* A datagram tells what had been dropped when it was queued, which may be less than is known.
+     */
     int32_t news = (int32_t)(drops - socket->kernel_drops);
     if (news <= 0)
         return;
