@@ -240,10 +240,11 @@ teardown() {
     mkfifo fifo
     local command code pid
     for command in "bench -n 10" "ping -c 1"; do
+        rm -f stdout # the other's is not this one's
         # shellcheck disable=SC2086
         "$HELPERS/leash" "$LIFE" "$EVECHO" $command --json fifo "$ENDPOINT" >stdout 2>stderr 3>&- &
         pid=$! code=0
-        wait_for 5 grep -qE 'verified|statistics' stdout
+        wait_for 5 grep -qsE 'verified|statistics' stdout
         kill -INT "$pid"
         wait "$pid" || code=$?
         ((code == 4)) || fail "$command: exit $code"

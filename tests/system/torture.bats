@@ -247,13 +247,13 @@ find_tls_points() {
 @test "F13 each allocation of a TLS exchange fails: whole or cut short, and the next is served" {
     local n mode
     need openssl
-    start_with_shim
     ANNOUNCED=(.)
     issue server localhost
     chmod 600 server.key
-    start_server -w 1 -l tls://127.0.0.1:0 --cert "$T/server.pem" --key "$T/server.key" --stall-timeout 1s
-    find_tls_points
     for mode in once ever; do
+        start_with_shim # a server for each: no process lives longer than $LIFE
+        start_server -w 1 -l tls://127.0.0.1:0 --cert "$T/server.pem" --key "$T/server.key" --stall-timeout 1s
+        find_tls_points
         for n in $POINTS; do
             arm "$mode" "$n"
             tls_exchange "${ENDPOINT#tls://}"
@@ -266,7 +266,8 @@ find_tls_points() {
         arm off 0
         figure "$((n - 1)) allocations, $mode"
         ((n > 200))
+        ask_counters
+        counters_balance
+        stop_server
     done
-    ask_counters
-    counters_balance
 }
