@@ -99,7 +99,8 @@ void log_write(bool is_limited, enum log_level level, const char *message,
                const struct log_field *fields, size_t count);
 
 /* The pure part (log_line.c). Writes one line with its '\n' for an event of that time; returns its
- * length, at most size - 1. A field that does not fit is left out whole. */
+ * length, at most size - 1. A field that does not fit is left out whole; `message` must fit, with
+ * 80 bytes for what stands around it. */
 #define LOG_LINE_MAX 2048
 size_t log_line(char *out, size_t size, enum log_format format, uint64_t unix_ms,
                 enum log_level level, const char *message, const struct log_field *fields,

@@ -19,6 +19,7 @@ static const struct log_field FIELDS[] = {
     {.key = "plain", .text = "x:1", .text_length = 3},
     {.key = "empty", .text = "", .text_length = 0},
     {.key = "seconds", .kind = LOG_KIND_MS, .number = 1005},
+    {.key = "most", .kind = LOG_KIND_NUMBER, .number = UINT64_MAX},
 };
 
 static void test_text_line(void **state)
@@ -28,7 +29,8 @@ static void test_text_line(void **state)
     size_t length = log_line(line, sizeof(line), LOG_FORMAT_TEXT, TIME_MS, LOG_LEVEL_WARN, "it is",
                              FIELDS, COUNT_OF(FIELDS));
     assert_string_equal(line, "2026-01-01T00:00:00.123Z warn it is id=7 peer=\"a b\\x0a\" "
-                              "plain=x:1 empty=\"\" seconds=1.005\n");
+                              "plain=x:1 empty=\"\" seconds=1.005 "
+                              "most=18446744073709551615\n");
     assert_int_equal(length, strlen(line));
 }
 
@@ -37,7 +39,7 @@ static void test_json_line(void **state)
     char line[LOG_LINE_MAX];
     (void)state;
     log_line(line, sizeof(line), LOG_FORMAT_JSON, TIME_MS, LOG_LEVEL_INFO, "it is", FIELDS,
-             COUNT_OF(FIELDS));
+             COUNT_OF(FIELDS) - 1); /* the last is more than jansson reads */
     json_t *root = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(root);
     assert_string_equal(json_string_value(json_object_get(root, "time")),
@@ -87,6 +89,34 @@ static void test_overflow(void **state)
                            fields, COUNT_OF(fields));
     assert_true(used < sizeof(line));
     assert_memory_equal(line + used - 2, "}\n", 2);
+}
+
+/* Whatever the room: JSON that has the fields which fit, each of them whole. */
+static void test_every_room(void **state)
+{
+    char whole[LOG_LINE_MAX], line[LOG_LINE_MAX];
+    const struct log_field fields[] = {
+        {.key = "most", .kind = LOG_KIND_NUMBER, .number = INT64_MAX},
+        {.key = "peer", .text = "a\"b", .text_length = 3},
+        {.key = "seconds", .kind = LOG_KIND_MS, .number = 60},
+    };
+    (void)state;
+    size_t length = log_line(whole, sizeof(whole), LOG_FORMAT_JSON, TIME_MS, LOG_LEVEL_INFO, "m",
+                             fields, COUNT_OF(fields));
+    assert_non_null(strstr(whole, ",\"most\":9223372036854775807,"));
+    assert_non_null(strstr(whole, ",\"seconds\":0.060}\n"));
+    for (size_t room = 90; room <= length + 1; room++) {
+        memset(line, '#', sizeof(line));
+        size_t used = log_line(line, room, LOG_FORMAT_JSON, TIME_MS, LOG_LEVEL_INFO, "m", fields,
+                               COUNT_OF(fields));
+        assert_true(used < room && line[used] == '\0' && line[room] == '#');
+        json_t *root = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+        assert_non_null(root);
+        const char *peer = json_string_value(json_object_get(root, "peer"));
+        assert_true(!peer || strcmp(peer, "a\"b") == 0);
+        json_decref(root);
+    }
+    assert_string_equal(line, whole);
 }
 
 /* ---- the writer ---- */
@@ -243,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_json_line),
         cmocka_unit_test(test_any_bytes),
         cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_every_room),
         TEST(test_levels_and_order),
         TEST(test_repeated_lines),
         TEST(test_full_disk),
