@@ -89,6 +89,10 @@ int option_set_command(struct option_set *set, int argc, char **argv, struct err
  */
 int option_set_file(struct option_set *set, const char *path, struct error *err) MUST_CHECK;
 
+/* A failure that begins with `--NAME`, met after the file was read: where the file set that option,
+ * it begins with file:line: NAME instead. */
+void option_set_locate(const struct option_set *set, const char *path, struct error *err);
+
 /* Sets one attribute, a name=value text, in a copy of the target, which owns none of its texts: a
  * value that is a text points into `text`. *seen, 0 at first, has a bit for each row set so far:
  * but for lists none is set twice. */

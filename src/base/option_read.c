@@ -251,6 +251,22 @@ int option_set_file(struct option_set *set, const char *path, struct error *err)
     return result;
 }
 
+void option_set_locate(const struct option_set *set, const char *path, struct error *err)
+{
+    if (strncmp(err->text, "--", strlen("--")) != 0)
+        return;
+    const char *name = err->text + strlen("--");
+    size_t length = strcspn(name, ": ");
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->origins[i] != OPTION_FILE || strlen(set->rows[i].name) != length ||
+            memcmp(set->rows[i].name, name, length) != 0)
+            continue;
+        memmove(err->text, name, strlen(name) + 1);
+        error_prefix(err, "%.200s:%u: ", path, set->lines[i]);
+        return;
+    }
+}
+
 int option_set_attribute(const struct option_set *set, void *target, const char *text,
                          uint64_t *seen, struct error *err)
 {

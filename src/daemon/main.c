@@ -39,8 +39,10 @@ static int check(const struct options *options, struct error *err)
     struct privilege unused;
     struct error notice;
     if (privilege_find(&unused, options->user, options->group, err) < 0 ||
-        status_check(options, err) < 0 || acceptor_check(options, &notice, err) < 0)
+        status_check(options, err) < 0 || acceptor_check(options, &notice, err) < 0) {
+        options_locate(options, err);
         return complain(err);
+    }
     if (notice.text[0])
         fprintf(stderr, OPTIONS_PROGRAM ": %s\n", notice.text);
     printf("configuration is right\n");

@@ -274,6 +274,11 @@ int options_blame(const struct options_listener *listener, struct error *err)
     return error_prefix(err, "--listen '%.200s': ", listener->text);
 }
 
+void options_locate(const struct options *options, struct error *err)
+{
+    option_set_locate(&options->set, options->config, err);
+}
+
 static int understand_listener(struct options *options, const char *text, unsigned line,
                                struct error *err)
 {

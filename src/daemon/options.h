@@ -68,6 +68,10 @@ int options_read(struct options *options, const struct activation *activation, i
 /* Begins what is wrong with a listener by naming where it was written. Returns -1. */
 int options_blame(const struct options_listener *listener, struct error *err);
 
+/* Begins what is wrong with any other option, which begins with --NAME so far, with its place in
+ * the configuration file where it was written there. */
+void options_locate(const struct options *options, struct error *err);
+
 /* True where a listener is that descriptor. */
 bool options_serve_fd(const struct options *options, int fd);
 

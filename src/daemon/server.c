@@ -278,6 +278,8 @@ static void reload(struct server *server)
         return;
     }
     sandbox_explain(&server->sandbox, &err);
+    if (is_read)
+        options_locate(new, &err);
     log_event(LOG_LEVEL_ERROR, "reload refused: the old configuration stays",
               LOG_TEXT("why", new ? err.text : "no memory"));
     tell_serving(server, "; the last reload was refused, see the log");
@@ -510,6 +512,7 @@ struct server *server_new(struct options *options, int argc, char **argv, struct
     server->waker.fd = -1;
     server->worker_count = worker_count_of(options);
     if (open_server(server, err) < 0) {
+        options_locate(options, err);
         server_free(server);
         return NULL;
     }

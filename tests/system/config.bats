@@ -107,6 +107,17 @@ is_wrong() {
     is_wrong 1 workers many
 }
 
+@test "F46 what only the system can judge is blamed on its line too" {
+    local wrong=('user = no-such-user' 'group = no-such-group' 'status = tcp://192.0.2.1:0') line
+    for line in "${wrong[@]}"; do
+        config '' "$line"
+        is_wrong 2 "conf:2: ${line%% *}" "${line##*= }"
+    done
+    config 'user = no-such-user'
+    check --user no-one
+    grep -q '^evechod: --user: ' stderr
+}
+
 @test "F46 a name twice is an error, but for listen" {
     config 'buffer = 64k' 'listen = tcp://127.0.0.1:0' 'buffer = 128k'
     is_wrong 3 buffer
