@@ -67,7 +67,7 @@ uint64_t log_dropped(void);
 enum log_kind { LOG_KIND_TEXT, LOG_KIND_NUMBER, LOG_KIND_MS };
 
 struct log_field {
-    const char *key;
+    const char *key; /* NULL: left out */
     enum log_kind kind;
     const char *text; /* LOG_KIND_TEXT: any bytes */
     size_t text_length;

@@ -130,8 +130,10 @@ size_t log_line(char *out, size_t size, enum log_format format, uint64_t unix_ms
 {
     struct line line = {.out = out, .size = size - TAIL_ROOM, .is_json = format == LOG_FORMAT_JSON};
     put_head(&line, unix_ms, level, message);
-    for (size_t i = 0; i < count; i++)
-        put_field(&line, &fields[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (fields[i].key)
+            put_field(&line, &fields[i]);
+    }
     line.size = size;
     put_text(&line, line.is_json ? "}\n" : "\n");
     out[line.used] = '\0';

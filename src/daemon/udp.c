@@ -83,7 +83,7 @@ static void tell_drop(const struct udp_socket *socket, enum udp_drop reason,
                 LOG_TEXT("peer", address_format(peer, sizeof(peer), &example->peer)),
                 LOG_TEXT("listener", socket->sock->name),
                 LOG_NUMBER("dropped", counter_get(socket->counters, udp_drop_counter(reason))),
-                LOG_TEXT("error", error));
+                LOG_TEXT(error[0] ? "error" : NULL, error));
 }
 
 /* How many of the datagram's bytes, as they are afterwards, are the answer; -1: there is none. */

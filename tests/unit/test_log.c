@@ -19,6 +19,7 @@ static const struct log_field FIELDS[] = {
     {.key = "plain", .text = "x:1", .text_length = 3},
     {.key = "empty", .text = "", .text_length = 0},
     {.key = "seconds", .kind = LOG_KIND_MS, .number = 1005},
+    {.key = NULL, .text = "left out", .text_length = 8},
     {.key = "most", .kind = LOG_KIND_NUMBER, .number = UINT64_MAX},
 };
 
