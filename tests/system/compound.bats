@@ -103,7 +103,7 @@ pair() {
     need prlimit
     need_strace
     first=${SEEDS:-1} last=${SEEDS:-$(sample 8 60)}
-    LIFE=$(sample 60 300)
+    LIFE=$(sample 120 300)
     start_server --stall-timeout 20s
     NOFILE=$(awk '/^Max open files/ { print $4 }' "/proc/$PID/limits")
     start_canary

@@ -24,7 +24,8 @@ HELPERS=${HELPERS:-$top_builddir/tests/helper}
 [[ $HELPERS == /* ]] || HELPERS=$PWD/$HELPERS
 export LC_ALL=C
 
-LIFE=${LIFE:-60} # seconds that no process of a test outlives
+LIFE=${LIFE:-120} # seconds that no process of a test outlives
+PATIENCE=3         # a machine may be so much slower than ours: what is waited for may take longer
 
 setup() {
     T=$BATS_TEST_TMPDIR
@@ -55,11 +56,11 @@ sample() { if [[ -n ${EVECHO_THOROUGH:-} ]]; then echo "$2"; else echo "$1"; fi;
 
 # wait_for SECONDS COMMAND...: until the command succeeds; the one place that polls.
 wait_for() {
-    local seconds=$1 until=$((${EPOCHREALTIME/./} + $1 * 1000000))
+    local seconds=$1 until=$((${EPOCHREALTIME/./} + $1 * PATIENCE * 1000000))
     shift
     until "$@"; do
         if ((${EPOCHREALTIME/./} > until)); then
-            echo "not true within $seconds s: $*"
+            echo "not true within $seconds s, nor $PATIENCE times that: $*"
             return 1
         fi
         sleep 0.01

@@ -33,7 +33,7 @@ across_the_line() {
 @test "F28 loss, delay, reordering and doubled packets: nothing is lost, seed by seed" {
     local profile options seed seeds retransmitted carried=0
     seeds=${SEEDS:-$(sample 1 20)}
-    LIFE=$(sample 60 600)
+    LIFE=$(sample 120 600)
     start_behind_a_bad_line
     for profile in "${profiles[@]}"; do
         options=()
@@ -109,7 +109,7 @@ reaped_for() { log_count_at_least "connection closed .*reason=$1" 1; }
 
 @test "F24 a peer that vanishes and is owed nothing: keepalive is armed, and reaps it" {
     local timer began limit_s=130
-    LIFE=$(sample 60 300)
+    LIFE=$(sample 120 300)
     start_across
     bg_far quiet "$HELPERS/peer" -i 200000 "$ENDPOINT" echo:100 say:standing wait-line read-all
     wait_for 5 said quiet standing

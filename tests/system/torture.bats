@@ -10,7 +10,7 @@ load lib
 load alloc
 load client
 
-LIFE=$(sample 60 7200)
+LIFE=$(sample 120 7200)
 
 # The first echo is one record that libevent reads in two pieces.
 tls_exchange() {
