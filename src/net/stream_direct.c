@@ -151,6 +151,8 @@ static void on_nothing(evutil_socket_t fd, short what, void *arg)
 void stream_direct_close(struct stream *stream)
 {
     struct bufferevent *bev = stream->bev;
+    /* Where it ends over its own input, no byte of that may be another stream's. */
+    (void)unpipe(stream, stream->span, stream->span);
     (void)assign(stream, &bev->ev_read, EV_READ | EV_PERSIST, on_nothing, bev);
     if (stream->is_unix)
         (void)assign(stream, &bev->ev_write, EV_WRITE | EV_PERSIST, on_nothing, bev);

@@ -39,6 +39,7 @@ static struct {
     bool is_tracing;
     char complaint[160];
     uint64_t live;
+    int pipe; /* the end that is written to; 0: none was spliced into */
 } the;
 
 static unsigned char pattern[PATTERN_BYTES];
@@ -381,8 +382,15 @@ ssize_t write(int fd, const void *buffer, size_t length)
     return kernel_at(fd) ? send(fd, buffer, length, 0) : syscall(SYS_write, fd, buffer, length);
 }
 
-/* Between a socket and a real pipe, whose bytes are kept here too: it is empty before every take.
- */
+/* The pipe is empty before every take, and whenever a socket is closed. */
+static void check_pipe(void)
+{
+    int left = 0;
+    if (the.pipe > 0 && (syscall(SYS_ioctl, the.pipe, FIONREAD, &left) < 0 || left != 0))
+        kernel_complain("bytes were left in the pipe", (uint64_t)left);
+}
+
+/* Between a socket and a real pipe, whose bytes are kept here too. */
 ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t length, unsigned flags)
 {
     static unsigned char held[1 << 20];
@@ -397,10 +405,9 @@ ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t length, 
         first += given > 0 ? (size_t)given : 0;
         return given;
     }
-    int left = 0;
     ssize_t bytes = recv(in, held, least(length, sizeof(held)), 0);
-    if (syscall(SYS_ioctl, out, FIONREAD, &left) < 0 || left != 0)
-        kernel_complain("bytes were left in the pipe", (uint64_t)left);
+    the.pipe = out;
+    check_pipe();
     if (bytes > 0 && syscall(SYS_write, out, held, (size_t)bytes) != bytes)
         kernel_complain("the pipe is too small for", (uint64_t)bytes);
     first = 0;
@@ -459,8 +466,11 @@ int close(int fd)
     struct kernel_socket *socket = socket_of(fd);
     if (fd == EPOLL_FD)
         return 0;
-    if (!socket)
+    if (!socket) {
+        the.pipe = fd == the.pipe ? 0 : the.pipe;
         return (int)syscall(SYS_close, fd);
+    }
+    check_pipe();
     if (!socket->is_closed)
         do_close(socket);
     TRACE("  close(%d): %s\n", fd, socket->ends_in_reset ? "reset" : "fin");

@@ -66,6 +66,15 @@ seconds_between() {
     not in_log 'reason=stall'
 }
 
+@test "linger: late bytes of one that sent much are nobody else's" {
+    local i
+    start_server -w 1 --idle-timeout 300ms
+    peer "$ENDPOINT" echo:60000 echo:60000 echo:60000 expect-eof late:120 expect-reset
+    for i in 2 3 4; do
+        peer -s "$i" "$ENDPOINT" echo:60000 echo:60000 echo:60000 half-close read-all
+    done
+}
+
 @test "linger: who ignores our FIN is let go in time" {
     start_server --idle-timeout 200ms --linger-timeout 300ms
     bg deaf "$HELPERS/peer" "$ENDPOINT" echo:10 say:there wait-line
