@@ -207,18 +207,27 @@ static uint64_t some_bytes(void)
     return kernel_random(2) ? most : 1 + kernel_random(most);
 }
 
+/* So much at a time that it is not copied. */
+static uint64_t bulk_bytes(void)
+{
+    return 40000 + kernel_random(260000);
+}
+
 static void arrive(void)
 {
-    bool is_unix = kernel_random(3) == 0;
+    bool is_unix = kernel_random(3) == 0, is_bulk = kernel_random(4) == 0;
     struct peer *peer = &world.peers[world.count];
     struct conn_arrival arrival = {
-        .fd = kernel_socket(is_unix, some_bytes(), some_bytes()),
+        .fd = is_bulk ? kernel_socket(is_unix, bulk_bytes(), bulk_bytes())
+                      : kernel_socket(is_unix, some_bytes(), some_bytes()),
         .peer = {.family = is_unix ? AF_UNIX : AF_INET, .bytes = {127, 0, 0, 1}},
         .id = (uint64_t)world.count++,
         .policy = policy_ref(world.policy)};
     *peer = (struct peer){.fd = arrival.fd, .socket = kernel_at(arrival.fd)};
-    peer->plan_bytes = kernel_random(8) ? some_bytes() : 0;
-    peer->chunk_bytes = kernel_random(2) ? peer->plan_bytes : 1 + kernel_random(5000);
+    peer->plan_bytes = is_bulk ? 4 * bulk_bytes() : kernel_random(8) ? some_bytes() : 0;
+    peer->chunk_bytes = is_bulk            ? bulk_bytes()
+                        : kernel_random(2) ? peer->plan_bytes
+                                           : 1 + kernel_random(5000);
     peer->eagerness = (unsigned)kernel_random(9);
     if (limit_admit(world.limit, &arrival.peer) != LIMIT_ADMITTED ||
         worker_give(world.worker, &arrival) < 0)
@@ -320,7 +329,17 @@ static void end_gently(void)
     }
 }
 
-/* Nobody does anything any more: the deadlines must end it all. */
+/* Some have more to say where they were told that nobody listens any more. */
+static void speak_late(struct peer *peer)
+{
+    struct kernel_socket *socket = peer->socket;
+    if (!socket->has_own_fin || socket->has_peer_fin || socket->is_closed || kernel_random(4))
+        return;
+    (void)kernel_send(socket, 1 + kernel_random(200));
+    peer->plan_bytes = socket->sent;
+}
+
+/* Nobody does anything else any more: the deadlines must end it all. */
 static void end_harshly(const struct policy_values *values)
 {
     /* What was taken before we look once more starts the stall time anew. */
@@ -329,6 +348,8 @@ static void end_harshly(const struct policy_values *values)
     kernel_set_rates(&QUIET);
     for (uint64_t passed_ms = 0; passed_ms < longest_ms && !is_all_over(); passed_ms += 20) {
         kernel_pass(20);
+        for (int i = 0; i < world.count; i++)
+            speak_late(&world.peers[i]);
         turn_while_moving();
     }
     if (values->idle_ms == 0 || values->stall_ms == 0)
