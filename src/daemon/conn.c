@@ -148,6 +148,12 @@ static void owe(struct conn *conn, uint64_t owed_bytes)
     env->stream.read_max = env->is_tight ? TIGHT_READ_BYTES : SIZE_MAX;
 }
 
+/* True for an end that the service chose, so that a drain has to answer for what was owed. */
+static bool is_our_choice(enum reason reason)
+{
+    return reason != REASON_RESET && reason != REASON_ERROR;
+}
+
 /* The way out. Where anything is lost the end is a reset, whatever was hoped for. */
 static void end(struct conn *conn, bool is_reset)
 {
@@ -159,6 +165,8 @@ static void end(struct conn *conn, bool is_reset)
     conn_tell_closed(conn, is_reset);
     counter_add(conn->counters, COUNTER_LOST, conn->lost_bytes);
     counter_add(conn->counters, COUNTER_CUT, conn->cut_bytes);
+    if (env->drain_start_ms && is_our_choice((enum reason)conn->reason))
+        counter_add(conn->counters, COUNTER_ABANDONED, conn->lost_bytes + conn->cut_bytes);
     counter_add(conn->counters, COUNTER_CLOSED, 1);
     counter_add(conn->counters, counter_of_reason((enum reason)conn->reason), 1);
     counter_add_lifetime(conn->counters, loop_now_ms() - conn->opened_ms);
@@ -204,12 +212,6 @@ static void end_linger(struct conn *conn)
     end(conn, is_late && stream_end(&conn->stream) != STREAM_END_BOTH);
 }
 
-/* True for an end that the service chose, so that a drain has to answer for what was owed. */
-static bool is_our_choice(enum reason reason)
-{
-    return reason != REASON_RESET && reason != REASON_ERROR;
-}
-
 void conn_abort(struct conn *conn, enum reason reason)
 {
     if (conn->state == CONN_CLOSED)
@@ -218,8 +220,6 @@ void conn_abort(struct conn *conn, enum reason reason)
     /* A peer that resets after our FIN only ends what had its reason before. */
     if (!is_lingering || !is_peer)
         conn->reason = (uint8_t)reason;
-    if (conn->env->drain_start_ms && is_our_choice(reason))
-        counter_add(conn->counters, COUNTER_ABANDONED, unpaid(conn) + stream_cut(&conn->stream));
     if (is_lingering)
         (void)discard_unread(conn);
     end(conn, is_peer || !is_lingering || stream_end(&conn->stream) != STREAM_END_BOTH);

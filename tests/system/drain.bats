@@ -194,6 +194,23 @@ is_refused() { peer "$ENDPOINT" stall:0 close | grep -q refused; }
     in_log "drained owed=$(field cut)"
 }
 
+@test "what a late byte takes back from the system in a drain is given up too" {
+    start_server -l tcp://127.0.0.1:0
+    bg deaf "$HELPERS/peer" -i 20000 "$ENDPOINT" rcvbuf:4k send:300k say:standing wait-line text:late await-reset
+    wait_for 20 said deaf standing
+    wait_for 5 all_is_out
+    term
+    wait_for 10 is_half_closed
+    go deaf
+    drained some 4
+    finish deaf
+    [[ $(field reason) == drain && $(field end) == reset && $(field lost) == 0 ]]
+    in_log "drained owed=$(field cut)"
+}
+
+# Our FIN is out, or waits for the bytes before it.
+is_half_closed() { [[ -n $(ss -Htn state fin-wait-1 "sport = :$PORT") ]]; }
+
 all_is_out() { ask_counters && (($(counter bytes_out) == 300 * 1024)); }
 
 @test "SIGINT is as good as SIGTERM" {

@@ -105,6 +105,19 @@ random_file() { head -c "$1" /dev/urandom >"$T/random"; }
     peer "$ENDPOINT" echo:5000 oob:U echo:5000 oob:longer oob:V echo:5000 half-close read-all
 }
 
+@test "F27 urgent data on a Unix socket comes back in its place, and keeps nobody awake" {
+    local steps=() i before
+    start_server -w 1 -l "unix:$T/s" --idle-timeout 1s
+    for i in {1..40}; do steps+=(oob:U "echo:$i"); done
+    peer "$ENDPOINT" "${steps[@]}" half-close read-all
+    peer "$ENDPOINT" text:abc oob:longer oob:U text:def half-close read-all
+    # One that is alone is an end to no wait: it is echoed, and then its sender is idle.
+    before=$(cpu_ticks)
+    peer "$ENDPOINT" oob:U expect-eof
+    (($(cpu_ticks) - before < 20)) || fail "it took $(($(cpu_ticks) - before)) ticks"
+    [[ $(field reason) == idle && $(field in) == 1 && $(field out) == 1 ]]
+}
+
 @test "the same over IPv6" {
     has_ipv6 || skip "no IPv6 here"
     start_server -l 'tcp://[::1]:0'
