@@ -135,8 +135,15 @@ static void set_deadline(struct conn *conn)
 
 /* ---- the end ---- */
 
-/* Tells the worker's gauge what is owed, and hears whether all together owe too much: then every
- * connection's next read is small, and one that owes anything is held. */
+/* Whether all together owe too much: then every connection's next read is small, and one that owes
+ * anything is held. */
+static void look_at_limit(struct conn_env *env)
+{
+    env->is_tight = limit_is_owed_out(env->limit);
+    env->stream.read_max = env->is_tight ? TIGHT_READ_BYTES : SIZE_MAX;
+}
+
+/* Tells the worker's gauge what is owed, and hears what all owe. */
 static void owe(struct conn *conn, uint64_t owed_bytes)
 {
     struct conn_env *env = conn->env;
@@ -144,8 +151,7 @@ static void owe(struct conn *conn, uint64_t owed_bytes)
         return;
     counter_add(conn->counters, COUNTER_OWED, owed_bytes - conn->owed_bytes);
     conn->owed_bytes = owed_bytes;
-    env->is_tight = limit_is_owed_out(env->limit);
-    env->stream.read_max = env->is_tight ? TIGHT_READ_BYTES : SIZE_MAX;
+    look_at_limit(env);
 }
 
 /* True for an end that the service chose, so that a drain has to answer for what was owed. */
@@ -305,6 +311,8 @@ static bool is_under_mark(const struct conn *conn)
 static void settle(struct conn *conn, bool is_taken)
 {
     uint64_t owed_before = conn->owed_bytes;
+    if (conn->env->is_tight)
+        look_at_limit(conn->env); /* others may have paid since */
     owe(conn, stream_owed(&conn->stream));
     if (conn->owed_bytes == 0)
         return;
