@@ -139,12 +139,19 @@ static struct cmsghdr *begin_control(struct place *place, int level, int type, s
 }
 
 /* The address that an IPv4 datagram was sent to, and the one to answer from. They are the same but
- * for broadcast and multicast, where the kernel offers one of ours (ip(7): ipi_spec_dst). */
+ * for broadcast and multicast, where the kernel offers one of ours (ip(7): ipi_spec_dst). It offers
+ * none for what came before it was asked, to a socket that was passed to us: there only the
+ * addresses are known that mean many everywhere; from those of one network it sends nothing. */
 static void take_ipv4(struct place *place, const struct cmsghdr *header)
 {
     struct in_pktinfo info;
     memcpy(&info, CMSG_DATA(header), sizeof(info));
-    place->datagram.is_to_many = info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr;
+    bool is_offered = info.ipi_spec_dst.s_addr != htonl(INADDR_ANY);
+    bool is_many_everywhere = IN_MULTICAST(ntohl(info.ipi_addr.s_addr)) ||
+                              info.ipi_addr.s_addr == htonl(INADDR_BROADCAST);
+    place->datagram.is_to_many =
+        is_offered ? info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr : is_many_everywhere;
+    info.ipi_spec_dst = is_offered ? info.ipi_spec_dst : info.ipi_addr;
     place->datagram.local = (struct address){.family = AF_INET};
     memcpy(place->datagram.local.bytes, &info.ipi_addr, sizeof(info.ipi_addr));
     if (place->peer.ss_family != AF_INET)

@@ -109,6 +109,26 @@ refused() {
     stop_server
 }
 
+@test "systemd-socket-activate: the datagram that starts it is answered" {
+    local address
+    need_native "it passes no environment on"
+    need systemd-socket-activate
+    need socat
+    for address in 127.0.0.1 0.0.0.0; do
+        need_netns
+        SERVER_WRAP+=(systemd-socket-activate -d -l "$address:7007")
+        exactly
+        launch_server
+        wait_for 5 is_bound
+        inside socat -t 10 - UDP:127.0.0.1:7007 <<<first >came 3>&- &
+        wait_for 10 grep -qx first came
+        await_ready
+        stop_server
+    done
+}
+
+is_bound() { [[ -n $(inside ss -Huna 'sport = :7007') ]]; }
+
 @test "a PROXY header before datagrams is refused for a socket that was passed, too" {
     hand udp://127.0.0.1:0
     exactly -l fd:3,proxy=on,proxy-from=127.0.0.0/8
