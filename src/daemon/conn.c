@@ -168,6 +168,8 @@ static void end(struct conn *conn, bool is_reset)
     conn->lost_bytes = unpaid(conn);
     is_reset = is_reset || conn->lost_bytes > 0;
     conn->cut_bytes = is_reset ? stream_cut(&conn->stream) : 0;
+    if (conn->cut_bytes > conn->out_bytes)
+        conn->cut_bytes = conn->out_bytes; /* the rest is TLS's own */
     conn_tell_closed(conn, is_reset);
     counter_add(conn->counters, COUNTER_LOST, conn->lost_bytes);
     counter_add(conn->counters, COUNTER_CUT, conn->cut_bytes);

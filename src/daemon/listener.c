@@ -95,6 +95,8 @@ int listener_accept_queued(struct listener *listener)
 {
     struct pollfd arrivals = {.fd = listener->sock.fd, .events = POLLIN};
     int wait_ms = listener->sock.is_inherited ? 0 : HANDSHAKE_MS;
+    if (listener->answering)
+        udp_look(listener->answering);
     sock_stop_new(&listener->sock);
     if (listener->answering) {
         udp_answer_queued(listener->answering);

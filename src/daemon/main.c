@@ -81,6 +81,11 @@ static int run(const struct activation *activation, int argc, char **argv)
                tls_library() ? tls_library() : "without TLS");
     else
         code = check(options, &err);
+    int failure = standard_output_flush();
+    if (failure && code == EXIT_CODE_OK) {
+        error_start(&err, "standard output: %s", strerror(failure));
+        code = complain(&err);
+    }
     options_clear(options);
     free(options);
     return code;

@@ -329,6 +329,20 @@ static int understand_listeners(struct options *options, struct error *err)
     return 0;
 }
 
+/* Whoever forgot the `s` would serve in the clear. */
+static int check_tls(const struct options *options, struct error *err)
+{
+    for (size_t i = 0; i < options->listener_count; i++) {
+        if (is_tls(&options->listeners[i].endpoint))
+            return 0;
+    }
+    const char *unused = options->tls.cert        ? "cert"
+                         : options->tls.key       ? "key"
+                         : options->tls.client_ca ? "client-ca"
+                                                  : NULL;
+    return unused ? error_usage(err, "--%s: no endpoint is a tls:// one", unused) : 0;
+}
+
 int options_read(struct options *options, const struct activation *activation, int argc,
                  char **argv, struct error *err)
 {
@@ -342,9 +356,26 @@ int options_read(struct options *options, const struct activation *activation, i
         result = option_set_file(&options->set, options->config, err);
     if (result == 0)
         result = understand_listeners(options, err);
+    if (result == 0 && check_tls(options, err) < 0) {
+        options_locate(options, err);
+        result = -1;
+    }
     if (result < 0)
         options_clear(options);
     return result;
+}
+
+void options_tell_unserved(const struct options *options)
+{
+    for (int i = 0; i < (int)options->activation->count; i++) {
+        int fd = ACTIVATION_FIRST_FD + i;
+        size_t length;
+        const char *name = activation_name(options->activation, fd, &length);
+        if (!options_serve_fd(options, fd))
+            log_event(LOG_LEVEL_WARN, "a socket that was passed is not served",
+                      LOG_NUMBER("fd", (uint64_t)fd), LOG_BYTES("name", name, length),
+                      LOG_TEXT("hint", "--listen fd:N or fd:NAME"));
+    }
 }
 
 /* The same for all, and for each listener with its attributes. */

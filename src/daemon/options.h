@@ -75,6 +75,10 @@ void options_locate(const struct options *options, struct error *err);
 /* True where a listener is that descriptor. */
 bool options_serve_fd(const struct options *options, int fd);
 
+/* A warning for each socket that was passed and no listener is: peers would wait in its backlog for
+ * ever. */
+void options_tell_unserved(const struct options *options);
+
 /* After a reload: a warning for each option that was changed and stays what it was. */
 void options_tell_unchangeable(const struct options *old, const struct options *new);
 

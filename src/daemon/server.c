@@ -260,6 +260,15 @@ static int check_config_file(const struct options *options, struct error *err)
                        options->config);
 }
 
+/* Whoever has rotated the log waits for that, whatever else is wrong. */
+static void reopen_log(const struct server *server)
+{
+    struct error err = {0};
+    const struct log_config log = log_config_of(server->options);
+    if (log_reopen(&log, &err) < 0)
+        log_event(LOG_LEVEL_ERROR, "the old log stays", LOG_TEXT("why", err.text));
+}
+
 static void reload(struct server *server)
 {
     struct error err = {0};
@@ -280,6 +289,7 @@ static void reload(struct server *server)
     sandbox_explain(&server->sandbox, &err);
     if (is_read)
         options_locate(new, &err);
+    reopen_log(server);
     log_event(LOG_LEVEL_ERROR, "reload refused: the old configuration stays",
               LOG_TEXT("why", new ? err.text : "no memory"));
     tell_serving(server, "; the last reload was refused, see the log");
@@ -288,13 +298,9 @@ static void reload(struct server *server)
     free(new);
 }
 
-/* Whoever has rotated the log waits for that, and nothing else matters any more. */
 static void reload_draining(struct server *server)
 {
-    struct error err = {0};
-    const struct log_config log = log_config_of(server->options);
-    if (log_reopen(&log, &err) < 0)
-        log_event(LOG_LEVEL_ERROR, "the old log stays", LOG_TEXT("why", err.text));
+    reopen_log(server);
     log_event(LOG_LEVEL_NOTICE, "draining: nothing but the log is opened again");
 }
 
@@ -435,20 +441,6 @@ static int open_log(const struct options *options, struct error *err)
     return log_open(&config, err);
 }
 
-/* Peers would wait in its backlog for ever. */
-static void tell_unserved(const struct options *options)
-{
-    for (int i = 0; i < (int)options->activation->count; i++) {
-        int fd = ACTIVATION_FIRST_FD + i;
-        size_t length;
-        const char *name = activation_name(options->activation, fd, &length);
-        if (!options_serve_fd(options, fd))
-            log_event(LOG_LEVEL_WARN, "a socket that was passed is not served",
-                      LOG_NUMBER("fd", (uint64_t)fd), LOG_BYTES("name", name, length),
-                      LOG_TEXT("hint", "--listen fd:N or fd:NAME"));
-    }
-}
-
 /* NULL without memory. */
 static char *name_of(const struct options *options)
 {
@@ -477,7 +469,7 @@ static int open_server(struct server *server, struct error *err)
         return -1;
     if (find_limits(server, options, &values, err) < 0)
         return -1;
-    tell_unserved(options);
+    options_tell_unserved(options);
     if (options->pid_file && pidfile_write(&server->pidfile, options->pid_file, err) < 0)
         return -1;
     server->limit = limit_new(&values);

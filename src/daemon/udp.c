@@ -35,6 +35,7 @@ struct udp_socket {
     struct datagram_batch *batch;
     struct event *readable, *writable;
     uint32_t kernel_drops; /* told so far */
+    bool is_stopping;
 };
 
 struct udp *udp_new(uint64_t rate, const char *name)
@@ -146,7 +147,7 @@ static void count_kernel_drops(struct udp_socket *socket, uint32_t drops)
     /* A datagram tells what had been dropped when it was queued, which may be less than is known.
      */
     int32_t news = (int32_t)(drops - socket->kernel_drops);
-    if (news <= 0)
+    if (news <= 0 || socket->is_stopping)
         return;
     socket->kernel_drops = drops;
     count(socket, COUNTER_UDP_KERNEL_DROPS, (uint64_t)news);
@@ -283,6 +284,7 @@ void udp_look(struct udp_socket *socket)
 
 void udp_answer_queued(struct udp_socket *socket)
 {
+    socket->is_stopping = true; /* the system drops for us from now on, as it was told to */
     struct pollfd writable = {.fd = socket->sock->fd, .events = POLLOUT};
     uint64_t until_ms = loop_now_ms() + QUEUED_MS;
     while (loop_now_ms() < until_ms) {

@@ -124,6 +124,19 @@ TIMESTAMP='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z'
     not in_file "$T/old.log" ' in=3000 '
 }
 
+@test "F38 a rotation is followed though the configuration is refused" {
+    ANNOUNCED=("reload refused")
+    printf 'listen = tcp://127.0.0.1:0\nlog-target = %s\n' "$T/log" >"$T/conf"
+    LOG=$T/log
+    start_server --config "$T/conf"
+    mv "$T/log" "$T/log.1"
+    echo 'colour = red' >>"$T/conf"
+    kill -HUP "$PID"
+    wait_for 5 grep -q 'reload refused.*colour' "$T/log"
+    sed -i '$d' "$T/conf"
+    not grep -q 'reload refused' "$T/log.1"
+}
+
 @test "F38 a rotation that cannot be followed keeps the old file" {
     mkdir "$T/dir"
     start_server --log-target "$T/dir/file.log"

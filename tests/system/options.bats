@@ -230,3 +230,13 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     system_error "$T/conf:2: pid-file: cannot write" -- --config "$T/conf" -l tcp://127.0.0.1:0
     system_error '--pid-file: cannot write' -- --config "$T/conf" --pid-file "$T/none/2"
 }
+
+@test "help and version that nobody takes are an error" {
+    local word code
+    for word in --help --version; do
+        code=0
+        "$EVECHOD" "$word" >/dev/full 2>stderr || code=$?
+        ((code == 3)) || fail "$word: exit $code"
+        grep -q '^evechod: standard output: No space left on device' stderr
+    done
+}
