@@ -27,7 +27,11 @@ same_options "$scratch/options" $page $page
 sed -nE 's/^#? ?([a-z-]+) = .*/\1/p' $example | sorted >"$scratch/example"
 tap_clean "the example has every option that a file may have" \
     "$(both_ways "$scratch/file-names" "$scratch/example" "$example")"
-sed -E 's/^# ?([a-z-]+ = )/\1/' $example >"$scratch/example.conf"
+# Its certificate is there.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
+    -keyout "$scratch/key.pem" -out "$scratch/cert.pem" 2>/dev/null
+cp "$scratch/cert.pem" "$scratch/clients.pem"
+sed -E "s/^# ?([a-z-]+ = )/\1/; s#/etc/evechod/#$scratch/#" $example >"$scratch/example.conf"
 said=$("${EVECHOD:-build/gcc/src/evechod}" --check-config --config "$scratch/example.conf" 2>&1 \
     </dev/null) && said=
 tap_clean "evechod accepts the example with everything in it" "$said"

@@ -39,7 +39,7 @@ static struct {
     bool is_tracing;
     char complaint[160];
     uint64_t live;
-    int pipe; /* the end that is written to; 0: none was spliced into */
+    int pipe; /* its end to write to; 0: none */
 } the;
 
 static unsigned char pattern[PATTERN_BYTES];
@@ -386,7 +386,7 @@ ssize_t write(int fd, const void *buffer, size_t length)
 static void check_pipe(void)
 {
     int left = 0;
-    if (the.pipe > 0 && (syscall(SYS_ioctl, the.pipe, FIONREAD, &left) < 0 || left != 0))
+    if (the.pipe && (syscall(SYS_ioctl, the.pipe, FIONREAD, &left) < 0 || left))
         kernel_complain("bytes were left in the pipe", (uint64_t)left);
 }
 
@@ -395,9 +395,7 @@ ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t length, 
 {
     static unsigned char held[1 << 20];
     static size_t first, end;
-    (void)in_at;
-    (void)out_at;
-    (void)flags;
+    (void)in_at, (void)out_at, (void)flags;
     if (!kernel_at(in)) {
         ssize_t given = send(out, held + first, least(length, end - first), 0);
         if (given > 0 && syscall(SYS_read, in, held + first, (size_t)given) != given)
@@ -466,10 +464,9 @@ int close(int fd)
     struct kernel_socket *socket = socket_of(fd);
     if (fd == EPOLL_FD)
         return 0;
-    if (!socket) {
-        the.pipe = fd == the.pipe ? 0 : the.pipe;
+    the.pipe = fd == the.pipe ? 0 : the.pipe;
+    if (!socket)
         return (int)syscall(SYS_close, fd);
-    }
     check_pipe();
     if (!socket->is_closed)
         do_close(socket);
@@ -570,26 +567,20 @@ int epoll_wait(int epoll_fd, struct epoll_event *events, int room, int timeout_m
 
 /* ---- memory ---- */
 
-static void *take_memory(size_t bytes)
+static void *change_memory(void *old, size_t bytes)
 {
-    void *memory = happens(the.rates.memories) ? NULL : malloc(bytes);
+    void *memory = happens(the.rates.memories) ? NULL : realloc(old, bytes);
     if (!memory) {
         TRACE("  no memory\n");
         errno = ENOMEM;
     }
-    the.live += memory != NULL;
+    the.live += memory && !old;
     return memory;
 }
 
-static void *change_memory(void *old, size_t bytes)
+static void *take_memory(size_t bytes)
 {
-    if (!old)
-        return take_memory(bytes);
-    if (happens(the.rates.memories)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return realloc(old, bytes);
+    return change_memory(NULL, bytes);
 }
 
 static void give_memory(void *memory)
