@@ -3,6 +3,9 @@
 
 #include <math.h>
 
+#define PERCENT_PARTS 1000000U
+#define WHOLE_PARTS (100U * PERCENT_PARTS)
+
 /* Values below two octaves' worth of parts have a bucket each; above, an octave has PARTS buckets.
  */
 static size_t bucket_of(uint64_t value)
@@ -51,7 +54,10 @@ void histogram_merge(struct histogram *sum, const struct histogram *one)
 
 uint64_t histogram_percentile(const struct histogram *histogram, double percent)
 {
-    uint64_t wanted = (uint64_t)ceil(percent / 100.0 * (double)histogram->count), seen = 0;
+    /* In whole millionths of a percent: 99.9 % of 1000 are 999, which 0.999 is too much for. */
+    uint64_t parts = (uint64_t)llround(percent * PERCENT_PARTS), seen = 0;
+    uint64_t wanted = histogram->count / WHOLE_PARTS * parts +
+                      (histogram->count % WHOLE_PARTS * parts + WHOLE_PARTS - 1) / WHOLE_PARTS;
     if (wanted >= histogram->count)
         return histogram->count ? histogram->max : 0;
     if (wanted == 0)

@@ -136,6 +136,15 @@ static uint64_t part_of(uint64_t whole, uint64_t parts, uint64_t index)
     return whole / parts + (index < whole % parts ? 1 : 0);
 }
 
+/* How many of all requests the first so many connections have: request k is one of connection k
+ * modulo their number, as in the schedule. */
+static uint64_t requests_up_to(const struct options *options, uint64_t connections)
+{
+    uint64_t each = options->requests / options->connections;
+    uint64_t more = options->requests % options->connections;
+    return each * connections + (connections < more ? connections : more);
+}
+
 static int open_threads(struct bench *bench, struct error *err)
 {
     const struct options *options = bench->options;
@@ -152,9 +161,8 @@ static int open_threads(struct bench *bench, struct error *err)
                                     .first_connection = first,
                                     .requests = UINT64_MAX};
         if (options->requests)
-            share.requests = part_of(options->requests, count, i);
-        if (share.requests == 0)
-            break; /* fewer messages than threads */
+            share.requests = requests_up_to(options, first - 1 + share.connections) -
+                             requests_up_to(options, first - 1);
         if (open_member(&bench->threads[i], bench->is_udp, &share, err) < 0)
             return -1;
         bench->thread_count++;
@@ -201,12 +209,13 @@ static bool is_over(const struct bench *bench)
 static void show_progress(struct bench *bench, uint64_t start_ns)
 {
     collect(bench);
+    bench->sum->end_ns = clock_now_ns();
     const struct bench_results *sum = bench->sum;
     const struct histogram *times = &sum->corrected;
     char p50[REPORT_MS_MAX], p99[REPORT_MS_MAX];
     double seconds = (double)(clock_now_ns() - start_ns) / 1e9;
     fprintf(stderr, "\r\033[K%.0f s  %.0f/s  p50 %s ms  p99 %s ms  errors %" PRIu64, seconds,
-            seconds > 0 ? (double)sum->completed / seconds : 0,
+            report_rate(sum),
             report_ms(p50, sizeof(p50), times, (double)histogram_percentile(times, 50)),
             report_ms(p99, sizeof(p99), times, (double)histogram_percentile(times, 99)),
             report_errors(sum));
@@ -252,6 +261,14 @@ static int judge(const struct bench *bench, int missed)
                                         "longer --duration is expected\n");
         return EXIT_CODE_START;
     }
+    if (sum->completed == 0 && errors == 0 && !missed) {
+        fprintf(stderr, OPTIONS_PROGRAM ": no echo was counted, so nothing is known; a longer "
+                                        "--duration or a higher --rate is expected\n");
+        return EXIT_CODE_FAILED;
+    }
+    /* What --require judges is no failure by itself. A wrong byte is, whatever is allowed. */
+    if (require_names(options->require, "errors"))
+        errors = sum->errors[OUTCOME_MISMATCH];
     bool is_unanswered = !options->require && sum->unanswered > 0;
     return missed || errors || is_unanswered ? EXIT_CODE_FAILED : EXIT_CODE_OK;
 }
@@ -279,10 +296,9 @@ static int run(struct bench *bench, struct error *err)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    if (open_threads(bench, err) < 0)
-        return complain(err);
-    if (start_threads(bench, err) < 0) {
+    if (open_threads(bench, err) < 0 || start_threads(bench, err) < 0) {
         stop_threads(bench);
+        report_json_failure("bench", bench->options, err);
         return complain(err);
     }
     wait_for_end(bench, &signals);
@@ -314,9 +330,9 @@ int bench_run(const struct options *options)
         return EXIT_CODE_START;
     int code;
     loop_library_init();
-    if (check_options(options, &err) < 0 || check_descriptors(options, &err) < 0) {
+    if (check_options(options, &err) < 0) {
         code = complain(&err);
-    } else if (find_target(&bench, &err) < 0) {
+    } else if (check_descriptors(options, &err) < 0 || find_target(&bench, &err) < 0) {
         code = complain(&err);
         report_json_failure("bench", options, &err);
     } else {

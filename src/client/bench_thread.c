@@ -73,13 +73,11 @@ static uint64_t next_size(struct bench_thread *thread)
     return options->size_min + (thread->random >> 33) % span;
 }
 
-static uint64_t due_of(const struct runner *runner, uint64_t now_ns)
+/* Open loop: when the runner's message of that number is due. */
+static uint64_t due_of(const struct runner *runner, uint64_t number)
 {
     const struct bench_thread *thread = runner->thread;
-    if (!schedule_is_open_loop(&thread->schedule))
-        return now_ns;
-    return schedule_due_ns(&thread->schedule,
-                           runner->issued * thread->share.connections + runner->index);
+    return schedule_due_ns(&thread->schedule, number * thread->share.connections + runner->index);
 }
 
 static bool may_issue(const struct runner *runner)
@@ -99,15 +97,25 @@ static bool is_spent(const struct runner *runner)
     return thread->is_ending || thread->budget == 0 || (most && runner->on_this_connection >= most);
 }
 
+static void set_budget(struct bench_thread *thread, uint64_t budget)
+{
+    thread->budget = budget;
+    if (budget == 0)
+        event_active(thread->end, 0, 0);
+}
+
 static void issue(struct runner *runner, uint64_t now_ns)
 {
     struct bench_thread *thread = runner->thread;
+    bool is_open_loop = schedule_is_open_loop(&thread->schedule);
     while (may_issue(runner)) {
-        flow_push(&runner->flow, next_size(thread), due_of(runner, now_ns));
+        uint64_t due_ns = is_open_loop ? due_of(runner, runner->issued) : now_ns;
+        flow_push(&runner->flow, next_size(thread), due_ns);
         runner->issued++;
         runner->on_this_connection++;
-        if (thread->budget != UINT64_MAX && --thread->budget == 0)
-            event_active(thread->end, 0, 0);
+        /* What is still to be sent of the warm-up is none of those that count. */
+        if (thread->budget != UINT64_MAX && due_ns >= thread->results.start_ns)
+            set_budget(thread, thread->budget - 1);
     }
 }
 
@@ -175,7 +183,7 @@ static void on_ended(struct flow *flow, const struct flow_failure *failure)
     struct bench_thread *thread = runner->thread;
     struct bench_results *results = &thread->results;
     results->errors[failure->how.outcome]++;
-    if (failure->how.outcome != OUTCOME_OK)
+    if (failure->how.outcome != OUTCOME_OK && !thread->is_ending)
         results->end_ns = clock_now_ns();
     if (failure->how.outcome != OUTCOME_OK && results->failures_kept < BENCH_FAILURES_KEPT)
         results->failures[results->failures_kept++] = *failure;
@@ -235,17 +243,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 /* Forgets the warm-up: what counts is due from now on. */
 static void end_warm_up(struct bench_thread *thread)
 {
-    struct bench_results *results = &thread->results;
-    uint64_t opened = results->opened, established = results->established;
-    uint64_t start_ns = results->start_ns;
-    memset(results, 0, sizeof(*results));
-    results->opened = opened;
-    results->established = established;
-    results->start_ns = results->end_ns = clock_now_ns();
-    results->warm_up_ns = results->start_ns - start_ns;
+    bench_results_restart(&thread->results, clock_now_ns());
     thread->sent_before = thread->env.sent_bytes;
     thread->received_before = thread->env.received_bytes;
-    thread->budget = thread->share.requests;
+    set_budget(thread, thread->share.requests);
 }
 
 static void on_warm_end(evutil_socket_t fd, short what, void *arg)
@@ -253,6 +254,15 @@ static void on_warm_end(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     end_warm_up(arg);
+}
+
+/* What was due and never left has waited until the end, and for longer: so long counts. */
+static void count_unsent(struct runner *runner)
+{
+    struct bench_thread *thread = runner->thread;
+    struct bench_results *results = &thread->results;
+    for (uint64_t i = runner->issued; thread->budget > 0 && i < runner->due; i++)
+        bench_results_add_unsent(results, due_of(runner, i), results->end_ns);
 }
 
 /* An end before that of the warm-up leaves nothing measured. */
@@ -267,8 +277,7 @@ static void begin_ending(struct bench_thread *thread)
     thread->results.end_ns = thread->end_ns && thread->end_ns < now_ns ? thread->end_ns : now_ns;
     for (uint64_t i = 0; i < thread->share.connections; i++) {
         struct runner *runner = &thread->runners[i];
-        if (thread->budget > 0 && runner->due > runner->issued)
-            thread->results.unsent += runner->due - runner->issued;
+        count_unsent(runner);
         if (runner->is_over)
             continue;
         if (runner->flow.state == FLOW_CLOSED)
@@ -440,6 +449,32 @@ void bench_thread_stop(struct bench_thread *thread)
 bool bench_thread_is_over(const struct bench_thread *thread)
 {
     return atomic_load(&thread->is_over);
+}
+
+void bench_results_restart(struct bench_results *results, uint64_t now_ns)
+{
+    const struct bench_results before = *results;
+    memset(results, 0, sizeof(*results));
+    results->opened = before.opened;
+    results->established = before.established;
+    results->warm_up_ns = now_ns - before.start_ns;
+    results->start_ns = results->end_ns = now_ns;
+    /* No warm-up excuses a wrong byte. */
+    results->errors[OUTCOME_MISMATCH] = before.errors[OUTCOME_MISMATCH];
+    for (uint32_t i = 0; i < before.failures_kept; i++) {
+        if (before.failures[i].how.outcome == OUTCOME_MISMATCH)
+            results->failures[results->failures_kept++] = before.failures[i];
+    }
+    memcpy(results->wrong, before.wrong, sizeof(before.wrong));
+    results->wrong_kept = before.wrong_kept;
+}
+
+void bench_results_add_unsent(struct bench_results *results, uint64_t due_ns, uint64_t end_ns)
+{
+    if (due_ns < results->start_ns || due_ns > end_ns)
+        return;
+    results->unsent++;
+    histogram_add(&results->corrected, end_ns - due_ns);
 }
 
 void bench_results_merge(struct bench_results *sum, const struct bench_results *one)

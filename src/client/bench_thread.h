@@ -50,6 +50,13 @@ void bench_thread_peek(struct bench_thread *thread, struct bench_results *sum);
 /* Waits for its end, frees it. */
 void bench_thread_free(struct bench_thread *thread);
 
+/* The warm-up is over: only what cannot be of it counts from now on, and wrong bytes from before.
+ */
+void bench_results_restart(struct bench_results *results, uint64_t now_ns);
+
+/* A message that was due and had not left at the end. */
+void bench_results_add_unsent(struct bench_results *results, uint64_t due_ns, uint64_t end_ns);
+
 /* Adds one result to another. */
 void bench_results_merge(struct bench_results *sum, const struct bench_results *one);
 

@@ -30,7 +30,7 @@ static void end(struct flow *flow, struct flow_failure *failure)
     failure->awaited = flow->sent - (flow->checked < flow->sent ? flow->checked : flow->sent);
     failure->unanswered = flow->count;
     flow_abandon(flow);
-    flow->count = 0;
+    flow->count = flow->stamped = 0;
     flow->callbacks->on_ended(flow, failure);
 }
 
@@ -129,24 +129,24 @@ void flow_push(struct flow *flow, uint64_t bytes, uint64_t due_ns)
     flow->messages[last] = (struct flow_message){.end_offset = flow->queued, .due_ns = due_ns};
 }
 
-/* Stamps the messages whose first byte leaves now: those that were not stamped yet. */
+/* Stamps the messages whose first byte has left, with when that was asked for: their echo may be
+ * there before send(2) is back. */
 static void stamp_sent(struct flow *flow, uint64_t now_ns)
 {
-    for (uint32_t i = flow->count; i > 0; i--) {
-        struct flow_message *message = &flow->messages[(flow->first + i - 1) % flow->env->pipeline];
-        if (message->sent_ns)
-            break;
+    while (flow->stamped < flow->count && flow->stamp_offset < flow->sent) {
+        struct flow_message *message =
+            &flow->messages[(flow->first + flow->stamped++) % flow->env->pipeline];
         message->sent_ns = now_ns;
+        flow->stamp_offset = message->end_offset;
     }
 }
 
 void flow_flush(struct flow *flow, uint64_t now_ns)
 {
     struct flow_env *env = flow->env;
-    if (flow->state != FLOW_OPEN || flow->sent == flow->queued)
+    if (flow->state != FLOW_OPEN)
         return;
-    stamp_sent(flow, now_ns);
-    while (flow->sent < flow->queued) {
+    for (; flow->sent < flow->queued; now_ns = clock_now_ns()) {
         uint64_t left = flow->queued - flow->sent;
         size_t length = left < env->scratch_bytes ? (size_t)left : env->scratch_bytes;
         pattern_fill(flow->seed, flow->sent, env->scratch, length);
@@ -157,6 +157,7 @@ void flow_flush(struct flow *flow, uint64_t now_ns)
         }
         flow->sent += (uint64_t)sent;
         env->sent_bytes += (uint64_t)sent;
+        stamp_sent(flow, now_ns);
         if ((size_t)sent < length) {
             if (link_waits(&flow->link, POLLOUT) & POLLOUT)
                 (void)event_add(flow->writable, NULL);
@@ -172,6 +173,7 @@ static void tell_echoes(struct flow *flow, uint64_t now_ns)
         struct flow_message message = flow->messages[flow->first];
         flow->first = (flow->first + 1) % flow->env->pipeline;
         flow->count--;
+        flow->stamped--;
         flow->callbacks->on_echo(flow, &message, now_ns);
         if (flow->state == FLOW_CLOSED)
             return;
@@ -308,7 +310,8 @@ void flow_connect(struct flow *flow, uint64_t connection)
     flow->connection = connection;
     flow->seed = pattern_seed(flow->env->seed, connection);
     flow->queued = flow->sent = flow->checked = 0;
-    flow->first = flow->count = 0;
+    flow->first = flow->count = flow->stamped = 0;
+    flow->stamp_offset = 0;
     if (link_start(&flow->link, flow->env->plan) == LINK_ENDED) {
         struct flow_failure failure = flow_failure_of(&flow->link);
         failure.connection = connection;

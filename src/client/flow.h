@@ -83,6 +83,8 @@ struct flow {
     struct event *readable, *writable;
     struct flow_message *messages; /* a ring of env->pipeline */
     uint32_t first, count;
+    uint32_t stamped;      /* of these, how many have left, with their first byte at least */
+    uint64_t stamp_offset; /* where the first of the others begins */
     struct link link;
     enum flow_state state;
     uint64_t connection;            /* number of the connection */

@@ -20,9 +20,10 @@
         "timeout", 0, OPTION_TIME, 0, "TIME", seconds, 1, MS_MAX, NULL, AT(timeout_ms), \
             "give up where connecting, or an answer, takes longer"                      \
     }
-#define ROW_SEED                                                                                   \
-    {                                                                                              \
-        "seed", 0, OPTION_COUNT, 0, "N", "1", 0, 0, NULL, AT(seed), "what the bytes are made from" \
+#define ROW_SEED                                                            \
+    {                                                                       \
+        "seed", 0, OPTION_COUNT, 0, "N", "1", 0, INT64_MAX, NULL, AT(seed), \
+            "what the bytes are made from"                                  \
     }
 #define ROW_SIZE                                                                 \
     {                                                                            \

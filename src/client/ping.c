@@ -245,7 +245,8 @@ static void run(struct ping *ping)
 {
     const struct options *options = ping->options;
     uint64_t due_ns = clock_now_ns();
-    while (!ping->is_interrupted && (options->count == 0 || ping->sent < options->count)) {
+    while (!ping->is_interrupted && !ferror(ping->out) &&
+           (options->count == 0 || ping->sent < options->count)) {
         if (ping->link.state != LINK_OPEN)
             reconnect(ping);
         if (ping->link.state == LINK_OPEN)

@@ -36,7 +36,7 @@ void udp_counts_add(struct udp_counts *sum, const struct udp_counts *one)
 uint64_t udp_loss_ppm(const struct udp_counts *counts)
 {
     uint64_t missing = counts->lost + counts->late;
-    return counts->sent ? missing * PPM / counts->sent : 0;
+    return counts->sent ? (missing * PPM + counts->sent - 1) / counts->sent : 0;
 }
 
 void udp_wrong_print(const struct udp_wrong *wrong, const char *target, FILE *out)

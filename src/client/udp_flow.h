@@ -37,7 +37,8 @@ struct udp_counts {
 
 void udp_counts_add(struct udp_counts *sum, const struct udp_counts *one);
 
-/* Parts per million of those sent that were not back, and right, in time. */
+/* Parts per million of those sent that were not back, and right, in time; rounded up, so that one
+ * of any number is more than none. */
 uint64_t udp_loss_ppm(const struct udp_counts *counts);
 
 /* A datagram that was not right. */

@@ -25,6 +25,7 @@
 
 struct ping {
     const struct options *options;
+    uint64_t timeout_ns;
     struct dial_target target;
     struct udp_flow flow;
     int fd, interrupt_fd;
@@ -82,6 +83,8 @@ static void receive(struct ping *ping)
                 fail(ping, errno);
             return;
         }
+        if (ping->flow.awaited == 0) /* what a wrong copy came for is late after its time, too */
+            (void)udp_flow_expire(&ping->flow, clock_now_ns() - ping->timeout_ns + 1);
         const struct udp_news news = udp_flow_take(&ping->flow, ping->scratch, (size_t)length);
         tell_arrival(ping, &news);
     }
@@ -126,7 +129,7 @@ static void wait_until(struct ping *ping, uint64_t until_ns, bool for_answer)
 
 static void ping_once(struct ping *ping)
 {
-    uint64_t now_ns = clock_now_ns(), timeout_ns = ping->options->timeout_ms * NS_PER_MS;
+    uint64_t now_ns = clock_now_ns();
     size_t size = udp_flow_make(&ping->flow, ping->scratch);
     ssize_t sent = send(ping->fd, ping->scratch, size, MSG_NOSIGNAL);
     int error = sent < 0 ? errno : 0;
@@ -136,8 +139,8 @@ static void ping_once(struct ping *ping)
         return;
     }
     ping->sent_bytes += size;
-    wait_until(ping, now_ns + timeout_ns, true);
-    if (udp_flow_expire(&ping->flow, clock_now_ns() - timeout_ns + 1) > 0) {
+    wait_until(ping, now_ns + ping->timeout_ns, true);
+    if (udp_flow_expire(&ping->flow, clock_now_ns() - ping->timeout_ns + 1) > 0) {
         ping->errors[OUTCOME_TIMEOUT]++;
         fprintf(ping->out, "seq=%" PRIu64 " lost: no answer in time\n", ping->flow.next);
     }
@@ -146,7 +149,7 @@ static void ping_once(struct ping *ping)
 static bool is_over(const struct ping *ping)
 {
     uint64_t count = ping->options->count;
-    return ping->is_interrupted || (count && ping->flow.next >= count);
+    return ping->is_interrupted || ferror(ping->out) || (count && ping->flow.next >= count);
 }
 
 static void run(struct ping *ping)
@@ -209,6 +212,7 @@ int udp_ping_run(const struct options *options)
     if (!ping)
         return EXIT_CODE_START;
     ping->options = options;
+    ping->timeout_ns = options->timeout_ms * NS_PER_MS;
     ping->fd = -1;
     ping->out = report_is_output(options->json) ? stderr : stdout;
     int code;

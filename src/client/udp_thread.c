@@ -21,7 +21,8 @@
 #define TICK_NS (5 * NS_PER_MS)    /* how often timeouts are looked at */
 #define PAUSE_NS (100 * NS_PER_MS) /* after a refusal: who is not there is not hammered */
 #define LINGER_NS (50 * NS_PER_MS) /* at the end, for what comes twice */
-#define REMEMBERED_MAX 262144      /* datagrams of a flow, or of all flows in a closed loop */
+#define REMEMBERED_MAX 16777216    /* datagrams of all flows, 24 bytes each once it is used */
+#define CLOSED_LOOP_RATE 100000    /* datagrams a second that a closed loop hardly exceeds */
 #define EVENTS 64
 #define DATAGRAMS_A_TURN 64 /* of one flow, then the others */
 
@@ -29,6 +30,7 @@ struct runner {
     struct udp_flow flow;
     int fd;
     uint64_t paused_until_ns;
+    uint32_t drops_before; /* of its socket, in the warm-up */
     bool has_answered;
 };
 
@@ -67,8 +69,8 @@ static void on_failure(struct udp_thread *thread, struct runner *runner, int err
 static bool send_one(struct udp_thread *thread, struct runner *runner, uint64_t due_ns)
 {
     size_t size = udp_flow_make(&runner->flow, thread->scratch);
+    uint64_t now_ns = clock_now_ns(); /* the answer may be there before send(2) is back */
     ssize_t sent = send(runner->fd, thread->scratch, size, MSG_NOSIGNAL);
-    uint64_t now_ns = clock_now_ns();
     if (sent < 0) {
         if (errno != EAGAIN && errno != EINTR)
             on_failure(thread, runner, errno, now_ns);
@@ -76,7 +78,7 @@ static bool send_one(struct udp_thread *thread, struct runner *runner, uint64_t 
     }
     udp_flow_sent(&runner->flow, due_ns ? due_ns : now_ns, now_ns);
     thread->results.sent_bytes += size;
-    if (thread->budget != UINT64_MAX)
+    if (thread->budget != UINT64_MAX && (!due_ns || due_ns >= thread->results.start_ns))
         thread->budget--;
     return true;
 }
@@ -93,20 +95,38 @@ static void refill(struct udp_thread *thread, struct runner *runner, uint64_t no
     }
 }
 
-/* Open loop: what is due leaves. What the kernel has no room for keeps its due time. */
+/* True where the next of the schedule is due by then; *due_ns is when. */
+static bool is_next_due(const struct udp_thread *thread, uint64_t now_ns, uint64_t *due_ns)
+{
+    if (!schedule_is_open_loop(&thread->schedule) || thread->is_ending || thread->budget == 0)
+        return false;
+    *due_ns = schedule_due_ns(&thread->schedule, thread->scheduled);
+    return *due_ns <= now_ns && (thread->end_ns == 0 || *due_ns < thread->end_ns);
+}
+
+/* Open loop: what is due leaves, some at a time: who is behind its schedule must receive, too. What
+ * the kernel has no room for keeps its due time. */
 static void send_due(struct udp_thread *thread, uint64_t now_ns)
 {
-    while (schedule_is_open_loop(&thread->schedule) && !thread->is_ending && thread->budget > 0) {
-        uint64_t due_ns = schedule_due_ns(&thread->schedule, thread->scheduled);
+    uint64_t due_ns;
+    for (int i = 0; i < DATAGRAMS_A_TURN && is_next_due(thread, now_ns, &due_ns); i++) {
         struct runner *runner = &thread->runners[thread->scheduled % thread->share.connections];
-        if (due_ns > now_ns || (thread->end_ns && due_ns >= thread->end_ns))
+        bool may_send = now_ns >= runner->paused_until_ns && udp_flow_has_room(&runner->flow);
+        bool is_sent = may_send && send_one(thread, runner, due_ns);
+        if (may_send && !is_sent && now_ns >= runner->paused_until_ns)
             return;
-        if (now_ns < runner->paused_until_ns || !udp_flow_has_room(&runner->flow))
-            thread->results.unsent++;
-        else if (!send_one(thread, runner, due_ns) && now_ns >= runner->paused_until_ns)
-            return;
+        if (!is_sent)
+            bench_results_add_unsent(&thread->results, due_ns, now_ns);
         thread->scheduled++;
     }
+}
+
+/* What was due and has not left by the end. */
+static void count_unsent(struct udp_thread *thread, uint64_t end_ns)
+{
+    uint64_t due_ns;
+    for (; is_next_due(thread, end_ns, &due_ns); thread->scheduled++)
+        bench_results_add_unsent(&thread->results, due_ns, end_ns);
 }
 
 /* ---- receiving ---- */
@@ -167,14 +187,11 @@ static void on_readable(struct udp_thread *thread, struct runner *runner)
 /* Forgets the warm-up: what counts is sent from now on. */
 static void end_warm_up(struct udp_thread *thread, uint64_t now_ns)
 {
-    uint64_t established = thread->results.established;
-    uint64_t start_ns = thread->results.start_ns;
-    memset(&thread->results, 0, sizeof(thread->results));
-    thread->results.established = established;
-    thread->results.warm_up_ns = now_ns - start_ns;
-    thread->results.start_ns = thread->results.end_ns = now_ns;
-    for (uint64_t i = 0; i < thread->share.connections; i++)
+    bench_results_restart(&thread->results, now_ns);
+    for (uint64_t i = 0; i < thread->share.connections; i++) {
         udp_flow_restart_counts(&thread->runners[i].flow);
+        thread->runners[i].drops_before = datagram_drops(thread->runners[i].fd);
+    }
     thread->warm_end_ns = 0;
     thread->budget = thread->share.requests;
 }
@@ -186,9 +203,10 @@ static void begin_ending(struct udp_thread *thread, uint64_t now_ns)
         return;
     if (thread->warm_end_ns)
         end_warm_up(thread, now_ns);
-    thread->is_ending = true;
     if (thread->end_ns && thread->end_ns < now_ns)
         now_ns = thread->end_ns;
+    count_unsent(thread, now_ns);
+    thread->is_ending = true;
     if (now_ns > thread->results.end_ns)
         thread->results.end_ns = now_ns;
 }
@@ -199,7 +217,7 @@ static void publish(struct udp_thread *thread)
     *counts = (struct udp_counts){0};
     for (uint64_t i = 0; i < thread->share.connections; i++) {
         struct udp_counts one = thread->runners[i].flow.counts;
-        one.own_drops = datagram_drops(thread->runners[i].fd);
+        one.own_drops = datagram_drops(thread->runners[i].fd) - thread->runners[i].drops_before;
         udp_counts_add(counts, &one);
     }
     thread->results.unanswered = counts->lost;
@@ -252,6 +270,9 @@ static void wait_and_receive(struct udp_thread *thread, uint64_t now_ns)
     }
     const struct timespec wait = {.tv_nsec = (long)wait_ns};
     int count = epoll_pwait2(thread->epoll_fd, events, EVENTS, &wait, NULL);
+    if (count < 0 && errno != EINTR) /* a system before Linux 5.11: by the millisecond */
+        count = epoll_wait(thread->epoll_fd, events, EVENTS,
+                           (int)((wait_ns + NS_PER_MS - 1) / NS_PER_MS));
     for (int i = 0; i < count; i++)
         on_readable(thread, events[i].data.ptr);
 }
@@ -278,18 +299,17 @@ static void *thread_main(void *arg)
 
 /* ---- from outside ---- */
 
-/* How many datagrams a flow must remember: in an open loop all that can be awaited, and as many
- * again; in a closed one as many as come back while one is awaited in vain, as far as memory may
- * go. */
+/* How many datagrams a flow must remember: all that can be sent while one is awaited in vain, for
+ * the next would take its place, and as many again, to know those that come late. */
 static uint64_t remembered_of(const struct udp_thread *thread)
 {
     const struct options *options = thread->share.options;
     double flows = (double)options->connections;
-    double awaited = (double)options->rate / flows * (double)options->timeout_ms / 1000;
-    if (options->rate == 0)
-        awaited = (double)options->pipeline > REMEMBERED_MAX / flows ? (double)options->pipeline
-                                                                     : REMEMBERED_MAX / flows;
-    return 2 * awaited < REMEMBERED_MAX ? (uint64_t)(2 * awaited) : REMEMBERED_MAX;
+    double rate = options->rate ? (double)options->rate : CLOSED_LOOP_RATE;
+    double remembered = 2 * rate / flows * (double)options->timeout_ms / 1000;
+    double most = REMEMBERED_MAX / flows;
+    remembered = remembered < most ? remembered : most;
+    return remembered > (double)options->pipeline ? (uint64_t)remembered : options->pipeline;
 }
 
 static int open_runner(struct udp_thread *thread, struct runner *runner, uint64_t number)

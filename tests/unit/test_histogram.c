@@ -27,15 +27,29 @@ static void test_exact_percentiles(void **state)
         histogram_add(&histogram, values[i]);
     }
     qsort(values, VALUES, sizeof(values[0]), compare);
-    for (double percent = 0; percent <= 100; percent += 0.37) {
-        size_t rank = (size_t)ceil(percent / 100 * VALUES);
+    for (size_t hundredths = 0; hundredths <= 10000; hundredths += 37) {
+        size_t rank = (hundredths * VALUES + 9999) / 10000;
         uint64_t exact = values[rank ? rank - 1 : 0];
-        uint64_t reported = histogram_percentile(&histogram, percent);
+        uint64_t reported = histogram_percentile(&histogram, (double)hundredths / 100);
         assert_true(reported >= exact);
         assert_true((double)reported <= (double)exact * (1 + 1.0 / HISTOGRAM_PARTS));
     }
     assert_true(histogram_percentile(&histogram, 100) == values[VALUES - 1]);
     assert_true(histogram.min == values[0]);
+}
+
+/* No binary fraction is 99.9 %: one of a thousand may be beyond it, whatever the thousands. */
+static void test_a_rank_is_whole(void **state)
+{
+    static struct histogram histogram;
+    (void)state;
+    for (uint64_t thousand = 1; thousand <= 200; thousand++) {
+        for (int i = 0; i < 999; i++)
+            histogram_add(&histogram, 1);
+        histogram_add(&histogram, 100);
+        assert_int_equal(histogram_percentile(&histogram, 99.9), 1);
+        assert_int_equal(histogram_percentile(&histogram, 99.91), 100);
+    }
 }
 
 static void test_merge_is_as_one(void **state)
@@ -80,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exact_percentiles),
+        cmocka_unit_test(test_a_rank_is_whole),
         cmocka_unit_test(test_merge_is_as_one),
         cmocka_unit_test(test_empty_and_extremes),
     };
