@@ -258,6 +258,72 @@ teardown() {
     jq -e '.p90_ns > 100000000 and .uncorrected_p90_ns < 50000000 and .late_p90_ns > 50000000' stdout
 }
 
+@test "bench: what was due and never left counts with the time that it waited" {
+    start_liar delay 6400 3000
+    ends 1 evecho bench -c 1 -r 100 -t 2s --timeout 10s --require p90=50ms "$LIAR_ENDPOINT" --json json
+    grep -qE '^missed: p90 is [0-9]+\.[0-9]{3} ms; at most 50\.000 ms was required' stdout
+    jq -e '.unsent > 50 and .completed + .unsent == 200 and .errors_total == 0' json
+}
+
+@test "bench: what has no room in the socket is not sent yet: the client is late" {
+    start_server -w 1
+    "$HELPERS/leash" "$LIFE" "$EVECHO" bench -s 256k -p 200 -r 40 -t 2s --timeout 20s --json json \
+        "$ENDPOINT" >stdout 2>stderr 3>&- &
+    local bench=$!
+    wait_for 5 has_sent "$PORT"
+    kill -STOP "$PID"
+    watch_for 2
+    kill -CONT "$PID"
+    wait "$bench"
+    jq -e '.late_max_ns > 300000000 and .uncorrected_max_ns > 0' json || fail "$(<json)"
+}
+
+@test "bench: messages belong to connections, whatever threads share them" {
+    start_server
+    ends 0 evecho bench -c 3 -T 2 -r 3000 -n 3000 --require rate=3000,errors=0 "$ENDPOINT"
+    ends 0 evecho bench -c 10 -T 4 -n 3 --require connections=10 "$ENDPOINT" --json json
+    jq -e '.completed == 3' json
+    ends 0 evecho bench -c 10 -T 4 -n 3 --warm-up 200ms "$ENDPOINT" --json json
+    jq -e '.completed == 3' json
+}
+
+@test "bench: where no echo was counted nothing is known, and that is no success" {
+    start_server
+    ends 1 evecho bench -r 1 -t 100ms "$ENDPOINT"
+    grep -q 'no echo was counted, so nothing is known' stderr
+}
+
+@test "bench: --require errors=N allows so many, but no wrong byte" {
+    start_liar reset 320
+    ends 1 evecho bench -n 10 "$LIAR_ENDPOINT"
+    ends 0 evecho bench -n 10 --require errors=1 "$LIAR_ENDPOINT"
+    ends 1 evecho bench -n 30 --require errors=1 "$LIAR_ENDPOINT"
+    stop_liar
+    start_liar flip 320
+    ends 1 evecho bench -n 10 --require errors=10 "$LIAR_ENDPOINT"
+}
+
+@test "bench: a wrong byte of the warm-up is told" {
+    start_liar flip 320
+    "$HELPERS/leash" "$LIFE" "$EVECHO" bench -c 1 --warm-up 50s --json json "$LIAR_ENDPOINT" \
+        >stdout 2>stderr 3>&- &
+    local bench=$! code=0
+    watch_for 1 # each connection's lie comes at once
+    kill -INT "$bench"
+    wait "$bench" || code=$?
+    ((code == 1)) || fail "exit $code"
+    jq -e '.completed == 0 and .errors.mismatch > 0' json
+    grep -q 'offset 320: ' stdout
+}
+
+@test "ping: it ends where nobody takes what it prints" {
+    start_server
+    local code=0
+    evecho ping -i 10ms "$ENDPOINT" 2>stderr | head -n 2 >/dev/null || true
+    grep -q 'standard output: Broken pipe' stderr
+    ends 2 evecho ping -c 1 --seed 9223372036854775808 "$ENDPOINT"
+}
+
 @test "bench: a connection for so many messages" {
     start_server
     ends 0 evecho bench -c 2 -n 100 --requests-per-connection 10 "$ENDPOINT" --json -

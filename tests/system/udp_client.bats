@@ -111,6 +111,18 @@ pings() {
     json '.completed == 100 and .datagrams_sent == 100 and .warm_up_ns > 190000000'
 }
 
+@test "bench: the latencies of one flow, one at a time, are its time" {
+    start_server --udp-rate 0 -l udp://127.0.0.1:0
+    ends 0 evecho bench -n 5000 --json json "$ENDPOINT"
+    json '.completed == 5000 and .mean_ns * 5000 > .elapsed_ns / 2' || fail "$(jq -c '[.mean_ns, .elapsed_ns]' json)"
+}
+
+@test "bench: who cannot keep the rate receives all the same, and ends in time" {
+    start_server --udp-rate 0 -l udp://127.0.0.1:0
+    ends 0 evecho bench -c 16 -r 10M -t 1s --timeout 1s --require loss=50% --json json "$ENDPOINT"
+    json '.unsent > 1000000 and .elapsed_ns < 3000000000 and .completed > 1000'
+}
+
 @test "bench: losses are errors, or judged by --require loss" {
     lying drop 3
     ends 1 evecho bench -n 100 -p 8 --timeout 200ms --json json "$LIAR_ENDPOINT"

@@ -267,6 +267,8 @@ static void test_words(void **state)
         wrong.has_sequence = i == 0;
     }
     assert_int_equal(udp_loss_ppm(&(struct udp_counts){0}), 0);
+    assert_int_equal(udp_loss_ppm(&(struct udp_counts){.sent = 5000000, .lost = 1}), 1);
+    assert_int_equal(udp_loss_ppm(&(struct udp_counts){.sent = 100, .lost = 1, .late = 1}), 20000);
 }
 
 int main(void)
