@@ -74,6 +74,10 @@ enum verdict check_fault(struct check *check, struct probe *probe)
         return VERDICT_OK;
     if (check_is_our_limit(check, probe->failure.how.error))
         return VERDICT_CHOICE;
+    if (probe->is_out_of_time && probe->sent == 0)
+        return check_verdict(check, VERDICT_CHOICE,
+                             "its share of our time was over while it still connected: alone, with "
+                             "--only, it has all of it");
     if (probe->is_out_of_time)
         return check_verdict(check, VERDICT_CHOICE,
                              "its share of our time was over before it was done, with %" PRIu64

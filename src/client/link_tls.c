@@ -30,13 +30,13 @@ struct tls {
 /* OpenSSL's words for the certificate; the words of ours say what to do. */
 static struct ending ending_of_certificate(long verdict)
 {
-    bool is_name =
-        verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH;
+    const char *hint = "--cacert names whom to trust, -k takes any certificate";
+    if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH)
+        hint = "--servername names whom to expect, -k takes any certificate";
+    else if (verdict == X509_V_ERR_CERT_HAS_EXPIRED || verdict == X509_V_ERR_CERT_NOT_YET_VALID)
+        hint = "-k takes any certificate; is the clock right?";
     return (struct ending){
-        .outcome = OUTCOME_TLS,
-        .reason = X509_verify_cert_error_string(verdict),
-        .hint = is_name ? "--servername names whom to expect, -k takes any certificate"
-                        : "--cacert names whom to trust, -k takes any certificate"};
+        .outcome = OUTCOME_TLS, .reason = X509_verify_cert_error_string(verdict), .hint = hint};
 }
 
 static struct ending ending_of_reason(const struct link *link, unsigned long code)
@@ -56,6 +56,9 @@ static struct ending ending_of_reason(const struct link *link, unsigned long cod
     case SSL_R_UNEXPECTED_MESSAGE:
     case SSL_R_BAD_HELLO_REQUEST:
         ending.hint = is_early ? "is it a port without TLS?" : NULL;
+        break;
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+        ending.hint = "--cert and --key show one";
         break;
     default:
         break;

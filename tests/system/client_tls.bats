@@ -104,7 +104,20 @@ refused() {
     grep -qE 'offset 0: TLS: tlsv13 alert certificate required' stdout
     grep -qE 'RESET 0, .*TLS [1-9]' stdout
     ends 1 evecho cat -k "$TLS" <"$PKI/ca.pem"
-    grep -q 'TLS: tlsv13 alert certificate required' stderr
+    grep -q 'TLS: tlsv13 alert certificate required; --cert and --key show one' stderr
+}
+
+@test "a certificate whose time is over is no matter of trust" {
+    need faketime
+    local when
+    for when in -3 +3; do
+        faketime -f "${when}d" openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+            -days 1 -keyout old.key -out old.pem -subj /CN=localhost 2>/dev/null
+        cat old.pem old.key >old.both
+        stranger "OPENSSL-LISTEN:PORT,bind=127.0.0.1,fork,cert=$T/old.both,verify=0"
+        refused 3 'TLS: certificate (has expired|is not yet valid); -k .*clock' \
+            ping --cacert old.pem --servername localhost "$TLS"
+    done
 }
 
 @test "wrong words about TLS and PROXY: one line that names the option, and 2" {
