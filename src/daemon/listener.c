@@ -12,6 +12,8 @@
 #define ACCEPTS_A_TURN 64
 /* A handshake that was under way when the backlog was closed to new ones ends within this. */
 #define HANDSHAKE_MS 5
+/* What comes without end to a socket that was passed is the next service's. */
+#define QUEUED_MS 1000
 
 static void accept_one(struct listener *listener, int fd, const struct sockaddr *sockaddr,
                        socklen_t length)
@@ -102,7 +104,8 @@ int listener_accept_queued(struct listener *listener)
         udp_answer_queued(listener->answering);
         return 0;
     }
-    while (poll(&arrivals, 1, wait_ms) > 0) {
+    uint64_t until_ms = loop_now_ms() + QUEUED_MS;
+    while (loop_now_ms() < until_ms && poll(&arrivals, 1, wait_ms) > 0) {
         struct sockaddr_storage storage;
         socklen_t length = sizeof(storage);
         int fd = accept4(listener->sock.fd, (struct sockaddr *)&storage, &length,
