@@ -94,6 +94,17 @@ static void test_owed_in_all(void **state)
     assert_true(fixture->env.stream.read_max == SIZE_MAX);
 }
 
+/* Others on other threads have paid since: nobody here has to owe anything to see that. */
+static void test_owed_in_all_is_over(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->env.is_tight = true;
+    fixture->env.stream.read_max = 4096;
+    comes(fixture, 10);
+    assert_false(fixture->env.is_tight);
+    assert_true(fixture->env.stream.read_max == SIZE_MAX);
+}
+
 static void test_owing_is_not_idle(void **state)
 {
     struct fixture *fixture = *state;
@@ -180,6 +191,7 @@ int main(void)
         TEST(test_direct_holds_at_once),
         TEST(test_direct_up_to_a_large_mark),
         TEST(test_owed_in_all),
+        TEST(test_owed_in_all_is_over),
         TEST(test_owing_is_not_idle),
         TEST(test_stall_while_paused),
         TEST(test_slow_is_not_stalled),
