@@ -318,7 +318,6 @@ teardown() {
 
 @test "ping: it ends where nobody takes what it prints" {
     start_server
-    local code=0
     evecho ping -i 10ms "$ENDPOINT" 2>stderr | head -n 2 >/dev/null || true
     grep -q 'standard output: Broken pipe' stderr
     ends 2 evecho ping -c 1 --seed 9223372036854775808 "$ENDPOINT"
