@@ -107,7 +107,7 @@ listen_overflows() { nstat -asz TcpExtListenOverflows | awk '/ListenOverflows/ {
     stop_canary
     figure "$count silent clients, the next one was served after $took ms (--idle-timeout 1 s)"
     [[ $(fact silent ended_held) == "$count" ]]
-    ((took < 5000))
+    ((took < 5000 * PATIENCE))
 }
 
 mice() {

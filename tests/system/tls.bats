@@ -285,7 +285,7 @@ start_canary_of_tls() { bg canary "$HELPERS/tlspeer" "$TLS" echo:100 pause:30000
     kill -TERM "$PID"
     await_exit
     finish silent
-    (((${EPOCHREALTIME/./} - from) < 5000000))
+    (((${EPOCHREALTIME/./} - from) < 5000000 * PATIENCE))
     [[ $(field reason) == drain && $(field end) == fin ]]
 }
 
