@@ -84,7 +84,8 @@ int main(int argc, char **argv)
             sent = back; /* lost: go on without them */
     }
     double seconds = (double)(now_ns() - start_ns) / 1e9;
-    back += receive(fd, LAST_MS);
+    for (uint64_t came = 1; back < sent && came > 0; back += came)
+        came = receive(fd, LAST_MS);
     printf("sent=%llu\nback=%llu\nseconds=%.3f\n", (unsigned long long)sent,
            (unsigned long long)back, seconds);
     return 0;
