@@ -256,7 +256,7 @@ header() {
     ! grep -q '^not ok' stdout || fail "$(<stdout)"
     (($(grep -c '# SKIP' stdout) <= 2)) || fail "$(<stdout)" # urgent-byte, and truncation is a choice
     # Nobody left without a close_notify but where that is what is tried.
-    (($(log_count 'reason=truncated') == 1)) || fail "$(grep truncated "$LOG")"
+    wait_for 5 log_count_is 'reason=truncated' 1 || fail "$(grep truncated "$LOG")"
     head -c 20000000 /dev/urandom >file
     evecho cat --cacert "$PKI/ca.pem" "$ENDPOINT" <file | cmp - file
     ends 0 evecho bench -c 4 -n 200 --requests-per-connection 5 --resume --cacert "$PKI/ca.pem" \
