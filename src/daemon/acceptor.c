@@ -102,16 +102,6 @@ int acceptor_check(const struct options *options, struct error *notice, struct e
     return 0;
 }
 
-/* What an inherited socket is shows only now. */
-static int check_proxy(const struct options_listener *spec, const struct sock_listening *sock,
-                       struct error *err)
-{
-    if (!spec->policy.is_proxy || !sock->is_datagram)
-        return 0;
-    error_usage(err, "proxy=on: a stream is expected; datagrams have no header");
-    return options_blame(spec, err);
-}
-
 static int open_spec(struct acceptor *acceptor, const struct options_listener *spec, size_t index,
                      struct error *err)
 {
@@ -134,7 +124,7 @@ static int open_spec(struct acceptor *acceptor, const struct options_listener *s
     if (notice.text[0])
         log_event(LOG_LEVEL_NOTICE, "an address is not served", LOG_TEXT("why", notice.text));
     int used = 0;
-    while (used < count && check_proxy(spec, &socks[used], err) == 0 &&
+    while (used < count && (!socks[used].is_datagram || options_check_datagrams(spec, err) == 0) &&
            append(acceptor, &socks[used], index, &spec->policy, tls, err) == 0)
         used++;
     tls_context_unref(tls); /* the policies have theirs */

@@ -121,14 +121,22 @@ static void end_as_finished(struct greeting *greeting)
 
 /* ---- the header ---- */
 
+/* Whom the header names, or who has connected. */
+static const struct address *source_of(const struct greeting *greeting)
+{
+    return proxy_has_source(&greeting->header) ? &greeting->header.source
+                                               : &greeting->arrival.proxy;
+}
+
 static void refuse(struct greeting *greeting, enum counter counter, const char *message)
 {
     const struct conn_arrival *arrival = &greeting->arrival;
+    const char *proxy_key = proxy_has_source(&greeting->header) ? "proxy" : NULL;
     char peer[ADDRESS_TEXT_MAX], proxy[ADDRESS_TEXT_MAX];
     counter_add(counters_of(greeting), counter, 1);
     log_limited(LOG_LEVEL_WARN, message, LOG_NUMBER("id", arrival->id),
-                LOG_TEXT("peer", address_format(peer, sizeof(peer), &greeting->header.source)),
-                LOG_TEXT("proxy", address_format(proxy, sizeof(proxy), &arrival->proxy)));
+                LOG_TEXT("peer", address_format(peer, sizeof(peer), source_of(greeting))),
+                LOG_TEXT(proxy_key, address_format(proxy, sizeof(proxy), &arrival->proxy)));
     give_up(greeting, true);
 }
 
@@ -136,8 +144,7 @@ static void refuse(struct greeting *greeting, enum counter counter, const char *
 static enum limit_verdict name_source(struct greeting *greeting)
 {
     struct conn_arrival *arrival = &greeting->arrival;
-    const struct address *source =
-        proxy_has_source(&greeting->header) ? &greeting->header.source : &arrival->proxy;
+    const struct address *source = source_of(greeting);
     enum limit_verdict verdict = limit_name_source(greeting->host->env->limit, source);
     if (verdict == LIMIT_ADMITTED)
         arrival->peer = *source;

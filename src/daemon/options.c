@@ -174,6 +174,13 @@ static bool is_stream(const struct endpoint *endpoint)
     return endpoint->kind != ENDPOINT_UDP; /* what an inherited socket is shows later */
 }
 
+static bool is_listening_here(const struct endpoint *endpoint)
+{
+    return is_stream(endpoint) && endpoint->kind != ENDPOINT_FD;
+}
+
+#define STREAMS_ONLY "a listener of streams; datagrams have none of it"
+
 /* Those that are not here mean something everywhere. */
 static const struct {
     const char *names;
@@ -183,20 +190,27 @@ static const struct {
     {" cert key client-ca client-cert tls-profile alpn handshake-timeout ", is_tls,
      "a tls:// listener"},
     {" mode ", is_unix_path, "a unix:PATH listener"},
-    {" buffer idle-timeout stall-timeout flush-timeout linger-timeout drain-quiet backlog proxy "
+    {" backlog ", is_listening_here, "a listener of streams that is none of fd:"},
+    {" buffer idle-timeout stall-timeout flush-timeout linger-timeout drain-quiet proxy "
      "proxy-from ",
-     is_stream, "a listener of streams; datagrams have none of it"},
+     is_stream, STREAMS_ONLY},
 };
 
 /* An attribute that means nothing there is a mistake; an option may be meant for the others. */
-static int check_meaning(const char *attribute, const struct endpoint *endpoint, struct error *err)
+static int check_meaning(const char *attribute, struct options_listener *listener,
+                         struct error *err)
 {
+    const struct endpoint *endpoint = &listener->endpoint;
     char name[64];
     snprintf(name, sizeof(name), " %.*s ", (int)strcspn(attribute, "="), attribute);
     for (size_t i = 0; i < sizeof(MEANINGS) / sizeof(MEANINGS[0]); i++) {
-        if (strstr(MEANINGS[i].names, name) && !MEANINGS[i].is_for(endpoint))
+        if (!strstr(MEANINGS[i].names, name))
+            continue;
+        if (!MEANINGS[i].is_for(endpoint))
             return error_usage(err, "%.*s: expected only for %s", (int)strlen(name) - 2, name + 1,
                                MEANINGS[i].where);
+        if (MEANINGS[i].is_for == is_stream && !listener->stream_attribute)
+            listener->stream_attribute = attribute;
     }
     return 0;
 }
@@ -214,7 +228,7 @@ static int apply_attributes(struct options *options, const char *attributes,
     while (result == 0 && (one = strsep(&rest, ","))) {
         result = option_set_attribute(&options->set, &beside, one, &seen, err);
         if (result == 0)
-            result = check_meaning(one, &listener->endpoint, err);
+            result = check_meaning(one, listener, err);
     }
     if (result == 0)
         result = understand_proxy(&beside, err);
@@ -272,6 +286,16 @@ int options_blame(const struct options_listener *listener, struct error *err)
         return error_prefix(err, "%.200s:%u: listen: '%.200s': ", listener->file, listener->line,
                             listener->text);
     return error_prefix(err, "--listen '%.200s': ", listener->text);
+}
+
+int options_check_datagrams(const struct options_listener *listener, struct error *err)
+{
+    const char *attribute = listener->stream_attribute;
+    if (!attribute)
+        return 0;
+    error_usage(err, "%.*s: expected only for " STREAMS_ONLY, (int)strcspn(attribute, "="),
+                attribute);
+    return options_blame(listener, err);
 }
 
 void options_locate(const struct options *options, struct error *err)

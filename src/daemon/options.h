@@ -27,8 +27,9 @@ struct options_listener {
     const char *file; /* and where: NULL for the command line */
     unsigned line;
     struct endpoint endpoint;
-    struct policy_values policy; /* the options, with the listener's attributes over them */
-    struct tls_settings tls;     /* the same; its texts are the options' */
+    struct policy_values policy;  /* the options, with the listener's attributes over them */
+    struct tls_settings tls;      /* the same; its texts are the options' */
+    const char *stream_attribute; /* the first that datagrams have not, or NULL */
 };
 
 struct options {
@@ -67,6 +68,10 @@ int options_read(struct options *options, const struct activation *activation, i
 
 /* Begins what is wrong with a listener by naming where it was written. Returns -1. */
 int options_blame(const struct options_listener *listener, struct error *err);
+
+/* For an inherited socket of datagrams, which shows only when it is opened: 0, or -1 where it has
+ * an attribute that only a stream has. */
+int options_check_datagrams(const struct options_listener *listener, struct error *err) MUST_CHECK;
 
 /* Begins what is wrong with any other option, which begins with --NAME so far, with its place in
  * the configuration file where it was written there. */

@@ -101,9 +101,11 @@ static int use_key(SSL_CTX *ssl, const struct tls_settings *settings, struct err
         return error_usage(err, "key: '%s' holds no private key in PEM form: %s", path, reason());
     int is_used = SSL_CTX_use_PrivateKey(ssl, key);
     EVP_PKEY_free(key);
-    if (is_used != 1 || SSL_CTX_check_private_key(ssl) != 1)
-        return error_usage(err, "key: '%s' does not belong to the certificate '%s': %s", path,
-                           settings->cert, reason());
+    if (is_used != 1 || SSL_CTX_check_private_key(ssl) != 1) {
+        ERR_clear_error(); /* for a key of another kind it speaks of no certificate at all */
+        return error_usage(err, "key: '%s' does not belong to the certificate '%s'", path,
+                           settings->cert);
+    }
     return 0;
 }
 

@@ -129,10 +129,22 @@ refused() {
 
 is_bound() { [[ -n $(inside ss -Huna 'sport = :7007') ]]; }
 
-@test "a PROXY header before datagrams is refused for a socket that was passed, too" {
+@test "what only a stream has is refused for datagrams that were passed, too" {
+    local attribute
+    for attribute in proxy=on,proxy-from=127.0.0.0/8 idle-timeout=5 buffer=1k; do
+        hand udp://127.0.0.1:0
+        exactly -l "fd:3,$attribute"
+        refused 2 "--listen 'fd:3,$attribute" "${attribute%%=*}: expected only for a listener of streams"
+    done
     hand udp://127.0.0.1:0
-    exactly -l fd:3,proxy=on,proxy-from=127.0.0.0/8
-    refused 2 "--listen 'fd:3," 'datagrams have no header'
+    exactly -l fd:3,service=discard
+    start_server
+}
+
+@test "a socket that was passed has its backlog already" {
+    hand tcp://127.0.0.1:0
+    exactly -l fd:3,backlog=77
+    refused 2 "--listen 'fd:3,backlog=77'" 'backlog: expected only for a listener of streams that is none of fd:'
 }
 
 @test "a path that would be two lines is one" {

@@ -21,6 +21,8 @@ opens() {
     [[ -z ${2:-} ]] || printf '%b' "$2" >&"${!1}"
 }
 
+proxied_are() { ask_counters && (($(counter proxied) == $1)); }
+
 V1='PROXY TCP4 192.0.2.1 198.51.100.2 40000 7\r\n'
 V2='\r\n\r\n\0\r\nQUIT\n'
 V2_TCP4=$V2'\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07'
@@ -141,7 +143,6 @@ END
     serve --max-connections-per-source 1
     opens one "$V1"
     opens two "$other"
-    proxied_are() { ask_counters && (($(counter proxied) == $1)); }
     wait_for 5 proxied_are 2
     opens three "$V1"
     wait_for 5 in_log 'max-connections-per-source is reached id=3 peer=192.0.2.1:40000 proxy=127.0.0.1:'
@@ -151,6 +152,15 @@ END
     wait_for 5 closed_at_least 1
     [[ $(says "$ENDPOINT" "${V1}hello") == hello ]]
     exec {two}>&- {three}>&-
+}
+
+@test "the limit of a source is that of who has connected where the header names nobody" {
+    serve --max-connections-per-source 1
+    opens one 'PROXY UNKNOWN\r\n'
+    wait_for 5 proxied_are 1
+    opens two 'PROXY UNKNOWN\r\n'
+    wait_for 5 in_log 'max-connections-per-source is reached id=2 peer=127\.0\.0\.1:[0-9]+$'
+    exec {one}>&- {two}>&-
 }
 
 @test "LOCAL, UNKNOWN and UNSPEC: the peer is who has connected" {
