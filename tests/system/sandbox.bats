@@ -108,6 +108,7 @@ has_landlock() { said_sandbox 'mode=on .*landlock=[1-9]' >/dev/null; }
         escape "$what"
         start_server --config "$T/conf/evechod.conf" --log-target "$T/logs/evechod.log" \
             -l "tcp://127.0.0.1:0"
+        wait_for 5 in_file "$T/logs/evechod.log" ' sandbox '
         grep -qE ' landlock=[1-9]' "$T/logs/evechod.log" || skip "no Landlock in this kernel"
         escaped
         [[ $ESCAPED == *': Permission denied' ]]
