@@ -30,6 +30,10 @@ static void end(struct flow *flow, struct flow_failure *failure)
     failure->awaited = flow->sent - (flow->checked < flow->sent ? flow->checked : flow->sent);
     failure->unanswered = flow->count;
     flow_abandon(flow);
+    uint64_t now_ns = clock_now_ns();
+    for (uint32_t i = 0; i < flow->count; i++)
+        flow->callbacks->on_unanswered(
+            flow, &flow->messages[(flow->first + i) % flow->env->pipeline], now_ns);
     flow->count = flow->stamped = 0;
     flow->callbacks->on_ended(flow, failure);
 }

@@ -222,6 +222,7 @@ static void publish(struct udp_thread *thread)
     }
     thread->results.unanswered = counts->lost;
     thread->results.opened = thread->share.connections;
+    thread->results.opened_meanwhile = thread->results.warm_up_ns ? 0 : thread->share.connections;
     pthread_mutex_lock(&thread->lock);
     *thread->snapshot = thread->results;
     pthread_mutex_unlock(&thread->lock);

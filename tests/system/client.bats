@@ -265,6 +265,16 @@ teardown() {
     jq -e '.unsent > 50 and .completed + .unsent == 200 and .errors_total == 0' json
 }
 
+@test "bench: what left and was never answered counts with the time that it waited" {
+    start_liar delay 6400 3000
+    ends 1 evecho bench -c 1 -p 1024 -r 100 -t 2s --timeout 500ms --require p90=50ms,errors=9 \
+        "$LIAR_ENDPOINT" --json json --hdr-out hgrm
+    grep -qE '^missed: p90 is [0-9]+\.[0-9]{3} ms; at most 50\.000 ms was required' stdout
+    jq -e '.unanswered > 20 and .p90_ns > 50000000 and .uncorrected_p90_ns < 50000000' json
+    # Each of the schedule is in it.
+    (($(sed -nE 's/.*Total count *= *([0-9]+).*/\1/p' hgrm) == $(jq '.completed + .unanswered + .unsent' json)))
+}
+
 @test "bench: what has no room in the socket is not sent yet: the client is late" {
     start_server -w 1
     "$HELPERS/leash" "$LIFE" "$EVECHO" bench -s 256k -p 200 -r 40 -t 2s --timeout 20s --json json \

@@ -37,7 +37,8 @@ pings() {
     json '.sent == 5 and .datagrams_right == 5 and .loss_ppm == 0 and .p50_ns > 0'
     grep -q '^64 bytes from udp://.*: seq=5 time=' stdout
     ends 0 evecho bench -c 3 -p 4 -n 2000 -s 16-1400 --json json "$ENDPOINT"
-    json '.completed == 2000 and .datagrams_sent == 2000 and .errors_total == 0'
+    json '.completed == 2000 and .datagrams_sent == 2000 and .errors_total == 0 and
+        .connections_opened == 3 and .connections_opened_after_warm_up == 3'
     ends 0 evecho bench -c 3 -r 2k -t 500ms -s 100 --json json "$ENDPOINT"
     json '.completed >= 800 and .completed <= 1001 and .datagrams_lost == 0'
     ends 0 evecho bench -n 20 -s 65507 "$ENDPOINT"
