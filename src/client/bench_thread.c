@@ -169,15 +169,12 @@ static void on_echo(struct flow *flow, const struct flow_message *message, uint6
     go_on(runner, now_ns);
 }
 
-/* Its latency is no less than what it has waited, and goes on until the end at least: so long
- * counts, where there is a schedule that the others kept to. */
-static void on_unanswered(struct flow *flow, const struct flow_message *message, uint64_t now_ns)
+/* So long it has waited, and for longer. In a closed loop there is nothing to correct. */
+static void on_timeout(struct flow *flow, const struct flow_message *message, uint64_t now_ns)
 {
-    const struct bench_thread *thread = runner_of(flow)->thread;
-    struct bench_results *results = &runner_of(flow)->thread->results;
-    uint64_t until_ns = thread->end_ns > now_ns ? thread->end_ns : now_ns;
-    if (schedule_is_open_loop(&thread->schedule) && message->due_ns >= results->start_ns)
-        histogram_add(&results->corrected, until_ns - message->due_ns);
+    struct bench_thread *thread = runner_of(flow)->thread;
+    if (schedule_is_open_loop(&thread->schedule) && message->due_ns >= thread->results.start_ns)
+        histogram_add(&thread->results.corrected, now_ns - message->due_ns);
 }
 
 static void end_runner(struct runner *runner)
@@ -398,7 +395,7 @@ static int open_thread(struct bench_thread *thread, struct error *err)
         return -1;
     thread->snapshot = calloc(1, sizeof(*thread->snapshot));
     thread->env = (struct flow_env){.loop = &thread->loop,
-                                    .callbacks = {on_connected, on_echo, on_unanswered, on_ended},
+                                    .callbacks = {on_connected, on_echo, on_timeout, on_ended},
                                     .plan = thread->share.plan,
                                     .scratch = malloc(SCRATCH_BYTES),
                                     .scratch_bytes = SCRATCH_BYTES,

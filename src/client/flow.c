@@ -23,6 +23,13 @@ void flow_abandon(struct flow *flow)
     flow->state = FLOW_CLOSED;
 }
 
+static void tell_timeouts(struct flow *flow, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < flow->count; i++)
+        flow->callbacks->on_timeout(flow, &flow->messages[(flow->first + i) % flow->env->pipeline],
+                                    now_ns);
+}
+
 static void end(struct flow *flow, struct flow_failure *failure)
 {
     failure->connection = flow->connection;
@@ -30,10 +37,8 @@ static void end(struct flow *flow, struct flow_failure *failure)
     failure->awaited = flow->sent - (flow->checked < flow->sent ? flow->checked : flow->sent);
     failure->unanswered = flow->count;
     flow_abandon(flow);
-    uint64_t now_ns = clock_now_ns();
-    for (uint32_t i = 0; i < flow->count; i++)
-        flow->callbacks->on_unanswered(
-            flow, &flow->messages[(flow->first + i) % flow->env->pipeline], now_ns);
+    if (failure->how.outcome == OUTCOME_TIMEOUT)
+        tell_timeouts(flow, clock_now_ns());
     flow->count = flow->stamped = 0;
     flow->callbacks->on_ended(flow, failure);
 }

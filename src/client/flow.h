@@ -56,8 +56,8 @@ struct flow_callbacks {
     void (*on_connected)(struct flow *flow);
     /* One message is back, whole and right. flow_push() may be called; it is sent afterwards. */
     void (*on_echo)(struct flow *flow, const struct flow_message *message, uint64_t now_ns);
-    /* The flow is over and closed, and that message has no whole answer. on_ended() is next. */
-    void (*on_unanswered)(struct flow *flow, const struct flow_message *message, uint64_t now_ns);
+    /* That message has waited for its answer in vain. The flow is closed, on_ended() is next. */
+    void (*on_timeout)(struct flow *flow, const struct flow_message *message, uint64_t now_ns);
     /* The flow is over and closed; failure->how.outcome is OK after a flow_finish() that went well.
      */
     void (*on_ended)(struct flow *flow, const struct flow_failure *failure);
