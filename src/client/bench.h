@@ -15,8 +15,9 @@
 
 /* Everything from the end of the warm-up on. Results of threads add up. */
 struct bench_results {
-    struct histogram corrected;   /* ns from when a message was due to its last byte; on a schedule
-                                   * to the end where it never left, to its timeout */
+    struct histogram corrected;   /* ns from when a message was due to its last byte; where it never
+                                   * left, to the end; on a schedule where it had no answer in
+                                   * time, until then */
     struct histogram uncorrected; /* ns from when it was sent */
     struct histogram late;        /* ns from due to sent: the client's own part */
     struct histogram handshake;   /* ns, of TLS alone: from connected to open */

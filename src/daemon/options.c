@@ -179,8 +179,6 @@ static bool is_listening_here(const struct endpoint *endpoint)
     return is_stream(endpoint) && endpoint->kind != ENDPOINT_FD;
 }
 
-#define STREAMS_ONLY "a listener of streams; datagrams have none of it"
-
 /* Those that are not here mean something everywhere. */
 static const struct {
     const char *names;
@@ -193,24 +191,18 @@ static const struct {
     {" backlog ", is_listening_here, "a listener of streams that is none of fd:"},
     {" buffer idle-timeout stall-timeout flush-timeout linger-timeout drain-quiet proxy "
      "proxy-from ",
-     is_stream, STREAMS_ONLY},
+     is_stream, "a listener of streams; datagrams have none of it"},
 };
 
 /* An attribute that means nothing there is a mistake; an option may be meant for the others. */
-static int check_meaning(const char *attribute, struct options_listener *listener,
-                         struct error *err)
+static int check_meaning(const char *attribute, const struct endpoint *endpoint, struct error *err)
 {
-    const struct endpoint *endpoint = &listener->endpoint;
     char name[64];
     snprintf(name, sizeof(name), " %.*s ", (int)strcspn(attribute, "="), attribute);
     for (size_t i = 0; i < sizeof(MEANINGS) / sizeof(MEANINGS[0]); i++) {
-        if (!strstr(MEANINGS[i].names, name))
-            continue;
-        if (!MEANINGS[i].is_for(endpoint))
+        if (strstr(MEANINGS[i].names, name) && !MEANINGS[i].is_for(endpoint))
             return error_usage(err, "%.*s: expected only for %s", (int)strlen(name) - 2, name + 1,
                                MEANINGS[i].where);
-        if (MEANINGS[i].is_for == is_stream && !listener->stream_attribute)
-            listener->stream_attribute = attribute;
     }
     return 0;
 }
@@ -228,7 +220,7 @@ static int apply_attributes(struct options *options, const char *attributes,
     while (result == 0 && (one = strsep(&rest, ","))) {
         result = option_set_attribute(&options->set, &beside, one, &seen, err);
         if (result == 0)
-            result = check_meaning(one, listener, err);
+            result = check_meaning(one, &listener->endpoint, err);
     }
     if (result == 0)
         result = understand_proxy(&beside, err);
@@ -290,12 +282,12 @@ int options_blame(const struct options_listener *listener, struct error *err)
 
 int options_check_datagrams(const struct options_listener *listener, struct error *err)
 {
-    const char *attribute = listener->stream_attribute;
-    if (!attribute)
-        return 0;
-    error_usage(err, "%.*s: expected only for " STREAMS_ONLY, (int)strcspn(attribute, "="),
-                attribute);
-    return options_blame(listener, err);
+    const struct endpoint datagrams = {.kind = ENDPOINT_UDP};
+    for (const char *at = strchr(listener->text, ','); at; at = strchr(at + 1, ',')) {
+        if (check_meaning(at + 1, &datagrams, err) < 0)
+            return options_blame(listener, err);
+    }
+    return 0;
 }
 
 void options_locate(const struct options *options, struct error *err)

@@ -27,9 +27,8 @@ struct options_listener {
     const char *file; /* and where: NULL for the command line */
     unsigned line;
     struct endpoint endpoint;
-    struct policy_values policy;  /* the options, with the listener's attributes over them */
-    struct tls_settings tls;      /* the same; its texts are the options' */
-    const char *stream_attribute; /* the first that datagrams have not, or NULL */
+    struct policy_values policy; /* the options, with the listener's attributes over them */
+    struct tls_settings tls;     /* the same; its texts are the options' */
 };
 
 struct options {

@@ -228,7 +228,7 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
 @test "a start that fails for what the file says names the line" {
     printf '%s\n' '' "pid-file = $T/none/pid" >"$T/conf"
     system_error "$T/conf:2: pid-file: cannot write" -- --config "$T/conf" -l tcp://127.0.0.1:0
-    system_error '--pid-file: cannot write' -- --config "$T/conf" --pid-file "$T/none/2"
+    system_error '--pid-file: cannot write' -- --config "$T/conf" -l tcp://127.0.0.1:0 --pid-file "$T/none/2"
 }
 
 @test "help and version that nobody takes are an error" {
