@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What fits on a screen can be read. A function's body stands between a brace in
-# the first column and its partner (the format lint keeps that true).
+# A function that fits on a screen can be read. A function's body stands between a brace in
+# the first column and its partner (the format lint keeps that true). A long file is a smell
+# and not a fault: the alarm rings late, so that nobody squeezes lines to stay below it.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
 function_lines=60
-file_lines=600
+file_lines=900
 
 long_functions()
 {
