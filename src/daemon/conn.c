@@ -70,6 +70,13 @@ static void consider(uint64_t *due_ms, enum reason *why, uint64_t from_ms, uint6
     }
 }
 
+/* The peer has to take something before it can go on. A flush that owes nothing has yet to say its
+ * end. */
+static bool waits_for_peer(const struct conn *conn)
+{
+    return conn->owed_bytes > 0 || conn->state == CONN_FLUSH;
+}
+
 /* While its worker drains, a connection ends where nothing has come since then for long enough. */
 static void consider_drain(const struct conn *conn, uint64_t *due_ms, enum reason *why,
                            uint64_t last_ms)
@@ -95,8 +102,7 @@ uint64_t conn_due_ms(const struct conn *conn, enum reason *why)
         /* No time to linger is no time at all, not for ever. */
         return conn->ending_ms + values->linger_ms;
     }
-    /* A flush that owes nothing has yet to say its end. */
-    if (conn->owed_bytes > 0 || conn->state == CONN_FLUSH)
+    if (waits_for_peer(conn))
         consider(&due_ms, why, conn->taken_ms, values->stall_ms, REASON_STALL);
     if (conn->state == CONN_FLUSH) {
         consider(&due_ms, why, conn->ending_ms, values->flush_ms, REASON_FLUSH);
@@ -116,12 +122,12 @@ static void restart_stall(struct conn *conn)
 }
 
 /* When to look at it again. The kernel tells us of no byte that a peer takes before there is room
- * for many, so while any are owed it is asked in between. */
+ * for many, so while it waits for the peer it is asked in between. */
 static uint64_t look_ms(const struct conn *conn, uint64_t due_ms)
 {
     uint64_t stall_ms = conn->policy->values.stall_ms;
     uint64_t next_ms = loop_now_ms() + stall_ms / STALL_LOOKS + 1;
-    return stall_ms && conn->owed_bytes > 0 && next_ms < due_ms ? next_ms : due_ms;
+    return stall_ms && waits_for_peer(conn) && next_ms < due_ms ? next_ms : due_ms;
 }
 
 /* Sets the deadline where it became earlier; a later one is found out when the old one comes. */
@@ -540,7 +546,7 @@ void conn_on_refusal(struct conn *conn)
 void conn_on_due(struct conn *conn)
 {
     enum reason why;
-    if (conn->owed_bytes > 0 && stream_untaken(&conn->stream) < conn->untaken)
+    if (waits_for_peer(conn) && stream_untaken(&conn->stream) < conn->untaken)
         restart_stall(conn);
     uint64_t due_ms = conn_due_ms(conn, &why), now_ms = loop_now_ms();
     if (due_ms > now_ms) {

@@ -98,7 +98,7 @@ struct conn {
     uint64_t opened_ms;
     uint64_t heard_ms;  /* bytes came */
     uint64_t taken_ms;  /* bytes owed were taken, or began to be owed */
-    uint64_t untaken;   /* while any are owed: in the kernel's hands, as of taken_ms */
+    uint64_t untaken;   /* while it waits for the peer: in the kernel's hands, as of taken_ms */
     uint64_t cut_bytes; /* out, and taken back from the kernel by our reset */
     uint64_t ending_ms; /* FLUSH or LINGER began */
     int error;          /* errno behind reason=error */

@@ -204,6 +204,30 @@ static void test_end_finds_no_room(void **state)
     assert_closed(fixture, REASON_STALL, true, 0);
 }
 
+/* The kernel is full of what the peer takes bit by bit: that is progress, as it is with bytes owed.
+ */
+static void test_end_waits_while_bytes_are_taken(void **state)
+{
+    struct fixture *fixture = *state;
+    struct policy_values values = TLS_VALUES;
+    values.flush_ms = 0;
+    shake(fixture, &values);
+    opens(fixture);
+    comes(fixture, 10);
+    fake.has_no_room = true;
+    fake.untaken = 1000;
+    ends(fixture);
+    for (unsigned i = 0; i < 20; i++) {
+        passes(fixture, 400);
+        assert_state(fixture, CONN_FLUSH);
+        fake.untaken -= 10;
+    }
+    passes(fixture, 400); /* it is found out when it is looked at */
+    assert_state(fixture, CONN_FLUSH);
+    passes(fixture, 500);
+    assert_closed(fixture, REASON_STALL, true, 0);
+}
+
 static void test_own_end_waits_for_room(void **state)
 {
     struct fixture *fixture = *state;
@@ -253,6 +277,7 @@ int main(void)
         TEST(test_truncated),
         TEST(test_end_waits_for_room),
         TEST(test_end_finds_no_room),
+        TEST(test_end_waits_while_bytes_are_taken),
         TEST(test_own_end_waits_for_room),
         TEST(test_taken_with_input),
     };
