@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* OpenSSL reads ahead, so that a small message costs one recv(2) and not two (a record's head, then
  * its body); what it then holds is told by has_more, since poll(2) cannot. A write is at most one
- * record: it goes whole, or is held whole, and the owner offers it again.
+ * record: it goes whole, or is held whole, and the owner offers it again. Of a held record the wire
+ * (tls_wire.h) keeps what the kernel did not take, so that a server's KeyUpdate can be answered.
  */
 #include "client/link_tls.h"
 
@@ -14,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "net/tls_wire.h"
 
 #define RECORD_BYTES 16384 /* RFC 8446, 5.1 */
 #define ALPN_MAX 256       /* bytes of the whole list */
@@ -106,8 +109,10 @@ static bool begin(struct link *link)
 {
     const struct tls *tls = (const struct tls *)link->plan->layer;
     link->ssl = SSL_new(tls->context);
-    if (!link->ssl || !SSL_set_fd(link->ssl, link->fd))
+    BIO *wire = link->ssl ? tls_wire_new(link->fd, NULL, NULL) : NULL;
+    if (!wire)
         return false;
+    SSL_set_bio(link->ssl, wire, wire);
     SSL_set_app_data(link->ssl, link);
     SSL_set_connect_state(link->ssl);
     if (link->session)
@@ -115,18 +120,28 @@ static bool begin(struct link *link)
     return tls->is_address || SSL_set_tlsext_host_name(link->ssl, tls->server_name);
 }
 
+/* Sends what the wire keeps: 0, or -errno (-EAGAIN: poll for POLLOUT first). */
+static int send_kept(struct link *link)
+{
+    return tls_wire_flush(SSL_get_wbio(link->ssl));
+}
+
 static enum link_step handshake(struct link *link)
 {
     if (!link->ssl && !begin(link))
         return fail(link, SSL_ERROR_SSL, 0);
     int result = SSL_do_handshake(link->ssl);
+    int error = errno, kind = SSL_get_error(link->ssl, result);
+    if ((result == 1 || wanted_by(kind)) && send_kept(link) == -EAGAIN) {
+        link->recv_waits = POLLOUT;
+        return LINK_WAIT;
+    }
     if (result == 1) {
         link->recv_waits = POLLIN;
         link->has_more = SSL_has_pending(link->ssl);
         link->is_resumed = SSL_session_reused(link->ssl);
         return LINK_DONE;
     }
-    int error = errno, kind = SSL_get_error(link->ssl, result);
     link->recv_waits = wanted_by(kind);
     return link->recv_waits ? LINK_WAIT : fail(link, kind, error);
 }
@@ -148,28 +163,49 @@ static void fail_send(struct link *link, int kind, int error)
     ERR_clear_error();
 }
 
+/* Writes one record, and sends it. How many bytes that was; -1 and what went wrong in *kind and
+ * *error. */
+static ssize_t send_record(struct link *link, const void *bytes, size_t length, int *kind,
+                           int *error)
+{
+    size_t written;
+    if (!link->held) {
+        int result = SSL_write_ex(link->ssl, bytes, length, &written);
+        *error = errno;
+        *kind = SSL_get_error(link->ssl, result);
+        if (*kind != SSL_ERROR_NONE)
+            return -1;
+        link->held = (uint16_t)written;
+    }
+    int failure = send_kept(link);
+    if (failure) {
+        *kind = failure == -EAGAIN ? SSL_ERROR_WANT_WRITE : SSL_ERROR_SYSCALL;
+        *error = -failure;
+        return -1;
+    }
+    written = link->held;
+    link->held = 0;
+    return (ssize_t)written;
+}
+
 static ssize_t tls_send(struct link *link, const void *bytes, size_t length)
 {
-    size_t total = 0, sent;
+    size_t total = 0;
+    link->send_waits = POLLOUT;
     while (total < length) {
+        int kind, error;
         size_t some = length - total < RECORD_BYTES ? length - total : RECORD_BYTES;
-        if (link->held)
-            some = link->held; /* OpenSSL takes up what it began, and not more */
-        int result = SSL_write_ex(link->ssl, (const char *)bytes + total, some, &sent);
-        int error = errno, kind = SSL_get_error(link->ssl, result);
-        link->send_waits = POLLOUT;
-        link->held = 0;
-        if (kind == SSL_ERROR_NONE) {
-            total += sent;
-            continue;
+        ssize_t sent = send_record(link, (const char *)bytes + total, some, &kind, &error);
+        if (sent < 0 && wanted_by(kind)) {
+            link->send_waits = wanted_by(kind);
+            break;
         }
-        if (!wanted_by(kind)) {
+        if (sent < 0) {
+            link->held = 0;
             fail_send(link, kind, error);
             return -1;
         }
-        link->send_waits = wanted_by(kind);
-        link->held = (uint16_t)some;
-        break;
+        total += (size_t)sent;
     }
     return (ssize_t)total;
 }
@@ -178,6 +214,7 @@ static ssize_t tls_recv(struct link *link, void *bytes, size_t size)
 {
     size_t total = 0, came;
     link->has_more = false;
+    (void)send_kept(link); /* an answer to a KeyUpdate; if sending fails, reading tells why */
     while (total < size && !link->is_ended) {
         int result = SSL_read_ex(link->ssl, (char *)bytes + total, size - total, &came);
         int error = errno, kind = SSL_get_error(link->ssl, result);
@@ -190,6 +227,8 @@ static ssize_t tls_recv(struct link *link, void *bytes, size_t size)
         }
         link->has_more = false;
         link->recv_waits = wanted_by(kind) ? wanted_by(kind) : POLLIN;
+        if (tls_wire_is_full(SSL_get_rbio(link->ssl)))
+            link->recv_waits = POLLOUT;
         if (wanted_by(kind))
             return (ssize_t)total;
         (void)fail(link, kind, error);
@@ -202,14 +241,18 @@ static ssize_t tls_recv(struct link *link, void *bytes, size_t size)
 
 static enum link_step tls_half_close(struct link *link)
 {
-    int result = SSL_shutdown(link->ssl);
-    if (result >= 0)
-        return LINK_DONE;
-    int error = errno, kind = SSL_get_error(link->ssl, result);
-    link->send_waits = wanted_by(kind) ? wanted_by(kind) : POLLOUT;
-    if (wanted_by(kind))
+    bool has_notified = SSL_get_shutdown(link->ssl) & SSL_SENT_SHUTDOWN;
+    int result = has_notified ? 0 : SSL_shutdown(link->ssl);
+    int error = errno, kind = result < 0 ? SSL_get_error(link->ssl, result) : SSL_ERROR_NONE;
+    int failure = result < 0 ? 0 : send_kept(link);
+    link->send_waits = POLLOUT;
+    if (failure == -EAGAIN)
         return LINK_WAIT;
-    fail_send(link, kind, error);
+    if (result >= 0 && !failure) {
+        tls_wire_end(SSL_get_wbio(link->ssl));
+        return LINK_DONE;
+    }
+    fail_send(link, result < 0 ? kind : SSL_ERROR_SYSCALL, result < 0 ? error : -failure);
     return LINK_ENDED;
 }
 

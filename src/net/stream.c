@@ -134,12 +134,15 @@ int stream_open(struct stream *stream, const struct stream_env *env, int fd,
 
 void stream_hold(struct stream *stream)
 {
-    (void)bufferevent_disable(stream->bev, EV_READ);
+    if (stream->tls)
+        stream_tls_hold(stream);
+    else
+        (void)bufferevent_disable(stream->bev, EV_READ);
 }
 
 int stream_resume(struct stream *stream)
 {
-    return bufferevent_enable(stream->bev, EV_READ);
+    return stream->tls ? stream_tls_resume(stream) : bufferevent_enable(stream->bev, EV_READ);
 }
 
 bool stream_say_end(struct stream *stream)
@@ -206,6 +209,8 @@ static bool is_registered(const struct stream *stream)
     bool reads = event_pending(&bev->ev_read, EV_READ, NULL) != 0;
     bool writes = event_pending(&bev->ev_write, EV_WRITE, NULL) != 0;
     bool is_owing = evbuffer_get_length(output_of(stream)) + stream->held_back > 0;
+    if (stream->tls && stream_tls_is_blocked(stream))
+        return true;
     if (stream->tls && !stream_tls_is_open(stream))
         return reads || writes; /* the handshake has one at a time */
     if (is_owing)
@@ -253,10 +258,12 @@ int stream_echo(struct stream *stream, struct stream_moved *moved)
     if (stream->is_direct)
         return stream_direct_echo(stream, moved);
     struct evbuffer *input = input_of(stream);
+    size_t encrypted = 0; /* bytes owed that are in the output no more */
     int failure = 0;
     moved->in = evbuffer_get_length(input);
     if (stream->tls) {
-        moved->out = stream->owed_told - evbuffer_get_length(output_of(stream));
+        moved->out = stream_tls_taken(stream);
+        encrypted = stream->owed_told - moved->out - evbuffer_get_length(output_of(stream));
         failure = stream_tls_prepare(stream);
     } else if (moved->in > 0 && stream->owed_told == 0) {
         /* Straight to the kernel, but never past what waits already. */
@@ -267,7 +274,7 @@ int stream_echo(struct stream *stream, struct stream_moved *moved)
     }
     if (failure == 0 && evbuffer_get_length(input) > 0)
         failure = queue_input(stream);
-    stream->owed_told = evbuffer_get_length(output_of(stream));
+    stream->owed_told = evbuffer_get_length(output_of(stream)) + encrypted;
     return failure;
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The TLS way of a stream: a bufferevent that encrypts, how it is opened, and how it ends.
  *
+ * What the kernel does not take of a record waits in the wire (tls_wire.h). Until it is gone
+ * libevent writes nothing more, and of what libevent has written before nothing counts as sent.
+ *
  * Its callbacks are deferred, or the end would come before the last bytes (libevent 2.1.12): so
  * what the loop has written may be told only after more input has come, and stream_echo() counts
  * it.
@@ -12,6 +15,8 @@
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
@@ -24,19 +29,23 @@
 #include "net/sock.h"
 #include "net/stream_direct.h"
 #include "net/tls.h"
+#include "net/tls_wire.h"
 
 /* What bufferevent_openssl.c asks room for. */
 #define LIBRARY_READ_BYTES 4096
 
 struct stream_tls {
     SSL *ssl;           /* the bufferevent's */
-    struct event *room; /* waits for the kernel to take close_notify; NULL: never needed */
+    BIO *wire;          /* the SSL's */
+    struct event *room; /* waits for the kernel to take what the wire keeps; NULL: never needed */
     const char *error;  /* OpenSSL's words for what ended the stream; static */
     bool is_open;       /* the handshake is done */
     bool has_ticket;    /* the client was given one */
     bool has_spare;     /* sending it has left a record buffer behind */
     bool has_peer_notify;
-    bool has_notified; /* the kernel has our close_notify, or will never want it */
+    bool has_said_end; /* close_notify is written, or will never be */
+    bool is_ending;    /* the owner waits for the wire to be empty, so as to send our FIN */
+    bool is_held;      /* the owner wants no input */
     bool is_truncated; /* the peer's FIN came without close_notify */
 };
 
@@ -63,7 +72,8 @@ static void on_write(struct bufferevent *bev, void *arg)
     struct stream_tls *tls = stream->tls;
     if (tls->has_spare && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
         tls->has_spare = SSL_free_buffers(tls->ssl) != 1; /* in use: with the next write then */
-    stream_on_write(bev, arg);
+    if (!stream_tls_is_blocked(stream))
+        stream_on_write(bev, arg);
 }
 
 /* The errno of a failed stream; OpenSSL's own words for it are kept. */
@@ -89,8 +99,9 @@ static int end_input(struct stream *stream)
 {
     bool is_owing = evbuffer_get_length(bufferevent_get_output(stream->bev)) > 0;
     stream->tls->is_truncated = !stream->tls->has_peer_notify;
-    (void)bufferevent_disable(stream->bev, EV_READ);
-    return is_owing ? bufferevent_enable(stream->bev, EV_WRITE) : 0;
+    stream_tls_hold(stream);
+    return is_owing && !stream_tls_is_blocked(stream) ? bufferevent_enable(stream->bev, EV_WRITE)
+                                                      : 0;
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -98,7 +109,6 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     int failure = errno; /* valid only here, and only with BEV_EVENT_ERROR */
     struct stream *stream = arg;
     const struct stream_callbacks *callbacks = &stream->env->callbacks;
-    (void)bev;
     if (what & BEV_EVENT_CONNECTED) {
         stream->tls->is_open = true;
         callbacks->on_open(stream);
@@ -114,21 +124,89 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     }
 }
 
+/* ---- the wire ---- */
+
+bool stream_tls_is_blocked(const struct stream *stream)
+{
+    return tls_wire_kept(stream->tls->wire) > 0;
+}
+
+/* The loop may write again, and read if the owner wants it. */
+static int unblock(struct stream *stream)
+{
+    bool may_read = !stream->tls->is_held && stream->tls->is_open;
+    return bufferevent_enable(stream->bev, may_read ? EV_READ | EV_WRITE : EV_WRITE);
+}
+
+/* What was kept has gone: what libevent has written is sent. */
+static void on_room(evutil_socket_t fd, short what, void *arg)
+{
+    struct stream *stream = arg;
+    struct stream_tls *tls = stream->tls;
+    int failure = tls_wire_flush(tls->wire);
+    (void)fd;
+    (void)what;
+    if (failure == -EAGAIN)
+        return;
+    (void)event_del(tls->room);
+    if (failure) {
+        stream->env->callbacks.on_error(stream, -failure);
+        return;
+    }
+    if (tls->is_ending)
+        stream->env->callbacks.on_drained(stream, 0);
+    else
+        stream_on_write(stream->bev, stream);
+    if (stream->bev && !stream_tls_is_blocked(stream) && unblock(stream) < 0)
+        stream->env->callbacks.on_error(stream, ENOMEM);
+}
+
+/* In the midst of a call of OpenSSL's, most often libevent's. */
+static bool on_kept(void *arg)
+{
+    struct stream *stream = arg;
+    struct stream_tls *tls = stream->tls;
+    (void)bufferevent_disable(stream->bev,
+                              tls_wire_is_full(tls->wire) ? EV_READ | EV_WRITE : EV_WRITE);
+    if (!tls->room)
+        tls->room = event_new(stream->env->loop->base, bufferevent_getfd(stream->bev),
+                              EV_WRITE | EV_PERSIST, on_room, stream);
+    return tls->room &&
+           (event_pending(tls->room, EV_WRITE, NULL) || event_add(tls->room, NULL) == 0);
+}
+
+void stream_tls_hold(struct stream *stream)
+{
+    stream->tls->is_held = true;
+    (void)bufferevent_disable(stream->bev, EV_READ);
+}
+
+int stream_tls_resume(struct stream *stream)
+{
+    stream->tls->is_held = false;
+    /* If too much is kept, unblock() does it. */
+    return tls_wire_is_full(stream->tls->wire) ? 0 : bufferevent_enable(stream->bev, EV_READ);
+}
+
 /* ---- life ---- */
 
 /* libevent 2.1.12 dereferences NULL where it has memory for a TLS bufferevent and none for its
  * buffers, and is silent where it has none to hear of output; so it gets what is set aside. On
  * failure the SSL has been freed, and the descriptor has not. */
-static struct bufferevent *new_bufferevent(struct event_base *base, int fd, SSL *ssl,
-                                           struct stream_tls *tls)
+static struct bufferevent *new_bufferevent(struct stream *stream, int fd)
 {
-    if (SSL_set_app_data(ssl, tls) != 1 || SSL_set_fd(ssl, fd) != 1 || reserve_fill() < 0) {
-        SSL_free(ssl);
+    struct stream_tls *tls = stream->tls;
+    tls->wire = tls_wire_new(fd, on_kept, stream);
+    if (tls->wire)
+        SSL_set_bio(tls->ssl, tls->wire, tls->wire);
+    if (!tls->wire || SSL_set_app_data(tls->ssl, tls) != 1 || reserve_fill() < 0) {
+        SSL_free(tls->ssl);
         return NULL;
     }
-    SSL_set_info_callback(ssl, on_info);
+    SSL_set_info_callback(tls->ssl, on_info);
     struct bufferevent *bev = bufferevent_openssl_socket_new(
-        base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+        stream->env->loop->base, fd, tls->ssl, BUFFEREVENT_SSL_ACCEPTING,
+        BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
     reserve_drop();
     return bev;
 }
@@ -138,16 +216,18 @@ int stream_tls_open(struct stream *stream, const struct stream_env *env, int fd,
 {
     *stream = (struct stream){.env = env, .read_max = UINT32_MAX};
     struct stream_tls *tls = calloc(1, sizeof(*tls));
-    SSL *ssl = tls ? tls_accept_new(context) : NULL;
-    if (ssl)
-        stream->bev = new_bufferevent(env->loop->base, fd, ssl, tls);
+    stream->tls = tls;
+    if (tls)
+        tls->ssl = tls_accept_new(context);
+    if (tls && tls->ssl)
+        stream->bev = new_bufferevent(stream, fd);
     if (!stream->bev) {
         free(tls);
+        stream->tls = NULL;
         sock_reset(fd);
         return -1;
     }
-    tls->ssl = ssl;
-    stream->tls = tls;
+    tls->is_held = true; /* until stream_resume() */
     bufferevent_setcb(stream->bev, on_read, on_write, on_event, stream);
     bufferevent_setwatermark(stream->bev, EV_WRITE, SIZE_MAX, 0);
     return 0;
@@ -164,37 +244,19 @@ void stream_tls_close(struct stream *stream)
     stream->tls = NULL;
 }
 
-static void on_room(evutil_socket_t fd, short what, void *arg)
-{
-    struct stream *stream = arg;
-    (void)fd;
-    (void)what;
-    stream->env->callbacks.on_drained(stream, 0);
-}
-
-/* True where the loop will call on_room(). */
-static bool await_room(struct stream *stream)
-{
-    struct stream_tls *tls = stream->tls;
-    if (!tls->room)
-        tls->room = event_new(stream->env->loop->base, bufferevent_getfd(stream->bev), EV_WRITE,
-                              on_room, stream);
-    return tls->room && event_add(tls->room, NULL) == 0;
-}
-
 bool stream_tls_say_end(struct stream *stream)
 {
     struct stream_tls *tls = stream->tls;
-    if (tls->has_notified)
-        return true;
-    /* OpenSSL says that it has shut down as soon as it was asked; the alert goes when it can. */
-    ERR_clear_error();
-    int result = SSL_shutdown(tls->ssl);
-    bool is_blocked = result < 0 && SSL_get_error(tls->ssl, result) == SSL_ERROR_WANT_WRITE;
-    ERR_clear_error();
-    /* Any other failure is a peer that is gone; it has taken all that it was owed. */
-    tls->has_notified = !is_blocked || !await_room(stream);
-    return tls->has_notified;
+    if (!tls->has_said_end) {
+        ERR_clear_error();
+        (void)SSL_shutdown(tls->ssl); /* if it fails the peer is gone */
+        ERR_clear_error();
+    }
+    tls->has_said_end = true;
+    tls->is_ending = stream_tls_is_blocked(stream);
+    if (!tls->is_ending)
+        tls_wire_end(tls->wire);
+    return !tls->is_ending;
 }
 
 /* ---- bytes ---- */
@@ -209,6 +271,12 @@ int stream_tls_prepare(struct stream *stream)
         ERR_clear_error();
     }
     return evbuffer_get_length(input) == 0 || evbuffer_pullup(input, -1) ? 0 : -ENOMEM;
+}
+
+size_t stream_tls_taken(const struct stream *stream)
+{
+    size_t waiting = evbuffer_get_length(bufferevent_get_output(stream->bev));
+    return stream_tls_is_blocked(stream) ? 0 : stream->owed_told - waiting;
 }
 
 size_t stream_tls_unread(const struct stream *stream)

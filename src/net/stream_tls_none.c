@@ -19,6 +19,29 @@ int stream_tls_prepare(struct stream *stream)
     return 0;
 }
 
+size_t stream_tls_taken(const struct stream *stream)
+{
+    (void)stream;
+    return 0;
+}
+
+bool stream_tls_is_blocked(const struct stream *stream)
+{
+    (void)stream;
+    return false;
+}
+
+void stream_tls_hold(struct stream *stream)
+{
+    (void)stream;
+}
+
+int stream_tls_resume(struct stream *stream)
+{
+    (void)stream;
+    return -1;
+}
+
 bool stream_tls_is_open(const struct stream *stream)
 {
     (void)stream;

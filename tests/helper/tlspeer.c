@@ -2,17 +2,18 @@
 /*
  * tlspeer: a TLS client that does, step by step, what well-behaved ones do not.
  *
- *     tlspeer [-2] [-m N] [-a ALPN] [-n NAME] [-c CERT] [-k KEY] HOST:PORT STEP...
+ *     tlspeer [-2d] [-m N] [-a ALPN] [-n NAME] [-c CERT] [-k KEY] HOST:PORT STEP...
  *
  * TLS happens in memory and the socket is written by us, so that a step can hold records back, send
  * several in one segment, or a handshake byte by byte. Bytes are the pattern of wire.h; what comes
  * back at an offset must be what was sent there. No certificate is verified. With -m there are N of
- * them, a process each.
+ * them, a process each. With -d small writes wait for an acknowledgement (no TCP_NODELAY).
  *
  *     trickle:MS    before anything else: what the handshake sends goes a byte at a time
  *     handshake     implied by all that follow
  *     send:SIZE     and read nothing      fill:SIZE   until SIZE, or nothing more is taken
  *     echo:SIZE     send it, read it      tiny:N      N records of a byte each
+ *     mixed:SIZE    fill, with a KeyUpdate that asks for another after each record
  *     notify        close_notify          fin         half-close TCP
  *     cork uncork   between them nothing leaves, then all in one write
  *     update:N      N times KeyUpdate with a request for another (TLS 1.3)
@@ -20,10 +21,11 @@
  *     pause:MS      read-all              until the end, which is told
  *     close         without close_notify  reset
  *
- * Facts at the end: sent, got, end (notify, fin, reset, timeout, error, open), and where there is
- * one, error; leak=yes where the bytes from the server held what we had sent, unencrypted. The exit
- * code is 0 where each byte was right and no step failed.
+ * Facts at the end: sent, got, end (notify, fin, reset, timeout, error, open), echo_us (how long
+ * the last echo step took) and, if there is one, error; leak=yes if the bytes from the server held
+ * what we had sent, unencrypted. The exit code is 0 if each byte was right and no step failed.
  */
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
@@ -42,11 +44,12 @@ static struct peer {
     SSL *ssl;
     BIO *in, *out; /* what has come, and what shall leave */
     int trickle_ms;
-    bool is_corked, is_held, wants_fin, has_fin_sent, is_over;
+    bool is_delaying, is_corked, is_held, wants_fin, has_fin_sent, is_over;
     uint64_t sent, got;
     const char *end, *error;
     bool has_leak;
     int count;
+    long long echo_us;
 } peer = {.fd = -1, .end = "open"};
 
 static _Noreturn void finish(int code)
@@ -54,6 +57,7 @@ static _Noreturn void finish(int code)
     printf("sent=%llu\ngot=%llu\nend=%s\n", (unsigned long long)peer.sent,
            (unsigned long long)peer.got, peer.end);
     printf("resumed=%s\n", peer.ssl && SSL_session_reused(peer.ssl) ? "yes" : "no");
+    printf("echo_us=%lld\n", peer.echo_us);
     if (peer.has_leak)
         printf("leak=yes\n");
     if (peer.error)
@@ -185,12 +189,20 @@ static void write_record(size_t length)
     peer.sent += length;
 }
 
+static void update_keys(void)
+{
+    SSL_key_update(peer.ssl, SSL_KEY_UPDATE_REQUESTED);
+    SSL_do_handshake(peer.ssl);
+}
+
 /* Returns after SIZE, or once nothing is taken for a while where that is allowed. */
-static void send_all(uint64_t size, bool may_be_held)
+static void send_all(uint64_t size, bool may_be_held, bool is_updating)
 {
     uint64_t until = peer.sent + size;
     while (peer.sent < until) {
         write_record(until - peer.sent < CHUNK ? until - peer.sent : CHUNK);
+        if (is_updating)
+            update_keys();
         while (!peer.is_corked && BIO_pending(peer.out) > 4 * CHUNK) {
             if (turn(false, may_be_held ? HELD_MS : PATIENCE_MS))
                 continue;
@@ -213,6 +225,14 @@ static void read_until(uint64_t offset)
         if (result < 0 && !turn(true, PATIENCE_MS))
             fail("timeout", "the echo is not whole");
     }
+}
+
+static void echo(uint64_t size)
+{
+    uint64_t from_us = wire_now_us();
+    send_all(size, false, false);
+    read_until(peer.sent);
+    peer.echo_us = (long long)(wire_now_us() - from_us);
 }
 
 static void read_all(void)
@@ -249,11 +269,11 @@ static void do_step(const char *step)
     }
     handshake();
     if (IS("send"))
-        send_all((uint64_t)n, false);
-    else if (IS("fill"))
-        send_all((uint64_t)n, true);
+        send_all((uint64_t)n, false, false);
+    else if (IS("fill") || IS("mixed"))
+        send_all((uint64_t)n, true, IS("mixed"));
     else if (IS("echo"))
-        send_all((uint64_t)n, false), read_until(peer.sent);
+        echo((uint64_t)n);
     else if (IS("tiny"))
         for (; n > 0; n--)
             write_record(1);
@@ -264,10 +284,8 @@ static void do_step(const char *step)
     else if (IS("cork") || IS("uncork"))
         peer.is_corked = IS("cork");
     else if (IS("update"))
-        for (; n > 0; n--) {
-            SSL_key_update(peer.ssl, SSL_KEY_UPDATE_REQUESTED);
-            SSL_do_handshake(peer.ssl);
-        }
+        for (; n > 0; n--)
+            update_keys();
     else if (IS("renegotiate"))
         SSL_renegotiate(peer.ssl), SSL_do_handshake(peer.ssl);
     else if (IS("raw"))
@@ -284,7 +302,7 @@ static void do_step(const char *step)
         fprintf(stderr, "tlspeer: unknown step '%s'\n", step);
         exit(TOOL_USAGE);
     }
-    if (!IS("fill") && !peer.is_over && !IS("notify"))
+    if (!IS("fill") && !IS("mixed") && !peer.is_over && !IS("notify"))
         flush();
 }
 
@@ -295,7 +313,7 @@ static SSL *new_ssl(int argc, char **argv)
     unsigned char alpn[256];
     int option;
     SSL_CTX_set_options(context, SSL_OP_LEGACY_SERVER_CONNECT);
-    while ((option = getopt(argc, argv, "2a:c:k:m:n:")) != -1) {
+    while ((option = getopt(argc, argv, "2a:c:dk:m:n:")) != -1) {
         if (option == '2')
             SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
         else if (option == 'a') {
@@ -306,6 +324,8 @@ static SSL *new_ssl(int argc, char **argv)
             name = optarg;
         else if (option == 'm')
             peer.count = atoi(optarg);
+        else if (option == 'd')
+            peer.is_delaying = true;
         else if (option == 'c')
             SSL_CTX_use_certificate_file(context, optarg, SSL_FILETYPE_PEM);
         else if (option == 'k')
@@ -324,7 +344,7 @@ int main(int argc, char **argv)
     struct wire_address address;
     peer.ssl = new_ssl(argc, argv);
     if (optind >= argc || wire_address(argv[optind], &address) < 0) {
-        fprintf(stderr, "usage: tlspeer [-2] [-a ALPN] [-n NAME] HOST:PORT STEP...\n");
+        fprintf(stderr, "usage: tlspeer [-2d] [-a ALPN] [-n NAME] HOST:PORT STEP...\n");
         return TOOL_USAGE;
     }
     for (; peer.count > 1 && fork() != 0; peer.count--)
@@ -332,6 +352,8 @@ int main(int argc, char **argv)
     peer.fd = wire_socket(&address);
     if (wire_connect(peer.fd, &address, PATIENCE_MS) != 0)
         return TOOL_NO_CONNECTION;
+    if (peer.is_delaying)
+        setsockopt(peer.fd, IPPROTO_TCP, TCP_NODELAY, &(int){0}, sizeof(int));
     peer.in = BIO_new(BIO_s_mem());
     peer.out = BIO_new(BIO_s_mem());
     BIO_set_mem_eof_return(peer.in, -1);

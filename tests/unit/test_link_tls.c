@@ -329,6 +329,64 @@ static void test_a_held_record(void **state)
     close_pair(&pair);
 }
 
+/* OpenSSL answers a KeyUpdate while it reads, in the midst of a record that the kernel did not take
+ * whole. */
+static void test_new_keys_while_a_record_is_held(void **state)
+{
+    struct pair pair = {0};
+    static unsigned char bytes[100000];
+    char came[16];
+    uint64_t sent = 0, at = 0;
+    (void)state;
+    open_pair(&pair, (struct link_tls_options){.is_insecure = true});
+    for (unsigned updates = 0; updates < 40;) {
+        pattern_fill(SEED, sent, bytes, sizeof(bytes));
+        ssize_t some = link_send(&pair.link, bytes, sizeof(bytes));
+        assert_true(some >= 0);
+        sent += (uint64_t)some;
+        if (pair.link.held == 0)
+            continue;
+        for (unsigned i = 0; i < 10; i++, updates++) {
+            assert_int_equal(SSL_key_update(pair.peer, SSL_KEY_UPDATE_REQUESTED), 1);
+            assert_int_equal(SSL_do_handshake(pair.peer), 1);
+        }
+        link_peer_await(&pair.link);
+        assert_int_equal(link_recv(&pair.link, came, sizeof(came)), 0);
+        read_peer(&pair, &at, sent);
+    }
+    while (pair.link.held > 0) {
+        pattern_fill(SEED, sent, bytes, pair.link.held);
+        sent += (uint64_t)link_send(&pair.link, bytes, pair.link.held);
+        read_peer(&pair, &at, sent);
+    }
+    assert_int_equal(link_half_close(&pair.link), LINK_DONE);
+    while (at < sent)
+        read_peer(&pair, &at, sent);
+    assert_int_equal(SSL_read(pair.peer, came, sizeof(came)), 0);
+    assert_int_equal(SSL_get_shutdown(pair.peer) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
+    close_pair(&pair);
+}
+
+/* Whoever cut the stream off may stand between; the server must not be told that all is well. */
+static void test_a_truncated_stream_gets_no_clean_end(void **state)
+{
+    struct pair pair = {0};
+    char came[16];
+    (void)state;
+    open_pair(&pair, (struct link_tls_options){.is_insecure = true});
+    assert_int_equal(shutdown(pair.fd, SHUT_WR), 0);
+    link_peer_await(&pair.link);
+    assert_int_equal(link_recv(&pair.link, came, sizeof(came)), -1);
+    assert_int_equal(pair.link.ending.end, STREAM_END_TRUNCATED);
+    assert_int_equal(link_half_close(&pair.link), LINK_ENDED);
+    assert_true(link_leave(&pair.link, LINK_LEAVE_MS));
+    /* OpenSSL has sent a fatal alert, which no terminator takes for an end. */
+    assert_int_equal(SSL_get_error(pair.peer, SSL_read(pair.peer, came, sizeof(came))),
+                     SSL_ERROR_SSL);
+    ERR_clear_error();
+    close_pair(&pair);
+}
+
 static void test_a_session_is_resumed(void **state)
 {
     struct pair pair = {0};
@@ -373,6 +431,8 @@ int main(void)
         cmocka_unit_test(test_an_end_without_close_notify),
         cmocka_unit_test(test_our_half_close),
         cmocka_unit_test(test_a_held_record),
+        cmocka_unit_test(test_new_keys_while_a_record_is_held),
+        cmocka_unit_test(test_a_truncated_stream_gets_no_clean_end),
         cmocka_unit_test(test_a_session_is_resumed),
         cmocka_unit_test(test_leaving_is_polite),
     };
