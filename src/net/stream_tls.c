@@ -111,6 +111,9 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     const struct stream_callbacks *callbacks = &stream->env->callbacks;
     if (what & BEV_EVENT_CONNECTED) {
         stream->tls->is_open = true;
+        /* A client's last message asks for no answer. Without TCP_NODELAY its first data would wait
+         * for our delayed acknowledgement (RFC 9293, 3.7.4 and 3.8.6.3). */
+        sock_set_option(bufferevent_getfd(bev), IPPROTO_TCP, TCP_QUICKACK, 1);
         callbacks->on_open(stream);
     } else if (what & BEV_EVENT_ERROR) {
         callbacks->on_error(stream, find_error(stream, failure));
@@ -247,7 +250,9 @@ void stream_tls_close(struct stream *stream)
 bool stream_tls_say_end(struct stream *stream)
 {
     struct stream_tls *tls = stream->tls;
-    if (!tls->has_said_end) {
+    /* A stream that was cut off is not answered with a clean end: whoever cut it may stand between,
+     * and the peer would not learn that bytes are missing. */
+    if (!tls->has_said_end && !tls->is_truncated) {
         ERR_clear_error();
         (void)SSL_shutdown(tls->ssl); /* if it fails the peer is gone */
         ERR_clear_error();

@@ -118,6 +118,20 @@ last_reason_is() { [[ $(field reason) == "$1" ]]; }
     (($(closed_lines | grep -c 'reason=eof') == 20)) || fail "$(closed_lines)"
 }
 
+# Its Finished and its first data are two writes, and the second waits for an acknowledgement (Nagle).
+@test "13 the first echo does not wait for a delayed acknowledgement of the client's Finished" {
+    local version times median
+    start_tls
+    for version in "" -2; do
+        times=$(for _ in {1..21}; do
+            tlspeer -d ${version:+"$version"} "$TLS" echo:100 notify fin read-all | sed -n 's/^echo_us=//p'
+        done | sort -n)
+        median=$(sed -n 11p <<<"$times")
+        echo "$median us in the middle of 21${version:+, TLS 1.2}"
+        ((median < 20000)) || fail "$times"
+    done
+}
+
 @test "two workers, and a name of two families" {
     need_two_families
     start_server --workers 2 -l "tls://localhost:0,$CERT"
@@ -173,9 +187,9 @@ END
 }
 fact_of() { sed -n "s/^$1=//p" facts; }
 
-@test "trap 19: the same without close_notify is told apart, and delivered as well" {
+@test "trap 19: the same without close_notify is delivered, and has no clean end either" {
     start_tls buffer=64M
-    peer_says end=notify "$TLS" send:24M fin pause:300 read-all
+    peer_says end=fin "$TLS" send:24M fin pause:300 read-all
     (($(fact_of got) == 24 * 1024 * 1024)) || fail "$(<facts)"
     wait_for 5 closed_at_least 1
     [[ $(field reason) == truncated && $(field lost) == 0 ]]
@@ -248,6 +262,40 @@ fact_of() { sed -n "s/^$1=//p" facts; }
     before=$(rss_kb)
     peer_says got=200000 "$TLS" update:2000 echo:100000 update:20000 echo:100000
     is_instrumented || (($(rss_kb) < before + 4096))
+}
+
+# OpenSSL answers a KeyUpdate while a record of ours is half written, since the peer reads nothing.
+@test "KeyUpdates that come while our write is blocked lose no byte" {
+    start_tls buffer=64M -l "tls://127.0.0.1:0,$CERT"
+    peer_says end=notify "$TLS" send:8M update:1 send:8M update:500 send:1M notify fin read-all
+    (($(fact_of got) == 17 * 1024 * 1024)) || fail "$(<facts)"
+    peer_says end=notify "$TLS" mixed:16M notify fin read-all
+    [[ $(fact_of sent) == "$(fact_of got)" ]] || fail "$(<facts)"
+    TLS=${ENDPOINTS[1]#tls://} # by default the sender is held, and reads at last
+    for _ in {1..5}; do
+        peer_says end=notify "$TLS" mixed:24M update:50 notify fin read-all
+        [[ $(fact_of sent) == "$(fact_of got)" ]] || fail "$(<facts)"
+    done
+    wait_for 5 closed_at_least 7
+    (($(closed_lines | grep -c ' lost=0 .*reason=eof') == 7)) || fail "$(closed_lines)"
+}
+
+# Each answer waits behind what is not taken. Above a limit the peer is not read, and nothing spins.
+@test "a peer that asks for new keys without end, and reads nothing, is held" {
+    local before spent
+    start_tls buffer=64M
+    bg asker "$HELPERS/tlspeer" "$TLS" send:12M update:60000 pause:3000 notify fin read-all
+    wait_for 10 eval 'ask_counters && (($(counter bytes_in) == 12 * 1024 * 1024))'
+    before=$(cpu_ticks)
+    watch_for 1
+    spent=$(($(cpu_ticks) - before))
+    echo "$spent ticks in a second"
+    ((spent < 50))
+    finish asker
+    said asker end=notify
+    (($(fact asker got) == 12 * 1024 * 1024))
+    wait_for 5 closed_at_least 1
+    [[ $(field reason) == eof && $(field lost) == 0 ]]
 }
 
 @test "chain amplification: a byte a record, and nothing read" {
