@@ -143,7 +143,7 @@ static int connect_to(const char *endpoint)
 
 int main(int argc, char **argv)
 {
-    unsigned life = 60;
+    unsigned life = 120;
     int option, error;
 
     while ((option = getopt(argc, argv, "t:p:w:")) != -1) {

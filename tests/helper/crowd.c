@@ -338,7 +338,7 @@ static void run(void)
 
 static void read_options(int argc, char **argv)
 {
-    unsigned life = 60;
+    unsigned life = 120;
     int option;
 
     while ((option = getopt(argc, argv, "t:n:m:j:b:krea")) != -1) {

@@ -559,7 +559,7 @@ static int help(void)
 
 static void read_options(int argc, char **argv)
 {
-    unsigned life = 60;
+    unsigned life = 120;
     int option;
 
     while ((option = getopt(argc, argv, "+t:i:w:s:h")) != -1) {

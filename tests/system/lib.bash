@@ -320,6 +320,12 @@ ask_counters() {
 
 counter() { field "$1" "$COUNTERS"; }
 
+# has_taken BYTES: the service has read more than that.
+has_taken() {
+    ask_counters
+    (($(counter bytes_in) > $1))
+}
+
 counters_balance() {
     local in made out owed lost sunk
     in=$(counter bytes_in) made=$(counter made) out=$(counter bytes_out) owed=$(counter owed)

@@ -148,7 +148,7 @@ last_reason_is() { [[ $(field reason) == "$1" ]]; }
     need socat
     start_tls
     head -c 64M /dev/urandom >data
-    timeout 40 socat -t 30 - "OPENSSL:$TLS,cafile=$PKI/server.pem" <data | cmp - data
+    timeout "$LIFE" socat -t "$LIFE" - "OPENSSL:$TLS,cafile=$PKI/server.pem" <data | cmp - data
     wait_for 5 closed_at_least 1
     [[ $(field reason) == eof && $(field out) == 67108864 ]]
 }
@@ -169,7 +169,7 @@ END
     bg stunnel stunnel4 stunnel.conf
     wait_for 10 test -S front
     head -c 8M /dev/urandom >data
-    timeout 30 socat -t 20 - UNIX-CONNECT:front <data | cmp - data
+    timeout "$LIFE" socat -t "$LIFE" - UNIX-CONNECT:front <data | cmp - data
     wait_for 5 closed_at_least 1
     [[ $(field reason) == eof && $(field out) == 8388608 ]]
     end_bg stunnel
