@@ -87,8 +87,7 @@ metric_is() { [[ $(metric "$1") == "$2" ]]; }
     not check "$buckets 1\nevechod_h_sum 3\nevechod_h_count 1\n"
 }
 
-# Of every kind of listener, one with a name that a label must escape. (Debian: prometheus, which is
-# too large to be asked for.)
+# Of every kind of listener, one with a name that a label must escape.
 @test "Prometheus's own checker has nothing to say" {
     need promtool
     local listeners=(-l tcp://127.0.0.1:0 -l udp://127.0.0.1:0 -l "unix:$T/a\"b\\c") endpoint
