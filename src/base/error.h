@@ -9,7 +9,7 @@
 
 #include "base/attr.h"
 
-/* Exit codes of both programs (INTERFACE: Exit). */
+/* Exit codes of both programs (evechod(8) and evecho(1), EXIT STATUS). */
 enum exit_code {
     EXIT_CODE_OK = 0,
     EXIT_CODE_FAILED = 1, /* evecho: a check failed */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Numbers with units, as options and endpoints write them (INTERFACE: Numbers).
+/* Numbers with units, as options and endpoints write them (evecho(1), Numbers).
  *
  *     sizes   64  64k  1M  1G      powers of 1024, in bytes
  *     counts  64  1k               k is 1000

@@ -21,7 +21,7 @@
 #include "client/target.h"
 #include "client/udp_target.h"
 
-/* All properties together, where every one of them hangs (INTERFACE: within 40 s). */
+/* All properties together, where every one of them hangs (evecho(1): within 40 s). */
 #define BUDGET_MS 38000
 #define NS_PER_MS UINT64_C(1000000)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Endpoints as users write them (INTERFACE: Endpoints): parsed here, resolved and opened in sock.
+/* Endpoints as users write them (evechod(8), ENDPOINTS): parsed here, resolved and opened in sock.
  *
  *     tcp://HOST:PORT   HOST:PORT   PORT      unix:PATH   unix:@NAME   a string with '/'
  *     tls://HOST:PORT   udp://HOST:PORT         fd:N   fd:NAME

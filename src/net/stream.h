@@ -10,8 +10,8 @@
  *  - buffered: the bufferevent reads into its input. Right for everything, the reference.
  *  - direct: the bufferevent's read event calls us instead; one recv(2) into a scratch buffer that
  *    all streams of a loop share, one send(2), and only what the kernel did not take is copied.
- *    libevent reads at most 4096 bytes at a time and asks FIONREAD first; this is 2 to 19 times
- *    cheaper.
+ *    libevent reads at most 4096 bytes at a time and asks FIONREAD first; this takes up to a
+ * quarter less CPU for a small echo, and less than half for a large one (docs/PERFORMANCE.md).
  *
  * A TLS stream is always buffered: the bufferevent encrypts, and all bytes that are counted here
  * are the plain ones.

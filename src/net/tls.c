@@ -202,7 +202,7 @@ static void set_rules(SSL_CTX *ssl)
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                  SSL_OP_IGNORE_UNEXPECTED_EOF);
-    /* An idle connection keeps no record buffers: 15 KiB instead of 49. */
+    /* An idle connection keeps no record buffers. */
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_max_early_data(ssl, 0); /* it can be replayed */
     SSL_CTX_set_recv_max_early_data(ssl, 0);

@@ -3,18 +3,20 @@
 #
 # Data flows one way and includes follow it:
 #   main -> server -> acceptor -> options -> worker -> listener -> conn
-#        -> {service, fault, limit} -> policy
+#        -> {service, limit} -> policy
 # and daemon | client -> net -> base between the rooms. A file includes its own
 # rank or a lower one. The server and its acceptor are given the options; from
 # the worker down only the policy that was made of them is known. libevent is named by the waist and by the files that own
 # a loop; a bufferevent by the stream alone.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
+ranks='policy=10 bucket=15 tls=15 limit=20 service=20 conn=30 greeting=35 udp=35 listener=40 worker=50 options=60 acceptor=65 totals=66 status=68 server=70 main=80 notify=5 pidfile=5 privilege=5 metrics=5 request=5 census=35 activation=5 sandbox=62 watchdog=55'
+
 # Ranks: a room's hundred, plus the place in the daemon's own line. A file that
 # serves several others and knows none of them (notify, pidfile...) has 205.
 wrong_way()
 {
-    c_files src | xargs awk '
+    c_files src | xargs awk -v ranks="$ranks" '
         function noun(path) { sub(/.*\//, "", path); sub(/\.[ch]$/, "", path); return path }
         function room(path) { sub(/\/.*/, "", path); return path }
         function rank(path,    r, n) {
@@ -26,8 +28,7 @@ wrong_way()
             return (n in line) ? 200 + line[n] : -1
         }
         BEGIN {
-            n = split("policy=10 bucket=15 tls=15 limit=20 fault=20 service=20 conn=30 greeting=35 udp=35 listener=40 worker=50 " \
-                      "options=60 acceptor=65 totals=66 status=68 server=70 main=80 notify=5 pidfile=5 privilege=5 metrics=5 request=5 census=35 activation=5 sandbox=62 watchdog=55", l, / /)
+            n = split(ranks, l, / /)
             for (i = 1; i <= n; i++) { split(l[i], kv, "="); line[kv[1]] = kv[2] }
         }
         FNR == 1 {
@@ -52,10 +53,32 @@ includes_outside()
         grep -vE "^src/($2):"
 }
 
-tap_plan 3
+# HACKING.md draws the same order, in one line: each that it names has a lower rank than those before.
+wrong_picture()
+{
+    awk -v ranks="$ranks net=1 base=0" '
+        BEGIN { n = split(ranks, l, / /); for (i = 1; i <= n; i++) { split(l[i], kv, "="); rank[kv[1]] = kv[2] } }
+        /^    main -> / {
+            seen = 1; last = 1000
+            n = split($0, step, / *-> */)
+            for (i = 1; i <= n; i++) {
+                m = split(step[i], noun, /[ ,]+/); lowest = last
+                for (j = 1; j <= m; j++) {
+                    if (noun[j] == "") continue
+                    if (!(noun[j] in rank) || rank[noun[j]] + 0 >= last) print "HACKING.md:" FNR ": " noun[j]
+                    else if (rank[noun[j]] + 0 < lowest) lowest = rank[noun[j]] + 0
+                }
+                last = lowest
+            }
+        }
+        END { if (!seen) print "HACKING.md: the order is not there" }' HACKING.md
+}
+
+tap_plan 4
 tap_clean "includes follow the ranks" "$(wrong_way)"
 tap_clean "only src/net/stream names bufferevent" \
     "$(includes_outside 'event2/bufferevent' 'net/stream[a-z_]*\.[ch]')"
 tap_clean "libevent is named by net, the client, and the daemon's owners of loops alone" \
     "$(includes_outside 'event2?[/.]|event2?/' \
         'net/[a-z_]*\.[ch]|(client/[a-z_]*|daemon/(watchdog|greeting|worker|listener|udp|acceptor|status|server|main))(_[a-z_]*)?\.[ch]')"
+tap_clean "HACKING.md draws the ranks as they are" "$(wrong_picture)"
