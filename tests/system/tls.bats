@@ -280,6 +280,13 @@ fact_of() { sed -n "s/^$1=//p" facts; }
     (($(closed_lines | grep -c ' lost=0 .*reason=eof') == 7)) || fail "$(closed_lines)"
 }
 
+@test "KeyUpdates that come after our end are no reason to reset" {
+    start_tls idle-timeout=200ms,linger-timeout=10s
+    peer_says end=notify "$TLS" echo:100 pause:1000 update:5 pause:300 notify fin read-all
+    wait_for 5 closed_at_least 1
+    [[ $(field reason) == idle && $(field end) == fin && $(field lost) == 0 ]]
+}
+
 # Each answer waits behind what is not taken. Above a limit the peer is not read, and nothing spins.
 @test "a peer that asks for new keys without end, and reads nothing, is held" {
     local before spent

@@ -364,6 +364,10 @@ static void test_new_keys_while_a_record_is_held(void **state)
         read_peer(&pair, &at, sent);
     assert_int_equal(SSL_read(pair.peer, came, sizeof(came)), 0);
     assert_int_equal(SSL_get_shutdown(pair.peer) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
+    /* After our FIN there is nowhere to send the answer to. */
+    assert_int_equal(SSL_key_update(pair.peer, SSL_KEY_UPDATE_REQUESTED), 1);
+    assert_int_equal(SSL_write(pair.peer, "x", 1), 1);
+    assert_int_equal(receive(&pair.link, came, 1), 1);
     close_pair(&pair);
 }
 
