@@ -7,6 +7,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* Room for more answers to KeyUpdates than the one that finds none. */
+#define SPARE_BYTES 4096
+
 struct wire {
     int fd;
     tls_wire_on_kept on_kept;
@@ -27,7 +30,7 @@ static bool keep(struct wire *wire, const char *bytes, size_t length)
 {
     size_t waiting = wire->end - wire->begin;
     if (wire->end + length > wire->room) {
-        size_t room = 2 * waiting + length;
+        size_t room = waiting + length + (waiting > 0 ? SPARE_BYTES : 0);
         unsigned char *kept = malloc(room);
         if (!kept)
             return false;

@@ -19,8 +19,8 @@
 
 #include "base/attr.h"
 
-/* Above so many bytes kept, nothing is read: more than one write of libevent's can leave. */
-#define TLS_WIRE_KEPT_MAX 65536
+/* Above so many bytes kept, nothing is read. One write of libevent's leaves at most two records. */
+#define TLS_WIRE_KEPT_MAX 40960
 
 /* Called each time that bytes are kept. False if the owner cannot wait for the kernel to have room:
  * then the write fails with ENOMEM. */
