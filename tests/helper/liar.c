@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* An echo that lies on purpose, at a chosen offset of every connection's stream, so that a checker
- * can be checked: liar [-l tcp://127.0.0.1:PORT] MODE OFFSET [N]
+ * can be checked: liar [-l tcp://127.0.0.1:PORT] [-o K] MODE OFFSET [N]
  *
  *     honest            no lie at all
  *     drop, double      N bytes from OFFSET on never come, or come twice
@@ -11,6 +11,9 @@
  *     truncate, reset   a FIN, or a reset, where the byte at OFFSET should come
  *     extra             N bytes that nobody sent, before the byte at OFFSET
  *     mute              the byte at OFFSET and all behind it never come, and no end
+ *     late-MODE         that lie about one byte, after N ms
+ *
+ * With -o only connection K lies, counted from 1, and all others are served honestly.
  *
  * One process a connection: it lies about bytes, so its own reading and writing is as plain as can
  * be.
@@ -30,6 +33,7 @@
 #define LIFE_SECONDS 120
 #define CHUNK 65536
 #define SLICE_US 10000
+#define LATE "late-"
 #define WAIT_MS 50 /* for the rest of what a lie takes, where a client has sent less so far */
 
 struct lie {
@@ -67,6 +71,12 @@ static void put_slowly(int fd, const char *bytes, size_t length, size_t byte_us)
     }
 }
 
+static void wait_ms(size_t ms)
+{
+    const struct timespec wait = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+    nanosleep(&wait, NULL);
+}
+
 static void end_with_reset(int fd)
 {
     struct linger at_once = {1, 0};
@@ -80,6 +90,11 @@ static void end_with_reset(int fd)
 static size_t tell_lie(int fd, const struct lie *lie, char *bytes, size_t length)
 {
     size_t n = lie->n < length ? lie->n : length;
+    if (strncmp(lie->mode, LATE, strlen(LATE)) == 0) {
+        const struct lie then = {lie->mode + strlen(LATE), lie->offset, 1};
+        wait_ms(lie->n);
+        return tell_lie(fd, &then, bytes, length);
+    }
     if (is(lie, "drop"))
         return n;
     if (is(lie, "double")) {
@@ -91,8 +106,7 @@ static size_t tell_lie(int fd, const struct lie *lie, char *bytes, size_t length
     } else if (is(lie, "flip")) {
         bytes[0] ^= 4;
     } else if (is(lie, "delay")) {
-        struct timespec late = {(time_t)(lie->n / 1000), (long)(lie->n % 1000) * 1000000};
-        nanosleep(&late, NULL);
+        wait_ms(lie->n);
     } else if (is(lie, "truncate")) {
         shutdown(fd, SHUT_WR);
         while (recv(fd, bytes, 1, 0) > 0)
@@ -148,14 +162,16 @@ int main(int argc, char **argv)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof(address);
     const int on = 1;
-    if (argc > 2 && strcmp(argv[1], "-l") == 0) {
+    long only = 0;
+    for (; argc > 2 && argv[1][0] == '-'; argv += 2, argc -= 2) {
         const char *colon = strrchr(argv[2], ':');
-        address.sin_port = htons((uint16_t)atoi(colon ? colon + 1 : "0"));
-        argv += 2;
-        argc -= 2;
+        if (strcmp(argv[1], "-o") == 0)
+            only = atol(argv[2]);
+        else
+            address.sin_port = htons((uint16_t)atoi(colon ? colon + 1 : "0"));
     }
     if (argc < 3) {
-        fprintf(stderr, "usage: liar [-l ENDPOINT] MODE OFFSET [N]\n");
+        fprintf(stderr, "usage: liar [-l ENDPOINT] [-o K] MODE OFFSET [N]\n");
         return 2;
     }
     struct lie lie = {argv[1], strtoul(argv[2], NULL, 10),
@@ -173,10 +189,14 @@ int main(int argc, char **argv)
     fflush(stdout);
     signal(SIGCHLD, SIG_IGN);
     alarm(LIFE_SECONDS);
-    for (;;) {
+    for (long number = 1;; number++) {
         int fd = accept(listener, NULL, NULL);
         if (fd < 0)
             continue;
+        if (only && number != only)
+            lie.mode = "honest";
+        else
+            lie.mode = argv[1];
         if (fork() == 0) {
             close(listener);
             alarm(LIFE_SECONDS);

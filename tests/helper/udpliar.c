@@ -2,7 +2,7 @@
 /*
  * udpliar: an echo by datagrams that lies on purpose, so that a checker can be checked.
  *
- *     udpliar MODE N [M]
+ *     udpliar [-o K] MODE N [M]
  *
  *     honest      no lie at all
  *     drop        datagram N of each source port never comes back
@@ -19,7 +19,8 @@
  *     wedge       an empty datagram, and nothing is answered any more
  *     silent      nothing ever comes back
  *
- * The first of a source port has the number 0; -1 is every one.
+ * The first of a source port has the number 0; -1 is every one. With -o only source port K lies, in
+ * the order in which they were first seen, counted from 1.
  */
 #include <arpa/inet.h>
 #include <signal.h>
@@ -32,6 +33,7 @@
 struct lie {
     const char *mode;
     long number, m;
+    long only; /* the source port that lies; 0: all do */
 };
 
 struct kept {
@@ -40,7 +42,8 @@ struct kept {
     int is_kept;
 };
 
-static long seen[65536]; /* datagrams of each source port */
+static long seen[65536];  /* datagrams of each source port */
+static long order[65536]; /* of each source port, from 1 */
 
 static int is(const struct lie *lie, const char *mode)
 {
@@ -100,6 +103,7 @@ static void serve(int fd, const struct lie *lie)
 {
     static char bytes[2 * BYTES_MAX];
     static struct kept kept;
+    long ports = 0;
     int is_wedged = 0;
 
     for (;;) {
@@ -109,7 +113,14 @@ static void serve(int fd, const struct lie *lie)
         if (got < 0)
             continue;
         size_t length = (size_t)got;
-        long number = seen[ntohs(from.sin_port)]++;
+        uint16_t port = ntohs(from.sin_port);
+        long number = seen[port]++;
+        if (number == 0)
+            order[port] = ++ports;
+        if (lie->only && order[port] != lie->only) {
+            put(fd, bytes, length, &from);
+            continue;
+        }
         is_wedged |= is(lie, "wedge") && length == 0;
         if (is_wedged || is(lie, "silent") || (is(lie, "mute") && number >= lie->number))
             continue;
@@ -135,11 +146,18 @@ int main(int argc, char **argv)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
-    struct lie lie = {argc > 1 ? argv[1] : "", argc > 2 ? atol(argv[2]) : -1,
-                      argc > 3 ? atol(argv[3]) : 1};
+    struct lie lie = {"", -1, 1, 0};
 
+    if (argc > 2 && strcmp(argv[1], "-o") == 0) {
+        lie.only = atol(argv[2]);
+        argv += 2;
+        argc -= 2;
+    }
+    lie.mode = argc > 1 ? argv[1] : "";
+    lie.number = argc > 2 ? atol(argv[2]) : -1;
+    lie.m = argc > 3 ? atol(argv[3]) : 1;
     if (argc < 3) {
-        fprintf(stderr, "usage: udpliar MODE N [M]\n");
+        fprintf(stderr, "usage: udpliar [-o K] MODE N [M]\n");
         return TOOL_USAGE;
     }
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
