@@ -52,6 +52,25 @@ void histogram_merge(struct histogram *sum, const struct histogram *one)
     sum->sum_of_squares += one->sum_of_squares;
 }
 
+void histogram_subtract(struct histogram *histogram, const struct histogram *earlier)
+{
+    uint64_t count = 0, max = 0, min = 0;
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        uint64_t before = earlier->counts[i];
+        histogram->counts[i] -= before < histogram->counts[i] ? before : histogram->counts[i];
+        if (histogram->counts[i] == 0)
+            continue;
+        min = count == 0 ? highest_of(i) : min;
+        max = highest_of(i);
+        count += histogram->counts[i];
+    }
+    histogram->count = count;
+    histogram->min = min > histogram->min ? min : histogram->min;
+    histogram->max = max < histogram->max ? max : histogram->max;
+    histogram->sum -= earlier->sum;
+    histogram->sum_of_squares -= earlier->sum_of_squares;
+}
+
 uint64_t histogram_percentile(const struct histogram *histogram, double percent)
 {
     /* In whole millionths of a percent: 99.9 % of 1000 are 999, which 0.999 is too much for. */

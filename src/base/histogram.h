@@ -27,6 +27,10 @@ struct histogram {
 void histogram_add(struct histogram *histogram, uint64_t value);
 void histogram_merge(struct histogram *sum, const struct histogram *one);
 
+/* Takes an earlier state of the same histogram out of a later one: what was added between is left.
+ * Minimum and maximum are then as exact as the buckets. */
+void histogram_subtract(struct histogram *histogram, const struct histogram *earlier);
+
 /* The smallest reported value that at least `percent` (0 to 100) of all values do not exceed; the
  * exact maximum for 100. 0 where it is empty. */
 uint64_t histogram_percentile(const struct histogram *histogram, double percent);

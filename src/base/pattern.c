@@ -18,6 +18,11 @@ uint64_t pattern_seed(uint64_t seed, uint64_t stream)
     return word ^ (word >> 31);
 }
 
+uint64_t pattern_size(uint64_t seed, uint64_t number, uint64_t min, uint64_t max)
+{
+    return min == max ? min : min + pattern_seed(seed, number) % (max - min + 1);
+}
+
 static uint64_t word_at(uint64_t seed, uint64_t index)
 {
     return seed + index * STEP;

@@ -17,6 +17,9 @@
 /* A seed for one of many streams, far from all others'. */
 uint64_t pattern_seed(uint64_t seed, uint64_t stream);
 
+/* The size of a message of that number of the stream: min to max, the same for the same seed. */
+uint64_t pattern_size(uint64_t seed, uint64_t number, uint64_t min, uint64_t max);
+
 /* Writes the stream's bytes [offset, offset + length). */
 void pattern_fill(uint64_t seed, uint64_t offset, unsigned char *out, size_t length);
 

@@ -90,13 +90,34 @@ static void test_empty_and_extremes(void **state)
     assert_true(value == UINT64_MAX);
 }
 
+/* What was added between two states of one. */
+static void test_subtract(void **state)
+{
+    static struct histogram earlier, histogram;
+    (void)state;
+    histogram_add(&earlier, 5);
+    histogram_add(&earlier, 1000000);
+    histogram = earlier;
+    histogram_subtract(&histogram, &earlier);
+    assert_int_equal(histogram.count, 0);
+    assert_int_equal(histogram_percentile(&histogram, 99), 0);
+    histogram = earlier;
+    histogram_add(&histogram, 7);
+    histogram_add(&histogram, 100);
+    histogram_subtract(&histogram, &earlier);
+    assert_int_equal(histogram.count, 2);
+    assert_int_equal(histogram.min, 7);
+    assert_int_equal(histogram.max, 100);
+    assert_int_equal(histogram_percentile(&histogram, 50), 7);
+    assert_true(histogram_mean(&histogram) == 53.5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exact_percentiles),
-        cmocka_unit_test(test_a_rank_is_whole),
-        cmocka_unit_test(test_merge_is_as_one),
-        cmocka_unit_test(test_empty_and_extremes),
+        cmocka_unit_test(test_exact_percentiles), cmocka_unit_test(test_a_rank_is_whole),
+        cmocka_unit_test(test_merge_is_as_one),   cmocka_unit_test(test_empty_and_extremes),
+        cmocka_unit_test(test_subtract),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,21 @@ static void test_streams_differ(void **state)
     }
 }
 
+static void test_size(void **state)
+{
+    uint64_t least = UINT64_MAX, most = 0;
+    (void)state;
+    assert_int_equal(pattern_size(3, 9, 64, 64), 64);
+    for (uint64_t i = 0; i < 1000; i++) {
+        uint64_t size = pattern_size(3, i, 10, 19);
+        assert_int_equal(size, pattern_size(3, i, 10, 19));
+        least = size < least ? size : least;
+        most = size > most ? size : most;
+    }
+    assert_int_equal(least, 10);
+    assert_int_equal(most, 19);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -69,6 +84,7 @@ int main(void)
         cmocka_unit_test(test_match_finds_the_first),
         cmocka_unit_test(test_locate),
         cmocka_unit_test(test_streams_differ),
+        cmocka_unit_test(test_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
