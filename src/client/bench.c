@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* evecho bench: shares the work out over threads, shows how it goes, and reports. */
-#include "client/bench.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -14,6 +12,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/standard.h"
+#include "client/bench_results.h"
 #include "client/bench_thread.h"
 #include "client/commands.h"
 #include "client/interrupt.h"
@@ -41,6 +40,8 @@ struct bench {
     struct member *threads;
     uint64_t thread_count;
     struct bench_results *sum;
+    struct bench_results *shown; /* what the terminal was told of last */
+    struct histogram recent;     /* latencies since then */
     bool is_interrupted;
 };
 
@@ -114,6 +115,14 @@ static bool is_member_over(const struct member *member)
                              : bench_thread_is_over(member->streams);
 }
 
+static void ask_member(struct member *member)
+{
+    if (member->datagrams)
+        udp_thread_ask(member->datagrams);
+    else
+        bench_thread_ask(member->streams);
+}
+
 static void peek_member(struct member *member, struct bench_results *sum)
 {
     if (member->datagrams)
@@ -136,15 +145,6 @@ static uint64_t part_of(uint64_t whole, uint64_t parts, uint64_t index)
     return whole / parts + (index < whole % parts ? 1 : 0);
 }
 
-/* How many of all requests the first so many connections have: request k is one of connection k
- * modulo their number, as in the schedule. */
-static uint64_t requests_up_to(const struct options *options, uint64_t connections)
-{
-    uint64_t each = options->requests / options->connections;
-    uint64_t more = options->requests % options->connections;
-    return each * connections + (connections < more ? connections : more);
-}
-
 static int open_threads(struct bench *bench, struct error *err)
 {
     const struct options *options = bench->options;
@@ -158,11 +158,7 @@ static int open_threads(struct bench *bench, struct error *err)
         struct bench_share share = {.options = options,
                                     .plan = &bench->plan,
                                     .connections = part_of(options->connections, count, i),
-                                    .first_connection = first,
-                                    .requests = UINT64_MAX};
-        if (options->requests)
-            share.requests = requests_up_to(options, first - 1 + share.connections) -
-                             requests_up_to(options, first - 1);
+                                    .first_connection = first};
         if (open_member(&bench->threads[i], bench->is_udp, &share, err) < 0)
             return -1;
         bench->thread_count++;
@@ -187,6 +183,12 @@ static void stop_threads(struct bench *bench)
         stop_member(&bench->threads[i]);
 }
 
+static void ask_threads(struct bench *bench)
+{
+    for (uint64_t i = 0; i < bench->thread_count; i++)
+        ask_member(&bench->threads[i]);
+}
+
 static void collect(struct bench *bench)
 {
     memset(bench->sum, 0, sizeof(*bench->sum));
@@ -206,19 +208,30 @@ static bool is_over(const struct bench *bench)
 
 /* ---- the run ---- */
 
+/* The rate and the latency since the line before, so that a stall shows as it happens. */
 static void show_progress(struct bench *bench, uint64_t start_ns)
 {
-    collect(bench);
-    bench->sum->end_ns = clock_now_ns();
     const struct bench_results *sum = bench->sum;
-    const struct histogram *times = &sum->corrected;
+    struct bench_results *shown = bench->shown;
+    collect(bench);
+    if (shown->start_ns != sum->start_ns ||
+        shown->completed > sum->completed) { /* a warm-up ended */
+        memset(shown, 0, sizeof(*shown));
+        shown->seen_ns = sum->start_ns;
+    }
+    double seconds =
+        sum->seen_ns > shown->seen_ns ? (double)(sum->seen_ns - shown->seen_ns) / 1e9 : 0;
+    double rate = seconds > 0 ? (double)(sum->completed - shown->completed) / seconds : 0;
+    struct histogram *times = &bench->recent;
+    *times = sum->corrected;
+    histogram_subtract(times, &shown->corrected);
     char p50[REPORT_MS_MAX], p99[REPORT_MS_MAX];
-    double seconds = (double)(clock_now_ns() - start_ns) / 1e9;
-    fprintf(stderr, "\r\033[K%.0f s  %.0f/s  p50 %s ms  p99 %s ms  errors %" PRIu64, seconds,
-            report_rate(sum),
+    fprintf(stderr, "\r\033[K%.0f s  %.0f/s  p50 %s ms  p99 %s ms  errors %" PRIu64,
+            (double)(clock_now_ns() - start_ns) / 1e9, rate,
             report_ms(p50, sizeof(p50), times, (double)histogram_percentile(times, 50)),
             report_ms(p99, sizeof(p99), times, (double)histogram_percentile(times, 99)),
             report_errors(sum));
+    *shown = *sum;
 }
 
 /* Waits for the threads. A first signal makes them stop, a second one ends the program. */
@@ -227,6 +240,7 @@ static void wait_for_end(struct bench *bench, const sigset_t *signals)
     bool shows = !bench->options->quiet && isatty(STDERR_FILENO);
     const struct timespec poll = {.tv_nsec = POLL_MS * 1000000L};
     uint64_t start_ns = clock_now_ns(), shown_ns = start_ns;
+    bool is_asked = false;
     while (!is_over(bench)) {
         int number = sigtimedwait(signals, NULL, &poll);
         if (number > 0 && bench->is_interrupted)
@@ -235,9 +249,14 @@ static void wait_for_end(struct bench *bench, const sigset_t *signals)
             bench->is_interrupted = true;
             stop_threads(bench);
         }
-        if (shows && clock_now_ns() - shown_ns >= PROGRESS_MS * UINT64_C(1000000)) {
-            shown_ns = clock_now_ns();
+        uint64_t since_ms = (clock_now_ns() - shown_ns) / 1000000;
+        if (shows && !is_asked && since_ms >= PROGRESS_MS - POLL_MS) {
+            ask_threads(bench); /* the pictures are there at the next turn */
+            is_asked = true;
+        } else if (shows && since_ms >= PROGRESS_MS) {
             show_progress(bench, start_ns);
+            shown_ns = clock_now_ns();
+            is_asked = false;
         }
     }
     if (shows)
@@ -266,11 +285,13 @@ static int judge(const struct bench *bench, int missed)
                                         "--duration or a higher --rate is expected\n");
         return EXIT_CODE_FAILED;
     }
-    /* What --require judges is no failure by itself. A wrong byte is, whatever is allowed. */
+    /* What --require judges is no failure by itself. A wrong byte is, whatever is allowed, and so
+     * is a run that could not go on. */
     if (require_names(options->require, "errors"))
         errors = sum->errors[OUTCOME_MISMATCH];
     bool is_unanswered = !options->require && sum->unanswered > 0;
-    return missed || errors || is_unanswered ? EXIT_CODE_FAILED : EXIT_CODE_OK;
+    bool is_failed = missed || errors || is_unanswered || sum->given_up > 0;
+    return is_failed ? EXIT_CODE_FAILED : EXIT_CODE_OK;
 }
 
 static int report(const struct bench *bench, struct error *err)
@@ -325,9 +346,10 @@ int bench_run(const struct options *options)
     struct error err;
     struct bench bench = {.options = options,
                           .is_udp = options->endpoint.kind == ENDPOINT_UDP,
-                          .sum = calloc(1, sizeof(*bench.sum))};
+                          .sum = calloc(2, sizeof(*bench.sum))};
     if (!bench.sum)
         return EXIT_CODE_START;
+    bench.shown = bench.sum + 1; /* freed with it */
     int code;
     loop_library_init();
     if (check_options(options, &err) < 0) {

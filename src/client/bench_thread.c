@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/pattern.h"
 #include "base/units.h"
+#include "client/quota.h"
 #include "net/loop.h"
 
 #define SCRATCH_BYTES (256U * 1024U)
@@ -24,11 +26,11 @@
 struct runner {
     struct flow flow;
     struct bench_thread *thread;
-    uint64_t index;  /* among the thread's */
-    uint64_t issued; /* messages pushed */
-    uint64_t due;    /* open loop: messages whose time has come */
-    uint64_t on_this_connection;
-    uint64_t attempts; /* to connect */
+    struct quota quota;
+    uint64_t index;       /* among the thread's */
+    uint64_t issued, due; /* open loop: the schedule's next message to be pushed, and to fall due */
+    uint64_t on_this_connection; /* messages pushed */
+    uint64_t attempts;           /* to connect */
     bool was_open, is_over;
 };
 
@@ -39,11 +41,10 @@ struct bench_thread {
     struct flow_env env;
     struct runner *runners;
     uint64_t over_count;
-    uint64_t budget; /* messages that may still be pushed; UINT64_MAX: no end */
-    uint64_t random; /* for sizes */
     struct schedule schedule;
-    uint64_t start_ns, end_ns; /* end_ns 0: by count alone */
-    uint64_t scheduled;        /* open loop: messages that have become due */
+    uint64_t start_ns;
+    uint64_t warm_end_ns; /* 0: no warm-up to come */
+    uint64_t end_ns;      /* 0: by count alone */
     int timer_fd;
     struct event *tick, *warm_end, *end;
     struct bench_results results;
@@ -63,16 +64,6 @@ static struct runner *runner_of(struct flow *flow)
 
 /* ---- issuing ---- */
 
-static uint64_t next_size(struct bench_thread *thread)
-{
-    const struct options *options = thread->share.options;
-    uint64_t span = options->size_max - options->size_min + 1;
-    if (span == 1)
-        return options->size_min;
-    thread->random = thread->random * 6364136223846793005U + 1442695040888963407U;
-    return options->size_min + (thread->random >> 33) % span;
-}
-
 /* Open loop: when the runner's message of that number is due. */
 static uint64_t due_of(const struct runner *runner, uint64_t number)
 {
@@ -80,52 +71,55 @@ static uint64_t due_of(const struct runner *runner, uint64_t number)
     return schedule_due_ns(&thread->schedule, number * thread->share.connections + runner->index);
 }
 
-static bool may_issue(const struct runner *runner)
+/* True if it has more to send, on this connection or on another. */
+static bool has_more(const struct runner *runner)
 {
-    const struct bench_thread *thread = runner->thread;
-    uint64_t most = thread->share.options->per_connection;
-    return !thread->is_ending && thread->budget > 0 && flow_has_room(&runner->flow) &&
-           (!schedule_is_open_loop(&thread->schedule) || runner->issued < runner->due) &&
-           (!most || runner->on_this_connection < most);
+    return !runner->thread->is_ending && (runner->quota.left > 0 || runner->issued < runner->due);
 }
 
-/* True where this connection has nothing to send any more. */
+/* True if this connection has nothing to send any more. */
 static bool is_spent(const struct runner *runner)
 {
-    const struct bench_thread *thread = runner->thread;
-    uint64_t most = thread->share.options->per_connection;
-    return thread->is_ending || thread->budget == 0 || (most && runner->on_this_connection >= most);
+    uint64_t most = runner->thread->share.options->per_connection;
+    return !has_more(runner) || (most && runner->on_this_connection >= most);
 }
 
-static void set_budget(struct bench_thread *thread, uint64_t budget)
+/* A closed loop's message is due when there is room for it. */
+static bool falls_due(struct runner *runner, uint64_t now_ns)
 {
-    thread->budget = budget;
-    if (budget == 0)
-        event_active(thread->end, 0, 0);
+    const struct bench_thread *thread = runner->thread;
+    if (schedule_is_open_loop(&thread->schedule))
+        return runner->issued < runner->due;
+    return quota_take(&runner->quota, now_ns, thread->results.start_ns);
 }
 
 static void issue(struct runner *runner, uint64_t now_ns)
 {
-    struct bench_thread *thread = runner->thread;
-    bool is_open_loop = schedule_is_open_loop(&thread->schedule);
-    while (may_issue(runner)) {
-        uint64_t due_ns = is_open_loop ? due_of(runner, runner->issued) : now_ns;
-        flow_push(&runner->flow, next_size(thread), due_ns);
-        runner->issued++;
-        runner->on_this_connection++;
-        /* What is still to be sent of the warm-up is none of those that count. */
-        if (thread->budget != UINT64_MAX && due_ns >= thread->results.start_ns)
-            set_budget(thread, thread->budget - 1);
+    const struct bench_thread *thread = runner->thread;
+    const struct options *options = thread->share.options;
+    struct flow *flow = &runner->flow;
+    while (!is_spent(runner) && flow_has_room(flow) && falls_due(runner, now_ns)) {
+        bool is_open_loop = schedule_is_open_loop(&thread->schedule);
+        uint64_t due_ns = is_open_loop ? due_of(runner, runner->issued++) : now_ns;
+        flow_push(flow,
+                  pattern_size(flow->seed, runner->on_this_connection++, options->size_min,
+                               options->size_max),
+                  due_ns);
     }
 }
 
 /* ---- one flow's life ---- */
 
+static void finish_if_spent(struct runner *runner)
+{
+    if (runner->flow.count == 0 && runner->flow.state == FLOW_OPEN && is_spent(runner))
+        flow_finish(&runner->flow);
+}
+
 static void go_on(struct runner *runner, uint64_t now_ns)
 {
     issue(runner, now_ns);
-    if (runner->flow.count == 0 && runner->flow.state == FLOW_OPEN && is_spent(runner))
-        flow_finish(&runner->flow);
+    finish_if_spent(runner);
 }
 
 static void connect_now(struct runner *runner)
@@ -158,23 +152,18 @@ static void on_connected(struct flow *flow)
 static void on_echo(struct flow *flow, const struct flow_message *message, uint64_t now_ns)
 {
     struct runner *runner = runner_of(flow);
-    struct bench_results *results = &runner->thread->results;
-    if (message->due_ns >= results->start_ns) {
-        histogram_add(&results->corrected, now_ns - message->due_ns);
-        histogram_add(&results->uncorrected, now_ns - message->sent_ns);
-        histogram_add(&results->late, message->sent_ns - message->due_ns);
-        results->completed++;
-        results->end_ns = now_ns;
-    }
+    quota_works(&runner->quota);
+    bench_results_add_echo(&runner->thread->results, message->due_ns, message->sent_ns, now_ns);
     go_on(runner, now_ns);
 }
 
-/* So long it has waited, and for longer. In a closed loop there is nothing to correct. */
-static void on_timeout(struct flow *flow, const struct flow_message *message, uint64_t now_ns)
+static void on_unanswered(struct flow *flow, const struct flow_message *message, uint64_t now_ns)
 {
-    struct bench_thread *thread = runner_of(flow)->thread;
-    if (schedule_is_open_loop(&thread->schedule) && message->due_ns >= thread->results.start_ns)
-        histogram_add(&thread->results.corrected, now_ns - message->due_ns);
+    struct bench_results *results = &runner_of(flow)->thread->results;
+    if (message->sent_ns)
+        bench_results_add_unanswered(results, message->due_ns, now_ns);
+    else
+        bench_results_add_unsent(results, message->due_ns, now_ns);
 }
 
 static void end_runner(struct runner *runner)
@@ -185,20 +174,39 @@ static void end_runner(struct runner *runner)
         loop_stop(&thread->loop);
 }
 
+/* What was due and never left has waited until now, and for longer: so long counts. */
+static void count_unsent(struct runner *runner, uint64_t now_ns)
+{
+    for (; runner->issued < runner->due; runner->issued++)
+        bench_results_add_unsent(&runner->thread->results, due_of(runner, runner->issued), now_ns);
+}
+
+/* A run that only a count ends does not wait for ever for a connection that always fails. */
+static void note_failure(struct runner *runner, uint64_t now_ns)
+{
+    struct bench_thread *thread = runner->thread;
+    bool is_hopeless = quota_fails(&runner->quota, now_ns, thread->env.timeout_ms * NS_PER_MS);
+    if (!is_hopeless || thread->end_ns || thread->warm_end_ns || thread->is_ending)
+        return;
+    count_unsent(runner, now_ns);
+    thread->results.unsent += quota_drop(&runner->quota);
+    thread->results.given_up++;
+}
+
 static void on_ended(struct flow *flow, const struct flow_failure *failure)
 {
     struct runner *runner = runner_of(flow);
     struct bench_thread *thread = runner->thread;
     struct bench_results *results = &thread->results;
+    bool is_failure = failure->how.outcome != OUTCOME_OK;
     results->errors[failure->how.outcome]++;
-    if (failure->how.outcome != OUTCOME_OK && !thread->is_ending)
-        results->end_ns = clock_now_ns();
-    if (failure->how.outcome != OUTCOME_OK && results->failures_kept < BENCH_FAILURES_KEPT)
+    if (is_failure && results->failures_kept < BENCH_FAILURES_KEPT)
         results->failures[results->failures_kept++] = *failure;
-    results->unanswered += failure->unanswered;
-    if (thread->is_ending || thread->budget == 0)
+    if (is_failure)
+        note_failure(runner, clock_now_ns());
+    if (!has_more(runner))
         end_runner(runner);
-    else if (failure->how.outcome == OUTCOME_OK)
+    else if (!is_failure)
         connect_now(runner);
     else
         loop_set_deadline(&thread->loop, &flow->deadline, loop_now_ms() + RECONNECT_PAUSE_MS);
@@ -222,19 +230,45 @@ static void set_alarm(struct bench_thread *thread, uint64_t at_ns)
     (void)timerfd_settime(thread->timer_fd, TFD_TIMER_ABSTIME, &alarm, NULL);
 }
 
-/* Every message whose time has come by now is due on its connection. */
+/* Forgets the warm-up: what counts is due from now on. */
+static void end_warm_up(struct bench_thread *thread, uint64_t now_ns)
+{
+    thread->warm_end_ns = 0;
+    bench_results_restart(&thread->results, now_ns);
+    thread->sent_before = thread->env.sent_bytes;
+    thread->received_before = thread->env.received_bytes;
+    for (uint64_t i = 0; i < thread->share.connections; i++) {
+        struct runner *runner = &thread->runners[i];
+        runner->quota.left = bench_quota(&thread->share, i);
+        finish_if_spent(runner);
+    }
+}
+
+/* One message of the schedule falls due, on the connection whose turn it is. */
+static void fall_due(struct bench_thread *thread, uint64_t due_ns, uint64_t now_ns)
+{
+    uint64_t count = thread->share.connections, number = thread->schedule.next++;
+    struct runner *runner = &thread->runners[number % count];
+    if (!quota_take(&runner->quota, due_ns, thread->results.start_ns))
+        return;
+    if (runner->due == 0) /* its first */
+        runner->issued = number / count;
+    runner->due = number / count + 1;
+    if (runner->flow.state == FLOW_OPEN) {
+        issue(runner, now_ns);
+        flow_flush(&runner->flow, clock_now_ns());
+    }
+}
+
+/* All that are due by then. */
 static void issue_due(struct bench_thread *thread, uint64_t now_ns)
 {
     uint64_t due_ns;
-    while ((due_ns = schedule_due_ns(&thread->schedule, thread->scheduled)) <= now_ns &&
-           (thread->end_ns == 0 || due_ns < thread->end_ns)) {
-        struct runner *runner = &thread->runners[thread->scheduled++ % thread->share.connections];
-        runner->due++;
-        if (runner->flow.state == FLOW_OPEN && may_issue(runner)) {
-            issue(runner, now_ns);
-            flow_flush(&runner->flow, clock_now_ns());
-        }
-    }
+    if (thread->warm_end_ns && thread->warm_end_ns <= now_ns)
+        end_warm_up(thread, thread->warm_end_ns);
+    uint64_t by_ns = thread->end_ns && thread->end_ns <= now_ns ? thread->end_ns - 1 : now_ns;
+    while (schedule_find(&thread->schedule, by_ns, &due_ns))
+        fall_due(thread, due_ns, now_ns);
     set_alarm(thread, due_ns > now_ns + TICK_MIN_NS ? due_ns : now_ns + TICK_MIN_NS);
 }
 
@@ -248,50 +282,37 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         issue_due(thread, clock_now_ns());
 }
 
-/* Forgets the warm-up: what counts is due from now on. */
-static void end_warm_up(struct bench_thread *thread)
+static void settle(struct bench_thread *thread)
 {
-    bench_results_restart(&thread->results, clock_now_ns());
-    thread->sent_before = thread->env.sent_bytes;
-    thread->received_before = thread->env.received_bytes;
-    set_budget(thread, thread->share.requests);
-}
-
-static void on_warm_end(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    end_warm_up(arg);
-}
-
-/* What was due and never left has waited until the end, and for longer: so long counts. */
-static void count_unsent(struct runner *runner)
-{
-    struct bench_thread *thread = runner->thread;
-    struct bench_results *results = &thread->results;
-    for (uint64_t i = runner->issued; thread->budget > 0 && i < runner->due; i++)
-        bench_results_add_unsent(results, due_of(runner, i), results->end_ns);
+    thread->results.sent_bytes = thread->env.sent_bytes - thread->sent_before;
+    thread->results.received_bytes = thread->env.received_bytes - thread->received_before;
+    thread->results.seen_ns = clock_now_ns();
+    bench_results_settle(&thread->results);
 }
 
 /* An end before that of the warm-up leaves nothing measured. */
 static void begin_ending(struct bench_thread *thread)
 {
+    uint64_t now_ns = clock_now_ns();
     if (thread->is_ending)
         return;
-    if (event_pending(thread->warm_end, EV_TIMEOUT, NULL))
-        end_warm_up(thread);
-    uint64_t now_ns = clock_now_ns();
+    if (thread->warm_end_ns)
+        end_warm_up(thread, now_ns);
+    if (schedule_is_open_loop(&thread->schedule))
+        issue_due(thread, now_ns);
+    settle(thread);
+    bench_results_stop(&thread->results,
+                       thread->end_ns && thread->end_ns < now_ns ? thread->end_ns : now_ns);
     thread->is_ending = true;
-    thread->results.end_ns = thread->end_ns && thread->end_ns < now_ns ? thread->end_ns : now_ns;
     for (uint64_t i = 0; i < thread->share.connections; i++) {
         struct runner *runner = &thread->runners[i];
-        count_unsent(runner);
+        count_unsent(runner, thread->results.end_ns);
         if (runner->is_over)
             continue;
         if (runner->flow.state == FLOW_CLOSED)
             end_runner(runner);
         else
-            go_on(runner, clock_now_ns());
+            finish_if_spent(runner);
     }
 }
 
@@ -301,24 +322,39 @@ static void set_timer(struct event *timer, uint64_t ms)
     (void)event_add(timer, &wait);
 }
 
-/* The time is over, or the count (then it is no timeout). The loop's clock is a coarse one. */
+/* The loop's clock is a coarse one, so a time may come a little early: then it is waited for. */
+static bool has_come(struct event *timer, uint64_t at_ns)
+{
+    if (clock_now_ns() >= at_ns)
+        return true;
+    set_timer(timer, 1);
+    return false;
+}
+
+/* A schedule counts from the very end of the warm-up, and may have met it before this does. */
+static void on_warm_end(evutil_socket_t fd, short what, void *arg)
+{
+    struct bench_thread *thread = arg;
+    (void)fd, (void)what;
+    if (!thread->warm_end_ns || !has_come(thread->warm_end, thread->warm_end_ns))
+        return;
+    if (schedule_is_open_loop(&thread->schedule))
+        issue_due(thread, clock_now_ns());
+    else
+        end_warm_up(thread, clock_now_ns());
+}
+
 static void on_end(evutil_socket_t fd, short what, void *arg)
 {
     struct bench_thread *thread = arg;
-    (void)fd;
-    if ((what & EV_TIMEOUT) && clock_now_ns() < thread->end_ns) {
-        set_timer(thread->end, 1);
-        return;
-    }
-    if (schedule_is_open_loop(&thread->schedule) && (what & EV_TIMEOUT))
-        issue_due(thread, thread->end_ns);
-    begin_ending(thread);
+    (void)fd, (void)what;
+    if (has_come(thread->end, thread->end_ns))
+        begin_ending(thread);
 }
 
 static void publish(struct bench_thread *thread)
 {
-    thread->results.sent_bytes = thread->env.sent_bytes - thread->sent_before;
-    thread->results.received_bytes = thread->env.received_bytes - thread->received_before;
+    settle(thread);
     pthread_mutex_lock(&thread->lock);
     *thread->snapshot = thread->results;
     pthread_mutex_unlock(&thread->lock);
@@ -339,19 +375,22 @@ static void *thread_main(void *arg)
     uint64_t now_ms = loop_now_ms();
     thread->results.start_ns = thread->results.end_ns = thread->start_ns;
     thread->schedule = bench_schedule(&thread->share, thread->start_ns);
+    thread->results.is_open_loop = schedule_is_open_loop(&thread->schedule);
     if (schedule_is_open_loop(&thread->schedule))
         set_alarm(thread, schedule_due_ns(&thread->schedule, 0));
-    if (options->warm_up_ms)
+    if (options->warm_up_ms) {
         set_timer(thread->warm_end, options->warm_up_ms);
+        thread->warm_end_ns = thread->start_ns + options->warm_up_ms * NS_PER_MS;
+    }
     if (options->duration_ms) {
         uint64_t total_ms = options->warm_up_ms + options->duration_ms;
         set_timer(thread->end, total_ms);
         thread->end_ns = thread->start_ns + total_ms * NS_PER_MS;
     }
     for (uint64_t i = 0; i < thread->share.connections; i++) {
-        uint64_t number = thread->share.first_connection - 1 + i;
-        uint64_t delay_ms = options->ramp_up_ms * number / options->connections;
-        loop_set_deadline(&thread->loop, &thread->runners[i].flow.deadline, now_ms + delay_ms);
+        uint64_t delay_ns = schedule_opens_ns(&thread->schedule, i) - thread->start_ns;
+        loop_set_deadline(&thread->loop, &thread->runners[i].flow.deadline,
+                          now_ms + delay_ns / NS_PER_MS);
     }
     loop_run(&thread->loop);
     publish(thread);
@@ -370,6 +409,8 @@ static int open_runners(struct bench_thread *thread)
     for (uint64_t i = 0; i < count; i++) {
         thread->runners[i].thread = thread;
         thread->runners[i].index = i;
+        thread->runners[i].quota.left =
+            thread->share.options->warm_up_ms ? QUOTA_ENDLESS : bench_quota(&thread->share, i);
         if (flow_init(&thread->runners[i].flow, &thread->env) < 0)
             return -1;
     }
@@ -395,7 +436,7 @@ static int open_thread(struct bench_thread *thread, struct error *err)
         return -1;
     thread->snapshot = calloc(1, sizeof(*thread->snapshot));
     thread->env = (struct flow_env){.loop = &thread->loop,
-                                    .callbacks = {on_connected, on_echo, on_timeout, on_ended},
+                                    .callbacks = {on_connected, on_echo, on_unanswered, on_ended},
                                     .plan = thread->share.plan,
                                     .scratch = malloc(SCRATCH_BYTES),
                                     .scratch_bytes = SCRATCH_BYTES,
@@ -419,8 +460,6 @@ struct bench_thread *bench_thread_new(const struct bench_share *share, struct er
     }
     thread->share = *share;
     thread->timer_fd = thread->waker.fd = -1;
-    thread->budget = share->options->warm_up_ms ? UINT64_MAX : share->requests;
-    thread->random = share->options->seed + share->first_connection;
     pthread_mutex_init(&thread->lock, NULL);
     if (open_thread(thread, err) < 0) {
         bench_thread_free(thread);
@@ -429,13 +468,20 @@ struct bench_thread *bench_thread_new(const struct bench_share *share, struct er
     return thread;
 }
 
+uint64_t bench_quota(const struct bench_share *share, uint64_t index)
+{
+    const struct options *options = share->options;
+    return quota_part(options->requests, options->connections, share->first_connection - 1 + index);
+}
+
 struct schedule bench_schedule(const struct bench_share *share, uint64_t start_ns)
 {
     return (struct schedule){.start_ns = start_ns,
                              .rate = share->options->rate,
                              .all = share->options->connections,
                              .first = share->first_connection - 1,
-                             .count = share->connections};
+                             .count = share->connections,
+                             .ramp_ms = share->options->ramp_up_ms};
 }
 
 int bench_thread_start(struct bench_thread *thread, uint64_t start_ns, struct error *err)
@@ -459,66 +505,14 @@ bool bench_thread_is_over(const struct bench_thread *thread)
     return atomic_load(&thread->is_over);
 }
 
-void bench_results_restart(struct bench_results *results, uint64_t now_ns)
+void bench_thread_ask(struct bench_thread *thread)
 {
-    const struct bench_results before = *results;
-    memset(results, 0, sizeof(*results));
-    results->opened = before.opened;
-    results->established = before.established;
-    results->warm_up_ns = now_ns - before.start_ns;
-    results->start_ns = results->end_ns = now_ns;
-    /* No warm-up excuses a wrong byte. */
-    results->errors[OUTCOME_MISMATCH] = before.errors[OUTCOME_MISMATCH];
-    for (uint32_t i = 0; i < before.failures_kept; i++) {
-        if (before.failures[i].how.outcome == OUTCOME_MISMATCH)
-            results->failures[results->failures_kept++] = before.failures[i];
-    }
-    memcpy(results->wrong, before.wrong, sizeof(before.wrong));
-    results->wrong_kept = before.wrong_kept;
-}
-
-void bench_results_add_unsent(struct bench_results *results, uint64_t due_ns, uint64_t end_ns)
-{
-    if (due_ns < results->start_ns || due_ns > end_ns)
-        return;
-    results->unsent++;
-    histogram_add(&results->corrected, end_ns - due_ns);
-}
-
-void bench_results_merge(struct bench_results *sum, const struct bench_results *one)
-{
-    histogram_merge(&sum->corrected, &one->corrected);
-    histogram_merge(&sum->uncorrected, &one->uncorrected);
-    histogram_merge(&sum->late, &one->late);
-    histogram_merge(&sum->handshake, &one->handshake);
-    sum->resumed += one->resumed;
-    sum->completed += one->completed;
-    sum->sent_bytes += one->sent_bytes;
-    sum->received_bytes += one->received_bytes;
-    for (int i = 0; i < OUTCOME_COUNT; i++)
-        sum->errors[i] += one->errors[i];
-    sum->opened += one->opened;
-    sum->opened_meanwhile += one->opened_meanwhile;
-    sum->established += one->established;
-    sum->unsent += one->unsent;
-    sum->unanswered += one->unanswered;
-    if (one->warm_up_ns > sum->warm_up_ns)
-        sum->warm_up_ns = one->warm_up_ns;
-    if (sum->start_ns == 0 || (one->start_ns && one->start_ns < sum->start_ns))
-        sum->start_ns = one->start_ns;
-    if (one->end_ns > sum->end_ns)
-        sum->end_ns = one->end_ns;
-    for (uint32_t i = 0; i < one->failures_kept && sum->failures_kept < BENCH_FAILURES_KEPT; i++)
-        sum->failures[sum->failures_kept++] = one->failures[i];
-    udp_counts_add(&sum->datagrams, &one->datagrams);
-    for (uint32_t i = 0; i < one->wrong_kept && sum->wrong_kept < UDP_WRONG_KEPT; i++)
-        sum->wrong[sum->wrong_kept++] = one->wrong[i];
+    if (!bench_thread_is_over(thread))
+        waker_wake(&thread->waker);
 }
 
 void bench_thread_peek(struct bench_thread *thread, struct bench_results *sum)
 {
-    if (!bench_thread_is_over(thread))
-        waker_wake(&thread->waker); /* a fresher picture for the next time */
     pthread_mutex_lock(&thread->lock);
     bench_results_merge(sum, thread->snapshot);
     pthread_mutex_unlock(&thread->lock);

@@ -12,7 +12,7 @@
 
 #include "base/attr.h"
 #include "base/error.h"
-#include "client/bench.h"
+#include "client/bench_results.h"
 #include "client/options.h"
 #include "client/schedule.h"
 
@@ -24,8 +24,10 @@ struct bench_share {
     const struct link_plan *plan;
     uint64_t connections;
     uint64_t first_connection; /* number of its first, from 1 */
-    uint64_t requests;         /* behind the warm-up; UINT64_MAX: no end by count */
 };
+
+/* How many messages the share's connection of that index sends behind the warm-up. */
+uint64_t bench_quota(const struct bench_share *share, uint64_t index);
 
 /* The part of the run's schedule that is this share's, from start_ns on. */
 struct schedule bench_schedule(const struct bench_share *share, uint64_t start_ns);
@@ -44,20 +46,13 @@ void bench_thread_stop(struct bench_thread *thread);
 /* True once it has ended. */
 bool bench_thread_is_over(const struct bench_thread *thread);
 
-/* Adds what there is: a picture from a moment ago while it runs, everything once it is over. */
+/* Asks for a new picture, which is there in a moment. */
+void bench_thread_ask(struct bench_thread *thread);
+
+/* Adds what there is: the last picture while it runs, everything once it is over. */
 void bench_thread_peek(struct bench_thread *thread, struct bench_results *sum);
 
 /* Waits for its end, frees it. */
 void bench_thread_free(struct bench_thread *thread);
-
-/* The warm-up is over: only what cannot be of it counts from now on, and wrong bytes from before.
- */
-void bench_results_restart(struct bench_results *results, uint64_t now_ns);
-
-/* A message that was due and had not left at the end. */
-void bench_results_add_unsent(struct bench_results *results, uint64_t due_ns, uint64_t end_ns);
-
-/* Adds one result to another. */
-void bench_results_merge(struct bench_results *sum, const struct bench_results *one);
 
 #endif

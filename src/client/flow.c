@@ -23,11 +23,13 @@ void flow_abandon(struct flow *flow)
     flow->state = FLOW_CLOSED;
 }
 
-static void tell_timeouts(struct flow *flow, uint64_t now_ns)
+static void tell_unanswered(struct flow *flow)
 {
-    for (uint32_t i = 0; i < flow->count; i++)
-        flow->callbacks->on_timeout(flow, &flow->messages[(flow->first + i) % flow->env->pipeline],
-                                    now_ns);
+    uint64_t now_ns = clock_now_ns();
+    for (uint32_t i = 0; i < flow->count; i++) {
+        uint32_t place = (flow->first + i) % flow->env->pipeline;
+        flow->callbacks->on_unanswered(flow, &flow->messages[place], now_ns);
+    }
 }
 
 static void end(struct flow *flow, struct flow_failure *failure)
@@ -35,10 +37,8 @@ static void end(struct flow *flow, struct flow_failure *failure)
     failure->connection = flow->connection;
     failure->offset = flow->checked;
     failure->awaited = flow->sent - (flow->checked < flow->sent ? flow->checked : flow->sent);
-    failure->unanswered = flow->count;
     flow_abandon(flow);
-    if (failure->how.outcome == OUTCOME_TIMEOUT)
-        tell_timeouts(flow, clock_now_ns());
+    tell_unanswered(flow);
     flow->count = flow->stamped = 0;
     flow->callbacks->on_ended(flow, failure);
 }
@@ -126,7 +126,7 @@ static void await(struct flow *flow)
 
 bool flow_has_room(const struct flow *flow)
 {
-    return flow->count < flow->env->pipeline;
+    return flow->state != FLOW_FAILED && flow->count < flow->env->pipeline;
 }
 
 void flow_push(struct flow *flow, uint64_t bytes, uint64_t due_ns)
@@ -212,13 +212,14 @@ static void receive(struct flow *flow)
     flow->checked += right;
     env->received_bytes += right;
     flow->progress_ms = loop_now_ms();
-    if (right < length) {
-        end_mismatch(flow, env->scratch + right, length - right);
-        return;
-    }
     uint64_t now_ns = clock_now_ns();
+    if (right < length)
+        flow->state = FLOW_FAILED;
     tell_echoes(flow, now_ns);
-    flow_flush(flow, now_ns);
+    if (right < length)
+        end_mismatch(flow, env->scratch + right, length - right);
+    else
+        flow_flush(flow, now_ns);
 }
 
 /* ---- life ---- */

@@ -27,7 +27,7 @@ struct event;
 struct flow_message {
     uint64_t end_offset; /* of its last byte, plus one */
     uint64_t due_ns;     /* when it should have been sent */
-    uint64_t sent_ns;    /* when its first byte was */
+    uint64_t sent_ns;    /* when its first byte was; 0: it was not */
 };
 
 /* How a flow ended, with all that can be said of a byte that was not right. */
@@ -36,7 +36,6 @@ struct flow_failure {
     uint64_t connection; /* number of the connection, from 1 */
     uint64_t offset;     /* bytes that had come right */
     uint64_t awaited;    /* bytes that were still to come */
-    uint64_t unanswered; /* messages that were under way */
     bool has_byte;       /* a wrong or extra byte came at `offset`: */
     bool is_extra;       /* more came than was sent */
     unsigned char expected, came;
@@ -56,8 +55,8 @@ struct flow_callbacks {
     void (*on_connected)(struct flow *flow);
     /* One message is back, whole and right. flow_push() may be called; it is sent afterwards. */
     void (*on_echo)(struct flow *flow, const struct flow_message *message, uint64_t now_ns);
-    /* That message has waited for its answer in vain. The flow is closed, on_ended() is next. */
-    void (*on_timeout)(struct flow *flow, const struct flow_message *message, uint64_t now_ns);
+    /* That message was under way, and gets no answer. The flow is closed, on_ended() is next. */
+    void (*on_unanswered)(struct flow *flow, const struct flow_message *message, uint64_t now_ns);
     /* The flow is over and closed; failure->how.outcome is OK after a flow_finish() that went well.
      */
     void (*on_ended)(struct flow *flow, const struct flow_failure *failure);
@@ -76,7 +75,8 @@ struct flow_env {
     uint64_t sent_bytes, received_bytes;
 };
 
-enum flow_state { FLOW_CLOSED, FLOW_CONNECTING, FLOW_OPEN, FLOW_FINISHING };
+/* FAILED: a byte was wrong. The owner is told of the echoes before it, and may push nothing. */
+enum flow_state { FLOW_CLOSED, FLOW_CONNECTING, FLOW_OPEN, FLOW_FINISHING, FLOW_FAILED };
 
 struct flow {
     struct deadline deadline; /* set by the flow while it is not closed, and by its owner before */

@@ -22,7 +22,7 @@ double report_seconds(const struct bench_results *results)
 double report_rate(const struct bench_results *results)
 {
     double seconds = report_seconds(results);
-    return seconds > 0 ? (double)results->completed / seconds : 0;
+    return seconds > 0 ? (double)results->rated_echoes / seconds : 0;
 }
 
 uint64_t report_errors(const struct bench_results *results)
@@ -176,7 +176,7 @@ void report_text(const struct options *options, const char *target,
                  const struct bench_results *results, FILE *out)
 {
     double seconds = report_seconds(results);
-    double bits = seconds > 0 ? (double)results->received_bytes * BITS_PER_BYTE / seconds : 0;
+    double bits = seconds > 0 ? (double)results->rated_bytes * BITS_PER_BYTE / seconds : 0;
     print_head(options, target, results, out);
     fprintf(out,
             "  echoes       %" PRIu64 " verified, %" PRIu64 " unanswered, %" PRIu64 " never sent\n",
@@ -196,6 +196,9 @@ void report_text(const struct options *options, const char *target,
         print_connections(results, options, seconds, out);
     if (options->endpoint.kind == ENDPOINT_TLS)
         print_handshakes(results, seconds, out);
+    if (results->given_up)
+        fprintf(out, "  given up     %" PRIu64 " of them: they failed for too long\n",
+                results->given_up);
     print_errors(results, out);
     for (uint32_t i = 0; i < results->failures_kept; i++) {
         fprintf(out, "    ");

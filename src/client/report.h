@@ -11,10 +11,10 @@
 #include "base/attr.h"
 #include "base/error.h"
 #include "base/histogram.h"
-#include "client/bench.h"
+#include "client/bench_results.h"
 #include "client/options.h"
 
-/* Echoes verified a second, over the time measured. */
+/* Echoes a second, over the time measured: bench_results_settle() says of which. */
 double report_rate(const struct bench_results *results);
 double report_seconds(const struct bench_results *results);
 

@@ -207,6 +207,7 @@ int report_json(const struct options *options, const char *target,
     set_number(root, "connections_established", results->established);
     set_number(root, "connections_opened", results->opened);
     set_number(root, "connections_opened_after_warm_up", results->opened_meanwhile);
+    set_number(root, "connections_given_up", results->given_up);
     set_number(root, "errors_total", report_errors(results));
     (void)json_object_set_new(root, "errors", report_json_errors(results->errors));
     (void)json_object_set_new(root, "failures", failures_of(results, target));

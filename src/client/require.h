@@ -8,7 +8,7 @@
 
 #include "base/attr.h"
 #include "base/error.h"
-#include "client/bench.h"
+#include "client/bench_results.h"
 
 /* 0, or -1 where the list is not one. NULL is an empty list. */
 int require_check(const char *list, struct error *err) MUST_CHECK;
@@ -16,7 +16,8 @@ int require_check(const char *list, struct error *err) MUST_CHECK;
 /* True where the list has a threshold of that name. */
 bool require_names(const char *list, const char *name);
 
-/* Prints a line for each threshold that was missed; returns how many. The list must be right. */
+/* Prints a line for each threshold that was missed; returns how many. The list must be right. If it
+ * names neither unanswered nor loss, no message may be unanswered. */
 int require_missed(const char *list, const struct bench_results *results, FILE *out);
 
 #endif

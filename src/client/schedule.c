@@ -2,6 +2,7 @@
 #include "client/schedule.h"
 
 #define NS_PER_S 1000000000U
+#define NS_PER_MS 1000000U
 
 uint64_t schedule_due_ns(const struct schedule *schedule, uint64_t number)
 {
@@ -10,4 +11,20 @@ uint64_t schedule_due_ns(const struct schedule *schedule, uint64_t number)
     /* In whole seconds and what is left of them, so that no day of a run loses a nanosecond. */
     return schedule->start_ns + k / schedule->rate * NS_PER_S +
            (2 * (k % schedule->rate) + 1) * NS_PER_S / (2 * schedule->rate);
+}
+
+uint64_t schedule_opens_ns(const struct schedule *schedule, uint64_t index)
+{
+    uint64_t delay_ms = schedule->ramp_ms * (schedule->first + index) / schedule->all;
+    return schedule->start_ns + delay_ms * NS_PER_MS;
+}
+
+bool schedule_find(struct schedule *schedule, uint64_t by_ns, uint64_t *due_ns)
+{
+    while ((*due_ns = schedule_due_ns(schedule, schedule->next)) <= by_ns) {
+        if (*due_ns >= schedule_opens_ns(schedule, schedule->next % schedule->count))
+            return true;
+        schedule->next++;
+    }
+    return false;
 }

@@ -60,8 +60,7 @@ void udp_wrong_print(const struct udp_wrong *wrong, const char *target, FILE *ou
 
 static size_t size_of(const struct udp_flow *flow, uint64_t sequence)
 {
-    uint64_t span = flow->size_max - flow->size_min + 1;
-    return (size_t)(flow->size_min + (span > 1 ? pattern_seed(flow->seed, sequence) % span : 0));
+    return (size_t)pattern_size(flow->seed, sequence, flow->size_min, flow->size_max);
 }
 
 static void write_number(unsigned char *out, uint64_t number)
@@ -149,16 +148,16 @@ bool udp_flow_has_room(const struct udp_flow *flow)
     return flow->next - flow->oldest < flow->slot_count;
 }
 
-void udp_flow_restart_counts(struct udp_flow *flow)
+void udp_flow_restart_counts(struct udp_flow *flow, uint64_t from_ns)
 {
     flow->counts = (struct udp_counts){0};
-    flow->counted_from = flow->next;
+    flow->counted_from_ns = from_ns;
 }
 
-/* What was sent before the counts began is none of them. */
+/* What was due before the counts began is none of them. */
 static uint64_t one_of(const struct udp_flow *flow, uint64_t sequence)
 {
-    return sequence >= flow->counted_from;
+    return slot_of(flow, sequence)->due_ns >= flow->counted_from_ns;
 }
 
 static bool is_in_time(const struct udp_slot *slot)
@@ -192,7 +191,7 @@ void udp_flow_sent(struct udp_flow *flow, uint64_t due_ns, uint64_t now_ns)
     *slot_of(flow, flow->next) = (struct udp_slot){due_ns, now_ns, FATE_AWAITED};
     flow->next++;
     flow->awaited++;
-    flow->counts.sent++;
+    flow->counts.sent += one_of(flow, flow->next - 1);
 }
 
 uint64_t udp_flow_oldest_ns(const struct udp_flow *flow)
@@ -200,11 +199,21 @@ uint64_t udp_flow_oldest_ns(const struct udp_flow *flow)
     return flow->oldest < flow->next ? slot_of(flow, flow->oldest)->sent_ns : UINT64_MAX;
 }
 
+bool udp_flow_expire_one(struct udp_flow *flow, uint64_t before_ns, uint64_t *due_ns,
+                         uint64_t *lost)
+{
+    if (udp_flow_oldest_ns(flow) >= before_ns)
+        return false;
+    *due_ns = slot_of(flow, flow->oldest)->due_ns;
+    *lost += lose(flow, flow->oldest, FATE_LOST);
+    return true;
+}
+
 uint64_t udp_flow_expire(struct udp_flow *flow, uint64_t before_ns)
 {
-    uint64_t lost = 0;
-    while (udp_flow_oldest_ns(flow) < before_ns)
-        lost += lose(flow, flow->oldest, FATE_LOST);
+    uint64_t lost = 0, due_ns;
+    while (udp_flow_expire_one(flow, before_ns, &due_ns, &lost))
+        ;
     return lost;
 }
 

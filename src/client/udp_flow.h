@@ -75,7 +75,7 @@ struct udp_flow {
     uint64_t oldest;          /* the time of all before it is over, or they are back */
     uint64_t highest;         /* of those that were right, plus one */
     uint64_t awaited;         /* how many are: in time, and nothing came for them */
-    uint64_t counted_from;    /* those before it are none of the counts */
+    uint64_t counted_from_ns; /* those due before it are none of the counts */
     struct udp_slot *slots;   /* what became of the last slot_count */
     uint64_t slot_count;      /* a power of two */
     struct udp_counts counts; /* own_drops aside */
@@ -91,8 +91,8 @@ void udp_flow_clear(struct udp_flow *flow);
  */
 bool udp_flow_has_room(const struct udp_flow *flow);
 
-/* Counts anew, from the next one on. */
-void udp_flow_restart_counts(struct udp_flow *flow);
+/* Counts anew, those that are due from then on. */
+void udp_flow_restart_counts(struct udp_flow *flow, uint64_t from_ns);
 
 /* Writes the next datagram, UDP_BYTES_MAX at most; returns its length. The same again until
  * udp_flow_sent() says that it went. */
@@ -105,6 +105,11 @@ struct udp_news udp_flow_take(struct udp_flow *flow, const unsigned char *bytes,
 /* The time of those sent before that is over: those of them that are awaited are lost. Returns how
  * many were counted. */
 uint64_t udp_flow_expire(struct udp_flow *flow, uint64_t before_ns);
+
+/* The same for the oldest of them alone: when it was due, and one more in *lost if it counts. False
+ * if there is none. */
+bool udp_flow_expire_one(struct udp_flow *flow, uint64_t before_ns, uint64_t *due_ns,
+                         uint64_t *lost);
 
 /* Something else came for all that are awaited, like a refusal: they are lost, unless they come
  * within their time after all. Returns how many were counted. */

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "client/quota.h"
 #include "client/require.h"
 #include "client/udp_flow.h"
 #include "client/udp_target.h"
@@ -25,9 +26,11 @@
 #define CLOSED_LOOP_RATE 100000    /* datagrams a second that a closed loop hardly exceeds */
 #define EVENTS 64
 #define DATAGRAMS_A_TURN 64 /* of one flow, then the others */
+#define SILENT_TIMEOUTS 10  /* with nothing back a flow is given up, in a run that a count ends */
 
 struct runner {
     struct udp_flow flow;
+    struct quota quota;
     int fd;
     uint64_t paused_until_ns;
     uint32_t drops_before; /* of its socket, in the warm-up */
@@ -38,9 +41,7 @@ struct udp_thread {
     struct bench_share share;
     struct runner *runners;
     int epoll_fd;
-    uint64_t budget; /* datagrams that may still be sent; UINT64_MAX: no end */
     struct schedule schedule;
-    uint64_t scheduled; /* open loop: datagrams that have become due */
     uint64_t start_ns;
     uint64_t timeout_ns, warm_end_ns, end_ns; /* 0: none to come */
     uint64_t tick_ns, quiet_ns;               /* the last tick; the end of the linger */
@@ -57,12 +58,24 @@ struct udp_thread {
 
 /* ---- sending ---- */
 
+/* A run that only a count ends does not wait for ever for a flow that nobody answers. */
+static void note_failure(struct udp_thread *thread, struct runner *runner, uint64_t now_ns,
+                         uint64_t patience_ns)
+{
+    bool is_hopeless = quota_fails(&runner->quota, now_ns, patience_ns);
+    if (!is_hopeless || thread->end_ns || thread->warm_end_ns || thread->is_ending)
+        return;
+    thread->results.unsent += quota_drop(&runner->quota);
+    thread->results.given_up++;
+}
+
 /* The kernel has told that nobody is there: what is under way is lost. */
 static void on_failure(struct udp_thread *thread, struct runner *runner, int error, uint64_t now_ns)
 {
     uint64_t lost = udp_flow_give_up(&runner->flow);
     thread->results.errors[outcome_of_errno(error)] += lost ? lost : 1;
     runner->paused_until_ns = now_ns + PAUSE_NS;
+    note_failure(thread, runner, now_ns, thread->timeout_ns);
 }
 
 /* False where nothing went now. */
@@ -78,8 +91,7 @@ static bool send_one(struct udp_thread *thread, struct runner *runner, uint64_t 
     }
     udp_flow_sent(&runner->flow, due_ns ? due_ns : now_ns, now_ns);
     thread->results.sent_bytes += size;
-    if (thread->budget != UINT64_MAX && (!due_ns || due_ns >= thread->results.start_ns))
-        thread->budget--;
+    (void)quota_take(&runner->quota, due_ns ? due_ns : now_ns, thread->results.start_ns);
     return true;
 }
 
@@ -87,7 +99,7 @@ static void refill(struct udp_thread *thread, struct runner *runner, uint64_t no
 {
     if (schedule_is_open_loop(&thread->schedule) || now_ns < runner->paused_until_ns)
         return;
-    while (!thread->is_ending && thread->budget > 0 &&
+    while (!thread->is_ending && runner->quota.left > 0 &&
            runner->flow.awaited < thread->share.options->pipeline &&
            udp_flow_has_room(&runner->flow)) {
         if (!send_one(thread, runner, 0))
@@ -95,38 +107,55 @@ static void refill(struct udp_thread *thread, struct runner *runner, uint64_t no
     }
 }
 
-/* True where the next of the schedule is due by then; *due_ns is when. */
-static bool is_next_due(const struct udp_thread *thread, uint64_t now_ns, uint64_t *due_ns)
+/* The flow whose message of the schedule is due by then, with *due_ns when; NULL: none is. */
+static struct runner *find_due(struct udp_thread *thread, uint64_t by_ns, uint64_t *due_ns)
 {
-    if (!schedule_is_open_loop(&thread->schedule) || thread->is_ending || thread->budget == 0)
-        return false;
-    *due_ns = schedule_due_ns(&thread->schedule, thread->scheduled);
-    return *due_ns <= now_ns && (thread->end_ns == 0 || *due_ns < thread->end_ns);
+    if (thread->end_ns && by_ns >= thread->end_ns)
+        by_ns = thread->end_ns - 1;
+    while (schedule_find(&thread->schedule, by_ns, due_ns)) {
+        struct runner *runner = &thread->runners[thread->schedule.next % thread->share.connections];
+        if (runner->quota.left > 0)
+            return runner;
+        thread->schedule.next++; /* it has sent its part */
+    }
+    return NULL;
+}
+
+static void leave_unsent(struct udp_thread *thread, struct runner *runner, uint64_t due_ns,
+                         uint64_t now_ns)
+{
+    if (quota_take(&runner->quota, due_ns, thread->results.start_ns))
+        bench_results_add_unsent(&thread->results, due_ns, now_ns);
 }
 
 /* Open loop: what is due leaves, some at a time: who is behind its schedule must receive, too. What
  * the kernel has no room for keeps its due time. */
 static void send_due(struct udp_thread *thread, uint64_t now_ns)
 {
+    struct runner *runner;
     uint64_t due_ns;
-    for (int i = 0; i < DATAGRAMS_A_TURN && is_next_due(thread, now_ns, &due_ns); i++) {
-        struct runner *runner = &thread->runners[thread->scheduled % thread->share.connections];
+    if (!schedule_is_open_loop(&thread->schedule) || thread->is_ending)
+        return;
+    for (int i = 0; i < DATAGRAMS_A_TURN && (runner = find_due(thread, now_ns, &due_ns)); i++) {
         bool may_send = now_ns >= runner->paused_until_ns && udp_flow_has_room(&runner->flow);
         bool is_sent = may_send && send_one(thread, runner, due_ns);
         if (may_send && !is_sent && now_ns >= runner->paused_until_ns)
             return;
         if (!is_sent)
-            bench_results_add_unsent(&thread->results, due_ns, now_ns);
-        thread->scheduled++;
+            leave_unsent(thread, runner, due_ns, now_ns);
+        thread->schedule.next++;
     }
 }
 
 /* What was due and has not left by the end. */
 static void count_unsent(struct udp_thread *thread, uint64_t end_ns)
 {
+    struct runner *runner;
     uint64_t due_ns;
-    for (; is_next_due(thread, end_ns, &due_ns); thread->scheduled++)
-        bench_results_add_unsent(&thread->results, due_ns, end_ns);
+    if (!schedule_is_open_loop(&thread->schedule))
+        return;
+    for (; (runner = find_due(thread, end_ns, &due_ns)); thread->schedule.next++)
+        leave_unsent(thread, runner, due_ns, end_ns);
 }
 
 /* ---- receiving ---- */
@@ -149,23 +178,33 @@ static void on_datagram(struct udp_thread *thread, struct runner *runner, size_t
     runner->has_answered = true;
     if (news.arrival != UDP_RIGHT)
         return;
+    quota_works(&runner->quota);
     results->received_bytes += length;
-    if (news.due_ns < results->start_ns)
-        return;
-    histogram_add(&results->corrected, now_ns - news.due_ns);
-    histogram_add(&results->uncorrected, now_ns - news.sent_ns);
-    histogram_add(&results->late, news.sent_ns - news.due_ns);
-    results->completed++;
-    results->end_ns = now_ns;
+    bench_results_add_echo(results, news.due_ns, news.sent_ns, now_ns);
 }
 
-/* What is not back in time is lost, and an error where no share of it is allowed. */
+/* The time of what was sent before that is over. It is an error, and in the latency, unless a share
+ * of it is allowed. */
+static void expire_before(struct udp_thread *thread, struct runner *runner, uint64_t before_ns,
+                          uint64_t now_ns)
+{
+    uint64_t lost = 0, due_ns;
+    bool is_failure = false;
+    while (udp_flow_expire_one(&runner->flow, before_ns, &due_ns, &lost)) {
+        is_failure = true;
+        if (thread->loss_is_error)
+            bench_results_add_wait(&thread->results, due_ns, now_ns);
+    }
+    if (thread->loss_is_error)
+        thread->results.errors[OUTCOME_TIMEOUT] += lost;
+    if (is_failure)
+        note_failure(thread, runner, now_ns, SILENT_TIMEOUTS * thread->timeout_ns);
+}
+
 static void expire(struct udp_thread *thread, struct runner *runner, uint64_t now_ns)
 {
     uint64_t before_ns = now_ns > thread->timeout_ns ? now_ns - thread->timeout_ns : 0;
-    uint64_t lost = udp_flow_expire(&runner->flow, before_ns);
-    if (thread->loss_is_error)
-        thread->results.errors[OUTCOME_TIMEOUT] += lost;
+    expire_before(thread, runner, before_ns, now_ns);
 }
 
 static void on_readable(struct udp_thread *thread, struct runner *runner)
@@ -189,11 +228,12 @@ static void end_warm_up(struct udp_thread *thread, uint64_t now_ns)
 {
     bench_results_restart(&thread->results, now_ns);
     for (uint64_t i = 0; i < thread->share.connections; i++) {
-        udp_flow_restart_counts(&thread->runners[i].flow);
-        thread->runners[i].drops_before = datagram_drops(thread->runners[i].fd);
+        struct runner *runner = &thread->runners[i];
+        udp_flow_restart_counts(&runner->flow, now_ns);
+        runner->drops_before = datagram_drops(runner->fd);
+        runner->quota.left = bench_quota(&thread->share, i);
     }
     thread->warm_end_ns = 0;
-    thread->budget = thread->share.requests;
 }
 
 /* An end before that of the warm-up leaves nothing measured. */
@@ -207,8 +247,19 @@ static void begin_ending(struct udp_thread *thread, uint64_t now_ns)
         now_ns = thread->end_ns;
     count_unsent(thread, now_ns);
     thread->is_ending = true;
-    if (now_ns > thread->results.end_ns)
-        thread->results.end_ns = now_ns;
+    bench_results_stop(&thread->results, now_ns);
+}
+
+/* What is due by now is sent, in its part of the run. A schedule counts from the very end of the
+ * warm-up on. */
+static void keep_time(struct udp_thread *thread, uint64_t now_ns)
+{
+    bool is_open_loop = schedule_is_open_loop(&thread->schedule);
+    if (thread->warm_end_ns && now_ns >= thread->warm_end_ns)
+        end_warm_up(thread, is_open_loop ? thread->warm_end_ns : now_ns);
+    send_due(thread, now_ns);
+    if ((thread->end_ns && now_ns >= thread->end_ns) || atomic_load(&thread->must_stop))
+        begin_ending(thread, now_ns);
 }
 
 static void publish(struct udp_thread *thread)
@@ -223,6 +274,8 @@ static void publish(struct udp_thread *thread)
     thread->results.unanswered = counts->lost;
     thread->results.opened = thread->share.connections;
     thread->results.opened_meanwhile = thread->results.warm_up_ns ? 0 : thread->share.connections;
+    thread->results.seen_ns = clock_now_ns();
+    bench_results_settle(&thread->results);
     pthread_mutex_lock(&thread->lock);
     *thread->snapshot = thread->results;
     pthread_mutex_unlock(&thread->lock);
@@ -233,11 +286,6 @@ static void tick(struct udp_thread *thread, uint64_t now_ns)
     if (now_ns - thread->tick_ns < TICK_NS)
         return;
     thread->tick_ns = now_ns;
-    if (thread->warm_end_ns && now_ns >= thread->warm_end_ns)
-        end_warm_up(thread, now_ns);
-    if ((thread->end_ns && now_ns >= thread->end_ns) || atomic_load(&thread->must_stop) ||
-        thread->budget == 0)
-        begin_ending(thread, now_ns);
     for (uint64_t i = 0; i < thread->share.connections; i++) {
         expire(thread, &thread->runners[i], now_ns);
         refill(thread, &thread->runners[i], now_ns);
@@ -246,13 +294,12 @@ static void tick(struct udp_thread *thread, uint64_t now_ns)
         publish(thread);
 }
 
-/* True once nothing is awaited, and nothing came behind it. */
+/* True once nothing is to be sent, nothing is awaited, and nothing came behind it. */
 static bool is_done(struct udp_thread *thread, uint64_t now_ns)
 {
-    if (!thread->is_ending)
-        return false;
     for (uint64_t i = 0; i < thread->share.connections; i++) {
-        if (thread->runners[i].flow.awaited > 0)
+        const struct runner *runner = &thread->runners[i];
+        if (runner->flow.awaited > 0 || (runner->quota.left > 0 && !thread->is_ending))
             return false;
     }
     if (thread->quiet_ns == 0)
@@ -265,7 +312,7 @@ static void wait_and_receive(struct udp_thread *thread, uint64_t now_ns)
     struct epoll_event events[EVENTS];
     uint64_t wait_ns = TICK_NS;
     if (schedule_is_open_loop(&thread->schedule) && !thread->is_ending) {
-        uint64_t due_ns = schedule_due_ns(&thread->schedule, thread->scheduled);
+        uint64_t due_ns = schedule_due_ns(&thread->schedule, thread->schedule.next);
         uint64_t left_ns = due_ns > now_ns ? due_ns - now_ns : 0;
         wait_ns = left_ns < wait_ns ? left_ns : wait_ns;
     }
@@ -285,14 +332,17 @@ static void *thread_main(void *arg)
     uint64_t now_ns = thread->start_ns;
     thread->results.start_ns = thread->results.end_ns = now_ns;
     thread->schedule = bench_schedule(&thread->share, now_ns);
+    thread->results.is_open_loop = schedule_is_open_loop(&thread->schedule);
     thread->warm_end_ns = options->warm_up_ms ? now_ns + options->warm_up_ms * NS_PER_MS : 0;
     if (options->duration_ms)
         thread->end_ns = now_ns + (options->warm_up_ms + options->duration_ms) * NS_PER_MS;
     for (; !is_done(thread, now_ns); now_ns = clock_now_ns()) {
-        send_due(thread, now_ns);
+        keep_time(thread, now_ns);
         tick(thread, now_ns);
         wait_and_receive(thread, clock_now_ns());
     }
+    for (uint64_t i = 0; i < thread->share.connections; i++)
+        expire_before(thread, &thread->runners[i], UINT64_MAX, now_ns);
     publish(thread);
     atomic_store(&thread->is_over, true);
     return NULL;
@@ -322,6 +372,9 @@ static int open_runner(struct udp_thread *thread, struct runner *runner, uint64_
         errno = -runner->fd;
         return -1;
     }
+    runner->quota.left = share->options->warm_up_ms
+                             ? QUOTA_ENDLESS
+                             : bench_quota(share, number - share->first_connection);
     if (udp_flow_init(&runner->flow, share->options, number, remembered_of(thread)) < 0)
         return -1;
     return epoll_ctl(thread->epoll_fd, EPOLL_CTL_ADD, runner->fd, &event);
@@ -349,7 +402,6 @@ struct udp_thread *udp_thread_new(const struct bench_share *share, struct error 
         return NULL;
     }
     thread->share = *share;
-    thread->budget = share->options->warm_up_ms ? UINT64_MAX : share->requests;
     thread->timeout_ns = share->options->timeout_ms * NS_PER_MS;
     thread->loss_is_error = !require_names(share->options->require, "loss");
     pthread_mutex_init(&thread->lock, NULL);
@@ -385,9 +437,13 @@ bool udp_thread_is_over(const struct udp_thread *thread)
     return atomic_load(&thread->is_over);
 }
 
+void udp_thread_ask(struct udp_thread *thread)
+{
+    atomic_store(&thread->is_picture_wanted, true);
+}
+
 void udp_thread_peek(struct udp_thread *thread, struct bench_results *sum)
 {
-    atomic_store(&thread->is_picture_wanted, true); /* a fresher one for the next time */
     pthread_mutex_lock(&thread->lock);
     bench_results_merge(sum, thread->snapshot);
     pthread_mutex_unlock(&thread->lock);

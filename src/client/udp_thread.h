@@ -10,7 +10,7 @@
 
 #include "base/attr.h"
 #include "base/error.h"
-#include "client/bench.h"
+#include "client/bench_results.h"
 #include "client/bench_thread.h"
 
 struct udp_thread;
@@ -20,6 +20,7 @@ struct udp_thread *udp_thread_new(const struct bench_share *share, struct error 
 int udp_thread_start(struct udp_thread *thread, uint64_t start_ns, struct error *err) MUST_CHECK;
 void udp_thread_stop(struct udp_thread *thread);
 bool udp_thread_is_over(const struct udp_thread *thread);
+void udp_thread_ask(struct udp_thread *thread);
 void udp_thread_peek(struct udp_thread *thread, struct bench_results *sum);
 void udp_thread_free(struct udp_thread *thread);
 

@@ -70,12 +70,42 @@ static void test_rate(void **state)
     }
 }
 
+/* A connection's messages begin when it should be open; then none is left out. */
+static void test_ramp(void **state)
+{
+    const uint64_t RATE = 1000, ALL = 10, RAMP_MS = 500;
+    uint64_t counts[10] = {0}, last[10] = {0}, all = 0, due_ns;
+    (void)state;
+    for (uint64_t first = 0; first < ALL; first += 5) {
+        struct schedule schedule = part(RATE, ALL, first, 5);
+        schedule.ramp_ms = RAMP_MS;
+        assert_int_equal(schedule_opens_ns(&schedule, 2), 5000 + (first + 2) * NS_PER_S / 20);
+        for (; schedule_find(&schedule, 5000 + NS_PER_S, &due_ns); schedule.next++) {
+            uint64_t index = schedule.next % 5, connection = first + index;
+            assert_int_equal(due_ns, schedule_due_ns(&schedule, schedule.next));
+            assert_true(due_ns >= schedule_opens_ns(&schedule, index));
+            if (counts[connection])
+                assert_int_equal(due_ns - last[connection], NS_PER_S * ALL / RATE);
+            else
+                assert_true(due_ns < schedule_opens_ns(&schedule, index) + NS_PER_S * ALL / RATE);
+            last[connection] = due_ns;
+            counts[connection]++;
+            all++;
+        }
+        assert_true(due_ns > 5000 + NS_PER_S);
+    }
+    for (uint64_t i = 0; i < ALL; i++)
+        assert_int_equal(counts[i], 100 - 5 * i);
+    assert_int_equal(all, 775);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_parts_make_the_whole),
         cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_ramp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

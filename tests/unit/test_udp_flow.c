@@ -177,16 +177,18 @@ static void test_a_place_that_is_needed(void **state)
     udp_flow_clear(&fixture.flow);
 }
 
-/* What was sent before is none of the new counts, whatever becomes of it. */
+/* What was due before is none of the new counts, whatever becomes of it and whenever it left. */
 static void test_counts_begin_anew(void **state)
 {
     struct fixture fixture;
     (void)state;
     begin(&fixture, 4);
     assert_int_equal(udp_flow_expire(&fixture.flow, 2), 1);
-    udp_flow_restart_counts(&fixture.flow);
+    udp_flow_restart_counts(&fixture.flow, 5);
     fixture.sizes[4] = udp_flow_make(&fixture.flow, fixture.sent[4]);
     udp_flow_sent(&fixture.flow, 5, 5);
+    fixture.sizes[5] = udp_flow_make(&fixture.flow, fixture.sent[5]);
+    udp_flow_sent(&fixture.flow, 4, 6); /* it left late */
     assert_int_equal(take(&fixture, 0).arrival, UDP_LATE);
     assert_int_equal(take(&fixture, 1).arrival, UDP_RIGHT);
     assert_int_equal(udp_flow_expire(&fixture.flow, 4), 0);

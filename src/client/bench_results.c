@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "client/bench_results.h"
+
+#include <string.h>
+
+void bench_results_restart(struct bench_results *results, uint64_t now_ns)
+{
+    const struct bench_results before = *results;
+    memset(results, 0, sizeof(*results));
+    results->is_open_loop = before.is_open_loop;
+    results->opened = before.opened;
+    results->established = before.established;
+    results->warm_up_ns = now_ns - before.start_ns;
+    results->start_ns = results->end_ns = now_ns;
+    /* No warm-up excuses a wrong byte. */
+    results->errors[OUTCOME_MISMATCH] = before.errors[OUTCOME_MISMATCH];
+    for (uint32_t i = 0; i < before.failures_kept; i++) {
+        if (before.failures[i].how.outcome == OUTCOME_MISMATCH)
+            results->failures[results->failures_kept++] = before.failures[i];
+    }
+    memcpy(results->wrong, before.wrong, sizeof(before.wrong));
+    results->wrong_kept = before.wrong_kept;
+}
+
+void bench_results_stop(struct bench_results *results, uint64_t end_ns)
+{
+    bench_results_settle(results);
+    results->is_stopped = true;
+    results->end_ns = end_ns;
+}
+
+void bench_results_settle(struct bench_results *results)
+{
+    if (results->is_stopped && !results->is_open_loop)
+        return;
+    results->rated_echoes = results->completed;
+    results->rated_bytes = results->received_bytes;
+}
+
+static bool counts(const struct bench_results *results, uint64_t due_ns, uint64_t now_ns)
+{
+    return due_ns >= results->start_ns && due_ns <= now_ns;
+}
+
+/* While the run's time is not over, measuring goes on until the last message's fate is known. */
+static void move_end(struct bench_results *results, uint64_t now_ns)
+{
+    if (!results->is_stopped && now_ns > results->end_ns)
+        results->end_ns = now_ns;
+}
+
+void bench_results_add_echo(struct bench_results *results, uint64_t due_ns, uint64_t sent_ns,
+                            uint64_t now_ns)
+{
+    if (!counts(results, due_ns, now_ns))
+        return;
+    histogram_add(&results->corrected, now_ns - due_ns);
+    histogram_add(&results->uncorrected, now_ns - sent_ns);
+    histogram_add(&results->late, sent_ns - due_ns);
+    results->completed++;
+    move_end(results, now_ns);
+}
+
+void bench_results_add_wait(struct bench_results *results, uint64_t due_ns, uint64_t now_ns)
+{
+    if (!counts(results, due_ns, now_ns))
+        return;
+    move_end(results, now_ns);
+    if (results->is_open_loop)
+        histogram_add(&results->corrected, now_ns - due_ns);
+}
+
+void bench_results_add_unanswered(struct bench_results *results, uint64_t due_ns, uint64_t now_ns)
+{
+    results->unanswered += counts(results, due_ns, now_ns);
+    bench_results_add_wait(results, due_ns, now_ns);
+}
+
+void bench_results_add_unsent(struct bench_results *results, uint64_t due_ns, uint64_t now_ns)
+{
+    results->unsent += counts(results, due_ns, now_ns);
+    bench_results_add_wait(results, due_ns, now_ns);
+}
+
+void bench_results_merge(struct bench_results *sum, const struct bench_results *one)
+{
+    histogram_merge(&sum->corrected, &one->corrected);
+    histogram_merge(&sum->uncorrected, &one->uncorrected);
+    histogram_merge(&sum->late, &one->late);
+    histogram_merge(&sum->handshake, &one->handshake);
+    sum->resumed += one->resumed;
+    sum->completed += one->completed;
+    sum->sent_bytes += one->sent_bytes;
+    sum->received_bytes += one->received_bytes;
+    sum->rated_echoes += one->rated_echoes;
+    sum->rated_bytes += one->rated_bytes;
+    for (int i = 0; i < OUTCOME_COUNT; i++)
+        sum->errors[i] += one->errors[i];
+    sum->opened += one->opened;
+    sum->opened_meanwhile += one->opened_meanwhile;
+    sum->established += one->established;
+    sum->given_up += one->given_up;
+    sum->unsent += one->unsent;
+    sum->unanswered += one->unanswered;
+    if (one->warm_up_ns > sum->warm_up_ns)
+        sum->warm_up_ns = one->warm_up_ns;
+    if (sum->start_ns == 0 || (one->start_ns && one->start_ns < sum->start_ns))
+        sum->start_ns = one->start_ns;
+    if (one->end_ns > sum->end_ns)
+        sum->end_ns = one->end_ns;
+    if (one->seen_ns > sum->seen_ns)
+        sum->seen_ns = one->seen_ns;
+    sum->is_open_loop |= one->is_open_loop;
+    sum->is_stopped |= one->is_stopped;
+    for (uint32_t i = 0; i < one->failures_kept && sum->failures_kept < BENCH_FAILURES_KEPT; i++)
+        sum->failures[sum->failures_kept++] = one->failures[i];
+    udp_counts_add(&sum->datagrams, &one->datagrams);
+    for (uint32_t i = 0; i < one->wrong_kept && sum->wrong_kept < UDP_WRONG_KEPT; i++)
+        sum->wrong[sum->wrong_kept++] = one->wrong[i];
+}

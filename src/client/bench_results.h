@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a bench has measured: each thread fills its own results, and the report is of their sum.
+ *
+ * A message counts from the end of the warm-up on, by when it was due. In an open loop each that
+ * counts is in the latency from when due, whatever became of it: an echo with the time until it
+ * came, and one that was lost, or never left, with the time that it had waited. In a closed loop a
+ * message is due when it is sent, and only an echo has a latency.
+ */
+#ifndef CLIENT_BENCH_RESULTS_H
+#define CLIENT_BENCH_RESULTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/histogram.h"
+#include "client/flow.h"
+#include "client/outcome.h"
+#include "client/udp_flow.h"
+
+#define BENCH_FAILURES_KEPT 5
+
+/* Everything from the end of the warm-up on. Results of threads add up. */
+struct bench_results {
+    struct histogram corrected;   /* ns from when a message was due to its last byte; if it was lost
+                                   * or never left, until that was known (open loop alone) */
+    struct histogram uncorrected; /* ns from when it was sent */
+    struct histogram late;        /* ns from due to sent: the client's own part */
+    struct histogram handshake;   /* ns, of TLS alone: from connected to open */
+    uint64_t resumed;             /* of those handshakes */
+    uint64_t completed;           /* echoes verified */
+    uint64_t sent_bytes, received_bytes;
+    uint64_t rated_echoes, rated_bytes; /* what the rates are made of; see bench_results_settle() */
+    uint64_t errors[OUTCOME_COUNT];
+    uint64_t opened;           /* connections, reconnected ones counted again, the warm-up's too */
+    uint64_t opened_meanwhile; /* of these, after the warm-up */
+    uint64_t established;      /* of those asked for, how many were open at any time */
+    uint64_t given_up;         /* connections that failed for too long */
+    uint64_t unsent;           /* messages that were due and never left, or were left by those */
+    uint64_t unanswered;       /* messages sent whose echo never was whole */
+    uint64_t warm_up_ns;       /* how long it took, the longest of all threads */
+    uint64_t start_ns;         /* of measuring */
+    uint64_t end_ns;  /* of measuring: the end of the run's time, else the last message's */
+    uint64_t seen_ns; /* when this picture was taken */
+    bool is_open_loop;
+    bool is_stopped;     /* the run's time is over, or it was interrupted */
+    bool is_interrupted; /* before its end; of the sum alone */
+    struct flow_failure failures[BENCH_FAILURES_KEPT];
+    uint32_t failures_kept;
+    /* Of datagrams alone: */
+    struct udp_counts datagrams;
+    struct udp_wrong wrong[UDP_WRONG_KEPT];
+    uint32_t wrong_kept;
+};
+
+/* The warm-up is over: only what is due from now on counts, and wrong bytes from before. */
+void bench_results_restart(struct bench_results *results, uint64_t now_ns);
+
+/* The run's time is over at end_ns: what comes later moves the end of measuring no more. */
+void bench_results_stop(struct bench_results *results, uint64_t end_ns);
+
+/* Brings the numbers that the rates are made of up to date. An open loop's rate is of what was due
+ * in the time measured, whenever it is answered; a closed loop's of what came within that time. */
+void bench_results_settle(struct bench_results *results);
+
+/* A message came back, whole and right. */
+void bench_results_add_echo(struct bench_results *results, uint64_t due_ns, uint64_t sent_ns,
+                            uint64_t now_ns);
+
+/* A message was sent, and its echo does not come. */
+void bench_results_add_unanswered(struct bench_results *results, uint64_t due_ns, uint64_t now_ns);
+
+/* A message was due, and does not leave. */
+void bench_results_add_unsent(struct bench_results *results, uint64_t due_ns, uint64_t now_ns);
+
+/* The part of the last two that concerns the latency. */
+void bench_results_add_wait(struct bench_results *results, uint64_t due_ns, uint64_t now_ns);
+
+/* Adds one result to another. */
+void bench_results_merge(struct bench_results *sum, const struct bench_results *one);
+
+#endif
