@@ -132,9 +132,9 @@ static const struct option_row BENCH_ROWS[] = {
     ROWS_LINK,
     ROW_SEED,
     {"require", 0, OPTION_TEXT, 0, "LIST", NULL, 0, 0, NULL, AT(require),
-     "exit 1 unless all of p50= p90= p99= p999= max= mean= (at most), errors= loss= (at most), "
-     "rate= "
-     "connections= (at least) hold, like p99=5ms,errors=0,rate=50k"},
+     "exit 1 unless all of p50= p90= p99= p999= max= mean= errors= unanswered= unsent= loss= (at "
+     "most), rate= connections= (at least) hold, like p99=5ms,errors=0,rate=50k; and unless "
+     "unanswered=0 does, if neither it nor loss= is given"},
     ROW_JSON,
     {"hdr-out", 0, OPTION_TEXT, 0, "FILE", NULL, 0, 0, NULL, AT(hdr_out),
      "write the corrected latency distribution there, in .hgrm form"},

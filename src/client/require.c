@@ -39,6 +39,16 @@ static uint64_t established_of(const struct bench_results *results)
     return results->established;
 }
 
+static uint64_t unanswered_of(const struct bench_results *results)
+{
+    return results->unanswered;
+}
+
+static uint64_t unsent_of(const struct bench_results *results)
+{
+    return results->unsent;
+}
+
 static uint64_t loss_of(const struct bench_results *results)
 {
     return udp_loss_ppm(&results->datagrams);
@@ -53,6 +63,8 @@ static const struct threshold THRESHOLDS[] = {
     {"mean", UNIT_TIME, false, 0, mean_of},
     {"errors", UNIT_COUNT, false, 0, report_errors},
     {"loss", UNIT_PERCENT, false, 0, loss_of},
+    {"unanswered", UNIT_COUNT, false, 0, unanswered_of},
+    {"unsent", UNIT_COUNT, false, 0, unsent_of},
     {"rate", UNIT_COUNT, true, 0, rate_of},
     {"connections", UNIT_COUNT, true, 0, established_of},
 };
@@ -106,7 +118,7 @@ static const struct threshold *parse_one(const char *text, uint64_t *wanted, str
     }
     error_usage(err,
                 "--require: '%s': expected p50, p90, p99, p999, max, mean, errors, loss, "
-                "rate or connections, then = and a value",
+                "unanswered, unsent, rate or connections, then = and a value",
                 text);
     return NULL;
 }
@@ -120,7 +132,7 @@ static bool is_missed(const struct threshold *threshold, uint64_t wanted,
     if (threshold->unit != UNIT_COUNT && results->completed == 0)
         return true;
     if (threshold->value == rate_of && results->completed > 0)
-        return (double)(results->completed + 1) <
+        return (double)(results->rated_echoes + 1) <
                (double)wanted * (1 - RATE_GRACE) * report_seconds(results);
     return threshold->is_least ? *found < wanted : *found > wanted;
 }
@@ -191,5 +203,13 @@ int require_check(const char *list, struct error *err)
 int require_missed(const char *list, const struct bench_results *results, FILE *out)
 {
     struct error unused;
-    return walk(list, results, out, &unused);
+    int missed = walk(list, results, out, &unused);
+    if (!list || require_names(list, "unanswered") || require_names(list, "loss") ||
+        results->unanswered == 0)
+        return missed;
+    fprintf(out,
+            "missed: unanswered is %" PRIu64 "; at most 0 was required, as unanswered= was not "
+            "given\n",
+            results->unanswered);
+    return missed + 1;
 }

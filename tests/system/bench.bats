@@ -83,7 +83,7 @@ every_message_has_a_latency() {
             launch_server -l "$scheme://127.0.0.1:0" --udp-rate 0
             await_ready
             "$HELPERS/leash" "$LIFE" "$EVECHO" bench -c 2 -t 0 -n 100M -r "$rate" --timeout 500ms \
-                --json json "$ENDPOINT" >stdout 2>stderr 3>&- &
+                --require errors=1M,unanswered=1M --json json "$ENDPOINT" >stdout 2>stderr 3>&- &
             local bench=$! code=0
             wait_for 5 has_answered
             kill -KILL "$PID"
@@ -158,6 +158,25 @@ has_answered() {
     json '.completed == 10 and .unanswered == 1'
 }
 
+@test "bench --require: unanswered messages fail unless it names them; unsent= judges the others" {
+    lying -o 2 late-reset 1280 600
+    ends 1 evecho bench -p 1024 -r 200 -t 1s --require errors=100 "$LIAR_ENDPOINT"
+    grep -qE '^missed: unanswered is [0-9]+; at most 0 was required' stdout
+    lying -o 2 late-reset 1280 600
+    ends 0 evecho bench -p 1024 -r 200 -t 1s --require errors=100,unanswered=200 "$LIAR_ENDPOINT"
+    lying -o 2 late-reset 1280 600
+    ends 1 evecho bench -p 1024 -r 200 -t 1s --require errors=100,unanswered=3 "$LIAR_ENDPOINT"
+    lying delay 64 1500
+    ends 0 evecho bench -r 1k -t 500ms --require unsent=499 "$LIAR_ENDPOINT"
+    ends 1 evecho bench -r 1k -t 500ms --require unsent=10 "$LIAR_ENDPOINT"
+    grep -qE '^missed: unsent is [0-9]+; at most 10 was required' stdout
+    udp_lying drop 3
+    ends 1 evecho bench -n 100 -p 8 --timeout 200ms --require errors=1 "$LIAR_ENDPOINT"
+    ends 0 evecho bench -n 100 -p 8 --timeout 200ms --require errors=1,unanswered=1 "$LIAR_ENDPOINT"
+    ends 0 evecho bench -n 100 -p 8 --timeout 200ms --require loss=1% "$LIAR_ENDPOINT"
+    ends 1 evecho bench -n 100 -p 8 --timeout 200ms --require loss=1%,unanswered=0 "$LIAR_ENDPOINT"
+}
+
 @test "what the warm-up sent is none of the unanswered" {
     lying -o 2 mute 640
     ends 1 evecho bench -c 2 --warm-up 300ms -t 600ms --timeout 600ms --json json "$LIAR_ENDPOINT"
@@ -185,7 +204,7 @@ has_answered() {
     ends 0 evecho bench -c 10 -t 500ms --json json "$LIAR_ENDPOINT"
     json '.completed == 10 and .rate_per_s == 0'
     lying delay 0 1000
-    ends 0 evecho bench -p 100 -r 100 -t 500ms --json json "$LIAR_ENDPOINT"
+    ends 0 evecho bench -p 100 -r 100 -t 500ms --require rate=100 --json json "$LIAR_ENDPOINT"
     json '.completed == 50 and .rate_per_s == 100'
 }
 

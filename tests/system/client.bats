@@ -306,11 +306,11 @@ teardown() {
 @test "bench: --require errors=N allows so many, but no wrong byte" {
     start_liar reset 320
     ends 1 evecho bench -n 10 "$LIAR_ENDPOINT"
-    ends 0 evecho bench -n 10 --require errors=1 "$LIAR_ENDPOINT"
-    ends 1 evecho bench -n 30 --require errors=1 "$LIAR_ENDPOINT"
+    ends 0 evecho bench -n 10 --require errors=1,unanswered=1 "$LIAR_ENDPOINT"
+    ends 1 evecho bench -n 30 --require errors=1,unanswered=30 "$LIAR_ENDPOINT"
     stop_liar
     start_liar flip 320
-    ends 1 evecho bench -n 10 --require errors=10 "$LIAR_ENDPOINT"
+    ends 1 evecho bench -n 10 --require errors=10,unanswered=10 "$LIAR_ENDPOINT"
 }
 
 @test "bench: a wrong byte of the warm-up is told" {
