@@ -31,12 +31,20 @@
 
 enum target { TARGET_STDERR, TARGET_SYSLOG, TARGET_FILE };
 
-/* How often one limited message came within its window. */
+/* A count that a queued line reports. Its line ends at that place of its batch. */
+struct told {
+    uint64_t count, since_ms;
+    size_t end;
+};
+
+/* One limited message. Every event is either a line of its own or in exactly one of the counts. */
 struct limit {
     const char *message;
     enum log_level level;
     uint64_t window_end_ms;
-    uint64_t suppressed;
+    uint64_t suppressed, since_ms; /* not reported yet, and when the first of them came */
+    bool is_due;                   /* they are of a window that is over */
+    struct told queued, written;   /* in the batch that is filled, and in the one being written */
 };
 
 static struct log {
@@ -58,6 +66,7 @@ static struct log {
     size_t filled;
     char *writing;
     uint64_t dropped_told;
+    struct told dropped_queued, dropped_written;
     struct limit limits[LIMIT_MESSAGES];
 } the = {.level = -1, .fd = -1, .next_fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -86,7 +95,8 @@ static void count_dropped(uint64_t lines)
 
 /* ---- the queue; the lock is held ---- */
 
-static void enqueue(enum log_level level, const char *message, const struct log_field *fields,
+/* False where there is no room for the line: the caller must count it. */
+static bool enqueue(enum log_level level, const char *message, const struct log_field *fields,
                     size_t count)
 {
     char line[LOG_LINE_MAX];
@@ -97,16 +107,15 @@ static void enqueue(enum log_level level, const char *message, const struct log_
         log_line(line, sizeof(line), format, unix_now_ms(), level, message, fields, count);
     size_t skip = is_syslog && format == LOG_FORMAT_TEXT ? TIME_LENGTH : 0;
     size_t need = length - skip + (is_syslog ? 1 : 0);
-    if (the.filled + need > QUEUE_BYTES) {
-        count_dropped(1);
-        return;
-    }
+    if (the.filled + need > QUEUE_BYTES)
+        return false;
     if (is_syslog)
         the.filling[the.filled++] = (char)('0' + (int)level);
     memcpy(the.filling + the.filled, line + skip, length - skip);
     the.filled += length - skip;
     if (the.is_idle || the.filled > HURRY_BYTES)
         pthread_cond_signal(&the.wake);
+    return true;
 }
 
 static struct limit *limit_of(const char *message)
@@ -122,37 +131,59 @@ static struct limit *limit_of(const char *message)
     return free_slot;
 }
 
-/* True where the line may pass; else it is counted in its window. */
-static bool limit_allows(enum log_level level, const char *message, uint64_t now_ms)
+static void suppress(struct limit *limit, uint64_t now_ms)
 {
-    struct limit *limit = limit_of(message);
-    if (!limit)
-        return true;
-    if (limit->message && now_ms < limit->window_end_ms) {
-        if (limit->suppressed++ == 0 && the.is_idle)
-            pthread_cond_signal(&the.wake); /* it must tell the count when the window ends */
-        return false;
-    }
-    *limit = (struct limit){message, level, now_ms + LIMIT_WINDOW_MS, 0};
-    return true;
+    if (limit->suppressed++ > 0)
+        return;
+    limit->since_ms = now_ms;
+    if (the.is_idle)
+        pthread_cond_signal(&the.wake); /* it must report the count when the window ends */
 }
 
-/* Tells the count of every window that has ended; returns when the next one will, or UINT64_MAX. */
-static uint64_t limits_tell(uint64_t now_ms, bool is_last)
+/* Queues the line where its message's window is over, and else counts it. So is a line counted that
+ * the queue has no room for. */
+static void enqueue_limited(enum log_level level, const char *message,
+                            const struct log_field *fields, size_t count)
 {
-    uint64_t next_ms = UINT64_MAX;
+    struct limit *limit = limit_of(message);
+    uint64_t now_ms = clock_coarse_ms();
+    if (!limit) {
+        if (!enqueue(level, message, fields, count))
+            count_dropped(1);
+        return;
+    }
+    bool is_window_over = !limit->message || now_ms >= limit->window_end_ms;
+    if (is_window_over) {
+        limit->message = message;
+        limit->level = level;
+        limit->window_end_ms = now_ms + LIMIT_WINDOW_MS;
+        limit->is_due = limit->suppressed > 0; /* the writer has not been by since it ended */
+    }
+    if (!is_window_over || !enqueue(level, message, fields, count))
+        suppress(limit, now_ms);
+}
+
+/* Reports the count of every window that has ended, or of all; returns when the next one will end,
+ * or UINT64_MAX. For the writer alone, while the queue is empty: so each count fits, and is in a
+ * batch once. */
+static uint64_t limits_tell(bool is_last)
+{
+    uint64_t next_ms = UINT64_MAX, now_ms = clock_coarse_ms();
     for (size_t i = 0; i < LIMIT_MESSAGES; i++) {
         struct limit *limit = &the.limits[i];
-        if (!limit->message || limit->suppressed == 0)
+        if (limit->suppressed == 0)
             continue;
-        if (now_ms < limit->window_end_ms && !is_last) {
+        if (now_ms < limit->window_end_ms && !limit->is_due && !is_last) {
             next_ms = limit->window_end_ms < next_ms ? limit->window_end_ms : next_ms;
             continue;
         }
         const struct log_field fields[] = {LOG_NUMBER("repeated", limit->suppressed),
-                                           LOG_MS("within_seconds", LIMIT_WINDOW_MS)};
+                                           LOG_MS("within_seconds", now_ms - limit->since_ms)};
+        if (!enqueue(limit->level, limit->message, fields, sizeof(fields) / sizeof(fields[0])))
+            continue;
+        limit->queued = (struct told){limit->suppressed, limit->since_ms, the.filled};
         limit->suppressed = 0;
-        enqueue(limit->level, limit->message, fields, sizeof(fields) / sizeof(fields[0]));
+        limit->is_due = false;
     }
     return next_ms;
 }
@@ -164,8 +195,10 @@ void log_write(bool is_limited, enum log_level level, const char *message,
         return;
     int saved_errno = errno;
     pthread_mutex_lock(&the.lock);
-    if (!is_limited || limit_allows(level, message, clock_coarse_ms()))
-        enqueue(level, message, fields, count);
+    if (is_limited)
+        enqueue_limited(level, message, fields, count);
+    else if (!enqueue(level, message, fields, count))
+        count_dropped(1);
     pthread_mutex_unlock(&the.lock);
     errno = saved_errno;
 }
@@ -193,21 +226,6 @@ static bool send_syslog(int priority, const char *line, size_t length)
     return sent >= 0;
 }
 
-static bool write_syslog(const char *bytes, size_t length)
-{
-    static const int PRIORITIES[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
-    bool is_written = true;
-    for (const char *line = bytes; line < bytes + length;) {
-        const char *end = memchr(line, '\n', (size_t)(bytes + length - line));
-        if (!send_syslog(PRIORITIES[*line - '0'], line + 1, (size_t)(end - line) - 1)) {
-            count_dropped(1);
-            is_written = false;
-        }
-        line = end + 1;
-    }
-    return is_written;
-}
-
 static uint64_t count_lines(const char *bytes, size_t length)
 {
     uint64_t lines = 0;
@@ -218,25 +236,64 @@ static uint64_t count_lines(const char *bytes, size_t length)
     return lines;
 }
 
+static bool is_lost(struct told *told, size_t from, size_t to)
+{
+    bool is_in = told->count > 0 && told->end > from && told->end <= to;
+    if (is_in)
+        told->end = 0;
+    return is_in;
+}
+
+/* Counts what stands there in the batch as dropped; the counts that it would have reported are
+ * reported later. At the end there is no later. The lock is not held. */
+static void lose(const char *bytes, size_t from, size_t to)
+{
+    count_dropped(count_lines(bytes + from, to - from));
+    pthread_mutex_lock(&the.lock);
+    for (size_t i = 0; i < LIMIT_MESSAGES && !the.is_stopping; i++) {
+        struct limit *limit = &the.limits[i];
+        if (is_lost(&limit->written, from, to)) {
+            limit->suppressed += limit->written.count;
+            limit->since_ms = limit->written.since_ms;
+            limit->is_due = true;
+        }
+    }
+    if (is_lost(&the.dropped_written, from, to))
+        the.dropped_told -= the.dropped_written.count;
+    pthread_mutex_unlock(&the.lock);
+}
+
+static bool write_syslog(const char *bytes, size_t length)
+{
+    static const int PRIORITIES[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
+    bool is_written = true;
+    for (const char *line = bytes; line < bytes + length;) {
+        const char *end = memchr(line, '\n', (size_t)(bytes + length - line));
+        if (!send_syslog(PRIORITIES[*line - '0'], line + 1, (size_t)(end - line) - 1)) {
+            lose(bytes, (size_t)(line - bytes), (size_t)(end + 1 - bytes));
+            is_written = false;
+        }
+        line = end + 1;
+    }
+    return is_written;
+}
+
 /* Writes everything or counts what is left as dropped. A descriptor that is non-blocking is waited
  * for: whoever made it so (inherited) needs it so. */
 static bool write_fd(int fd, const char *bytes, size_t length)
 {
-    while (length > 0) {
-        ssize_t n = write(fd, bytes, length);
+    for (size_t written = 0; written < length;) {
+        ssize_t n = write(fd, bytes + written, length - written);
         if (n < 0 && errno == EAGAIN) {
             struct pollfd writable = {.fd = fd, .events = POLLOUT};
             (void)!poll(&writable, 1, -1);
             continue;
         }
         if (n < 0 && errno != EINTR) {
-            count_dropped(count_lines(bytes, length));
+            lose(bytes, written, length);
             return false;
         }
-        if (n > 0) {
-            bytes += n;
-            length -= (size_t)n;
-        }
+        written += n > 0 ? (size_t)n : 0;
     }
     return true;
 }
@@ -247,19 +304,21 @@ static bool write_batch(const char *bytes, size_t length)
                                        : write_fd(the.fd, bytes, length);
 }
 
-/* Waits for a first line, then a moment for others; the lock is held. */
+/* Waits for a first line, then a moment for others; the lock is held. At the end it waits for
+ * nothing, and there may be none. */
 static void wait_for_lines(void)
 {
-    uint64_t next_ms = limits_tell(clock_coarse_ms(), the.is_stopping);
     the.is_idle = true;
-    while (the.filled == 0 && !the.is_stopping) {
+    while (the.filled == 0) {
+        uint64_t next_ms = limits_tell(the.is_stopping);
+        if (the.filled > 0 || the.is_stopping)
+            break;
         if (next_ms == UINT64_MAX) {
             pthread_cond_wait(&the.wake, &the.lock);
         } else {
             struct timespec until = mono_timespec(next_ms);
             pthread_cond_timedwait(&the.wake, &the.lock, &until);
         }
-        next_ms = limits_tell(clock_coarse_ms(), the.is_stopping);
     }
     the.is_idle = false;
     struct timespec until = mono_timespec(clock_now_ns() / 1000000U + GATHER_MS);
@@ -271,36 +330,55 @@ static void wait_for_lines(void)
 
 static void tell_dropped(void)
 {
-    uint64_t dropped = log_dropped();
-    if (dropped == the.dropped_told)
+    uint64_t untold = log_dropped() - the.dropped_told;
+    const struct log_field fields[] = {LOG_NUMBER("lines", untold)};
+    if (untold == 0 || !enqueue(LOG_LEVEL_WARN, "log lines were dropped", fields, 1))
         return;
-    const struct log_field fields[] = {LOG_NUMBER("lines", dropped - the.dropped_told)};
-    the.dropped_told = dropped;
-    enqueue(LOG_LEVEL_WARN, "log lines were dropped", fields, 1);
+    the.dropped_told += untold;
+    the.dropped_queued = (struct told){.count = untold, .end = the.filled};
+}
+
+/* Takes the batch that has been filled, and begins the next one with the counts that are due. */
+static char *take_batch(size_t *length)
+{
+    char *bytes = the.filling;
+    *length = the.filled;
+    the.filling = the.writing;
+    the.writing = bytes;
+    the.filled = 0;
+    the.dropped_written = the.dropped_queued;
+    the.dropped_queued = (struct told){0};
+    for (size_t i = 0; i < LIMIT_MESSAGES; i++) {
+        the.limits[i].written = the.limits[i].queued;
+        the.limits[i].queued = (struct told){0};
+    }
+    (void)limits_tell(the.is_stopping);
+    return bytes;
+}
+
+/* The lock is held, but for the writing. */
+static void write_filled(void)
+{
+    size_t length;
+    const char *bytes = take_batch(&length);
+    if (the.next_fd >= 0) {
+        close(the.fd);
+        the.fd = the.next_fd;
+        the.next_fd = -1;
+    }
+    pthread_mutex_unlock(&the.lock);
+    bool is_written = write_batch(bytes, length);
+    pthread_mutex_lock(&the.lock);
+    if (is_written && !the.is_stopping)
+        tell_dropped();
 }
 
 static void *writer_main(void *unused)
 {
     (void)unused;
     pthread_mutex_lock(&the.lock);
-    while (!the.is_stopping || the.filled > 0) {
-        wait_for_lines();
-        char *bytes = the.filling;
-        size_t length = the.filled;
-        the.filling = the.writing;
-        the.writing = bytes;
-        the.filled = 0;
-        if (the.next_fd >= 0) {
-            close(the.fd);
-            the.fd = the.next_fd;
-            the.next_fd = -1;
-        }
-        pthread_mutex_unlock(&the.lock);
-        bool is_written = write_batch(bytes, length);
-        pthread_mutex_lock(&the.lock);
-        if (is_written && !the.is_stopping)
-            tell_dropped();
-    }
+    for (wait_for_lines(); the.filled > 0; wait_for_lines())
+        write_filled();
     the.has_ended = true;
     pthread_cond_signal(&the.wake); /* log_close() may wait for it */
     pthread_mutex_unlock(&the.lock);
@@ -404,14 +482,13 @@ void log_close(void)
     if (atomic_exchange(&the.level, -1) < 0)
         return;
     pthread_mutex_lock(&the.lock);
-    limits_tell(clock_coarse_ms(), true);
     the.is_stopping = true;
     pthread_cond_signal(&the.wake);
+    pthread_mutex_unlock(&the.lock);
+    if (!the.has_writer)
+        (void)writer_main(NULL);
+    pthread_mutex_lock(&the.lock);
     struct timespec until = mono_timespec(clock_now_ns() / 1000000U + CLOSE_MS);
-    if (!the.has_writer) {
-        write_batch(the.filling, the.filled);
-        the.has_ended = true;
-    }
     while (!the.has_ended && pthread_cond_timedwait(&the.wake, &the.lock, &until) == 0)
         continue;
     bool has_ended = the.has_ended;

@@ -83,7 +83,9 @@ struct log_field {
 
 /* log_event(level, "fixed message", LOG_TEXT("peer", peer), LOG_NUMBER("id", id), ...): errno
  * survives. log_limited() does the same for what a peer or a broken system could repeat without
- * end: the first line of a message passes, and those of the next ten seconds are only counted. */
+ * end: the first line of a message passes, and those of the next ten seconds are only counted. No
+ * count is lost while the process lives: it is reported once there is room for it and it can be
+ * written. */
 #define log_event(level, message, ...) LOG_WRITE(false, level, message, ##__VA_ARGS__)
 #define log_limited(level, message, ...) LOG_WRITE(true, level, message, ##__VA_ARGS__)
 

@@ -215,3 +215,31 @@ with_own_dev() {
     grep -aE ' warn ' "$LOG"
     grep -aE ' warn ' "$LOG" | grep -qE '299|300' || fail "the number of the others is not told"
 }
+
+# What lines say themselves, and what they say of others like them.
+events() {
+    grep -aE "$1" "$LOG" | awk '{
+        if (match($0, / repeated=[0-9]+/)) n += substr($0, RSTART + 10, RLENGTH - 10); else n++
+    } END { print n + 0 }'
+}
+
+# A window ends while the flood goes on and the writer is at something else.
+@test "a flood of similar lines: what is told adds up to what came" {
+    start_server --max-connections-per-source 1 -l tcp://127.0.0.1:0 -l "unix:$T/s"
+    bg held "$HELPERS/crowd" -n 1 "$ENDPOINT"
+    wait_for 5 said held holding=1
+    bg others bash -c 'while :; do "$0" -a -k -n 1000 "$1" >/dev/null; done' "$HELPERS/crowd" "unix:$T/s"
+    local until=$((EPOCHSECONDS + $(sample 12 60)))
+    while ((EPOCHSECONDS < until)); do
+        crowd -a -k -n 5000 "$ENDPOINT" >/dev/null
+    done
+    end_bg others
+    go held
+    finish held
+    IGNORE_FDS=1
+    ask_counters
+    stop_server
+    figure "$(counter refused_source) refused, $(events ' warn connection reset: max') told"
+    (($(counter log_dropped) == 0))
+    [[ $(events ' warn connection reset: max-connections-per-source') == $(counter refused_source) ]]
+}

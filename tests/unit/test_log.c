@@ -3,15 +3,35 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #define TIME_MS UINT64_C(1767225600123) /* 2026-01-01T00:00:00.123Z */
+
+#define WINDOW_OVER_MS 11000 /* more than a limited line's window */
+
+/* The clock of this program: the real one, and so much ahead. */
+static _Atomic uint64_t ahead_ms;
+
+uint64_t clock_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+uint64_t clock_coarse_ms(void)
+{
+    return clock_now_ns() / 1000000U + atomic_load(&ahead_ms);
+}
 
 static const struct log_field FIELDS[] = {
     {.key = "id", .kind = LOG_KIND_NUMBER, .number = 7},
@@ -240,6 +260,149 @@ static void test_reopen(void **state)
     log_close();
     assert_int_equal(lines_with("debug after"), 1);
     unlink(moved);
+}
+
+static void open_without_writer(void)
+{
+    struct error err;
+    const struct log_config config = {.level = LOG_LEVEL_INFO, .target = path, .program = "test"};
+    if (log_open(&config, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+/* How often a limited message came, by the file: lines of its own and repeated ones. */
+static uint64_t events_told(const char *message)
+{
+    char line[LOG_LINE_MAX];
+    uint64_t count = 0;
+    FILE *file = fopen(path, "r");
+    while (fgets(line, sizeof(line), file)) {
+        const char *repeated = strstr(line, " repeated=");
+        if (strstr(line, message))
+            count += repeated ? strtoull(repeated + strlen(" repeated="), NULL, 10) : 1;
+    }
+    fclose(file);
+    return count;
+}
+
+static void repeat(int times)
+{
+    for (int i = 0; i < times; i++)
+        log_limited(LOG_LEVEL_WARN, "the same");
+}
+
+/* No writer comes by when a window ends: the next event of its kind tells the count first. */
+static void test_count_of_a_window_that_is_over(void **state)
+{
+    (void)state;
+    open_without_writer();
+    for (int window = 0; window < 3; window++) {
+        repeat(10);
+        atomic_fetch_add(&ahead_ms, WINDOW_OVER_MS + 5000);
+    }
+    log_close();
+    assert_int_equal(lines_with("the same repeated=27"), 1);
+    assert_int_equal(lines_with("within_seconds=48."), 1);
+    assert_int_equal(events_told("the same"), 30);
+}
+
+static void fill_queue(void)
+{
+    char text[600];
+    uint64_t before = log_dropped();
+    memset(text, 'x', sizeof(text));
+    while (log_dropped() < before + 1000) /* to the last byte, or nearly */
+        log_event(LOG_LEVEL_INFO, "filler",
+                  LOG_BYTES("text", text, log_dropped() > before ? 1 : sizeof(text)));
+}
+
+/* Neither a count nor a first line fits: both wait for room. */
+static void test_count_with_a_full_queue(void **state)
+{
+    (void)state;
+    open_without_writer();
+    repeat(7);
+    fill_queue();
+    uint64_t dropped = log_dropped();
+    log_limited(LOG_LEVEL_WARN, "another");
+    log_limited(LOG_LEVEL_WARN, "another");
+    atomic_fetch_add(&ahead_ms, WINDOW_OVER_MS);
+    repeat(4);
+    log_limited(LOG_LEVEL_WARN, "another");
+    atomic_fetch_add(&ahead_ms, WINDOW_OVER_MS);
+    repeat(2);
+    assert_int_equal(log_dropped(), dropped);
+    log_close();
+    assert_int_equal(events_told("the same"), 13);
+    assert_int_equal(events_told("another"), 3);
+}
+
+/* With a writer, whatever it does meanwhile. */
+static void test_count_in_a_flood(void **state)
+{
+    enum { EVENTS = 300000 };
+    uint64_t dropped = log_dropped();
+    (void)state;
+    open_log(LOG_LEVEL_INFO, path);
+    for (int i = 0; i < EVENTS; i++) {
+        log_limited(LOG_LEVEL_WARN, "the same");
+        if (i % 1000 == 999)
+            atomic_fetch_add(&ahead_ms, WINDOW_OVER_MS);
+    }
+    log_close();
+    assert_int_equal(log_dropped(), dropped);
+    assert_int_equal(events_told("the same"), EVENTS);
+}
+
+static void wait_for_dropped(uint64_t count)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+    for (int i = 0; i < 20000 && log_dropped() < count; i++)
+        nanosleep(&moment, NULL);
+    assert_true(log_dropped() >= count);
+}
+
+/* What could not be written was not told: it is told with what comes later. */
+static void test_count_that_was_not_written(void **state)
+{
+    struct error err;
+    char name[64];
+    const struct log_config config = {.level = LOG_LEVEL_INFO, .target = name, .program = "test"};
+    (void)state;
+    snprintf(name, sizeof(name), "%s.link", path);
+    assert_int_equal(symlink("/dev/full", name), 0);
+    open_log(LOG_LEVEL_INFO, name);
+    uint64_t dropped = log_dropped();
+    repeat(10);
+    wait_for_dropped(dropped + 1); /* the first line */
+    atomic_fetch_add(&ahead_ms, WINDOW_OVER_MS);
+    repeat(5);
+    wait_for_dropped(dropped + 3); /* the count, and another first line */
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(symlink(path, name), 0);
+    assert_int_equal(log_reopen(&config, &err), 0);
+    log_close();
+    unlink(name);
+    assert_int_equal(events_told("the same"), 9 + 4); /* two lines were dropped, and counted so */
+}
+
+static void test_reopen_that_fails(void **state)
+{
+    struct error err;
+    char name[64];
+    const struct log_config config = {.level = LOG_LEVEL_DEBUG, .target = name, .program = "test"};
+    (void)state;
+    snprintf(name, sizeof(name), "%s.link", path);
+    assert_int_equal(symlink(path, name), 0);
+    open_log(LOG_LEVEL_INFO, name);
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(symlink("/none/log", name), 0);
+    assert_int_equal(log_reopen(&config, &err), -1);
+    assert_non_null(strstr(err.text, "cannot open"));
+    log_event(LOG_LEVEL_DEBUG, "after");
+    log_close();
+    unlink(name);
+    assert_int_equal(lines_with("debug after"), 1); /* where it was, at the new level */
 }
 
 /* What a start says before it fails is not lost with the writer that it never got. */
