@@ -53,6 +53,7 @@ static struct log {
     _Atomic uint64_t dropped;
     enum target target;
     char *path;          /* TARGET_FILE */
+    bool is_new;         /* the file was made by log_open() */
     const char *program; /* TARGET_SYSLOG */
     int fd;
     int next_fd; /* to be taken by the writer instead of fd, or -1 */
@@ -387,10 +388,15 @@ static void *writer_main(void *unused)
 
 /* ---- opening and closing ---- */
 
-static int open_file(const char *path, struct error *err)
+/* Opens it for appending, by a symbolic link too; *is_new: it was not there before. */
+static int open_file(const char *path, bool *is_new, struct error *err)
 {
     /* O_NONBLOCK: a FIFO without a reader is refused here instead of holding the start for ever. */
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+    const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    int fd = open(path, flags | O_EXCL | O_NOFOLLOW, 0640);
+    *is_new = fd >= 0;
+    if (fd < 0 && errno == EEXIST)
+        fd = open(path, flags, 0640);
     if (fd < 0)
         return error_start(err, "--log-target: cannot open '%s' for writing: %s", path,
                            strerror(errno));
@@ -414,8 +420,10 @@ static int open_target(const struct log_config *config, struct error *err)
         the.fd = STDERR_FILENO;
         return 0;
     case TARGET_FILE:
-        the.fd = open_file(config->target, err);
         the.path = strdup(config->target);
+        if (!the.path)
+            return error_start(err, "--log-target: no memory for its name");
+        the.fd = open_file(the.path, &the.is_new, err);
         return the.fd < 0 ? -1 : 0;
     }
     return -1;
@@ -442,11 +450,10 @@ int log_open(const struct log_config *config, struct error *err)
     return 0;
 }
 
+/* A file that was there before is somebody's already, and its name may be a link to another. */
 void log_give_to(uid_t user, gid_t group)
 {
-    struct stat status;
-    if (the.target == TARGET_FILE && fstat(the.fd, &status) == 0 && S_ISREG(status.st_mode) &&
-        status.st_uid == geteuid())
+    if (the.target == TARGET_FILE && the.is_new)
         (void)!fchown(the.fd, user, group); /* where it fails, the next reload says so */
 }
 
@@ -462,18 +469,19 @@ int log_start(struct error *err)
 
 int log_reopen(const struct log_config *config, struct error *err)
 {
-    if (the.target == TARGET_FILE) {
-        int fd = open_file(the.path, err);
-        if (fd < 0)
-            return -1;
-        pthread_mutex_lock(&the.lock);
-        if (the.next_fd >= 0)
-            close(the.next_fd);
-        the.next_fd = fd;
-        pthread_mutex_unlock(&the.lock);
-    }
+    bool unused;
     atomic_store(&the.format, (int)config->format);
     atomic_store(&the.level, (int)config->level);
+    if (the.target != TARGET_FILE)
+        return 0;
+    int fd = open_file(the.path, &unused, err);
+    if (fd < 0)
+        return -1;
+    pthread_mutex_lock(&the.lock);
+    if (the.next_fd >= 0)
+        close(the.next_fd);
+    the.next_fd = fd;
+    pthread_mutex_unlock(&the.lock);
     return 0;
 }
 

@@ -45,16 +45,16 @@ struct log_config {
  * nowhere. 0 or -1. */
 int log_open(const struct log_config *config, struct error *err) MUST_CHECK;
 
-/* Before privileges are given up: a log file that is ours becomes that user's, who opens it again.
- */
+/* Before privileges are given up: a log file that log_open() has created becomes that user's, who
+ * opens it again. One that was there before keeps its owner. */
 void log_give_to(uid_t user, gid_t group);
 
 /* Starts the writer, a thread of its own: it has what its creator has given up by then. Signals
  * must be blocked by the caller where the writer shall not take them. 0 or -1. */
 int log_start(struct error *err) MUST_CHECK;
 
-/* Applies level and format, and opens the file again under its name (after a rotation). On failure
- * everything stays as it was. The target itself cannot change. 0 or -1. */
+/* Applies level and format, and opens the file again under its name (after a rotation). Where that
+ * fails the lines go on into the old file. The target itself cannot change. 0 or -1. */
 int log_reopen(const struct log_config *config, struct error *err) MUST_CHECK;
 
 /* Writes what is queued and ends the writer, if it was started; gives up on a target that stands

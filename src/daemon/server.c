@@ -223,7 +223,6 @@ static struct log_config log_config_of(const struct options *options)
 static int apply_options(struct server *server, const struct options *new, struct error *err)
 {
     struct limit_values values;
-    const struct log_config log = log_config_of(new);
     if (!acceptor_has_endpoints(server->acceptor, new))
         return error_usage(err, "listen: endpoints change only at a restart");
     if (find_limits(server, new, &values, err) < 0)
@@ -231,10 +230,6 @@ static int apply_options(struct server *server, const struct options *new, struc
     struct policy **plan = acceptor_plan(server->acceptor, new, err);
     if (!plan)
         return -1;
-    if (log_reopen(&log, err) < 0) {
-        acceptor_drop_plan(server->acceptor, plan);
-        return -1;
-    }
     acceptor_adopt(server->acceptor, plan);
     limit_change(server->limit, &values);
     udp_set_rate(server->udp, new->udp_rate);
@@ -260,13 +255,17 @@ static int check_config_file(const struct options *options, struct error *err)
                        options->config);
 }
 
-/* Whoever has rotated the log waits for that, whatever else is wrong. */
-static void reopen_log(const struct server *server)
+/* Whoever has rotated the log waits for that, whatever else is wrong; and where it cannot be opened
+ * again, that is no reason to refuse new certificates. */
+static bool reopen_log(const struct server *server)
 {
     struct error err = {0};
     const struct log_config log = log_config_of(server->options);
-    if (log_reopen(&log, &err) < 0)
-        log_event(LOG_LEVEL_ERROR, "the old log stays", LOG_TEXT("why", err.text));
+    if (log_reopen(&log, &err) == 0)
+        return true;
+    sandbox_explain(&server->sandbox, &err);
+    log_event(LOG_LEVEL_ERROR, "the old log stays", LOG_TEXT("why", err.text));
+    return false;
 }
 
 static void reload(struct server *server)
@@ -279,17 +278,18 @@ static void reload(struct server *server)
         check_config_file(server->options, &err) == 0 &&
         options_read(new, server->options->activation, server->argc, server->argv, &err) == 0;
     if (is_read && apply_options(server, new, &err) == 0) {
+        bool is_log_open = reopen_log(server);
         options_clear(server->options);
         free(server->options);
         server->options = new;
         log_event(LOG_LEVEL_NOTICE, "reloaded");
-        tell_serving(server, "");
+        tell_serving(server, is_log_open ? "" : "; the log file could not be opened again");
         return;
     }
     sandbox_explain(&server->sandbox, &err);
     if (is_read)
         options_locate(new, &err);
-    reopen_log(server);
+    (void)reopen_log(server);
     log_event(LOG_LEVEL_ERROR, "reload refused: the old configuration stays",
               LOG_TEXT("why", new ? err.text : "no memory"));
     tell_serving(server, "; the last reload was refused, see the log");
@@ -300,7 +300,7 @@ static void reload(struct server *server)
 
 static void reload_draining(struct server *server)
 {
-    reopen_log(server);
+    (void)reopen_log(server);
     log_event(LOG_LEVEL_NOTICE, "draining: nothing but the log is opened again");
 }
 

@@ -146,6 +146,21 @@ TIMESTAMP='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z'
     wait_for 5 in_file "$T/gone/file.log" ' in=3000 '
 }
 
+@test "F38 a log file that cannot be opened again: the reload goes on, and a line says so" {
+    mkdir "$T/dir"
+    printf 'listen = tcp://127.0.0.1:0\nlog-target = %s\nidle-timeout = 60s\n' "$T/dir/log" >"$T/conf"
+    LOG=$T/dir/log
+    start_server --config "$T/conf"
+    mv "$T/dir" "$T/gone"
+    LOG=$T/gone/log ANNOUNCED=('the old log stays')
+    sed -i 's/^idle-timeout.*/idle-timeout = 200ms/' "$T/conf"
+    kill -HUP "$PID"
+    wait_for 5 in_log " error the old log stays why=.*cannot open '$T/dir/log'.*No such file"
+    wait_for 5 in_log ' notice reloaded'
+    peer -i 5000 "$ENDPOINT" echo:100 read-all
+    wait_for 5 in_log ' in=100 .*reason=idle'
+}
+
 @test "F38 a small disk that is full: dropped lines are counted, and it recovers" {
     need_root
     unshare -m true 2>/dev/null || skip "no mount namespaces here"

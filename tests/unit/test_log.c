@@ -443,6 +443,11 @@ int main(void)
         TEST(test_full_disk),
         TEST(test_blocked_pipe),
         TEST(test_reopen),
+        TEST(test_count_of_a_window_that_is_over),
+        TEST(test_count_with_a_full_queue),
+        TEST(test_count_in_a_flood),
+        TEST(test_count_that_was_not_written),
+        TEST(test_reopen_that_fails),
         TEST(test_no_writer),
         TEST(test_targets_that_cannot_be),
     };
