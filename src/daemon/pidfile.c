@@ -2,18 +2,18 @@
 #include "daemon/pidfile.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/lockfile.h"
 #include "base/log.h"
 
 #define ID_TEXT_MAX 24
+#define LOCK_WAIT_MS 50 /* for one that ends just now; one that serves has it for good */
 
 /* The id that a file holds, 0 where it is empty, -1 where it holds anything else. */
 static long read_id(int fd)
@@ -27,57 +27,66 @@ static long read_id(int fd)
     return id > 0 && id <= INT_MAX && (*end == '\n' || *end == '\0') ? id : -1;
 }
 
-/* 0 where the file may become ours: a regular one, and empty or left over. Anything else that the
- * option names by mistake, as /dev/null, would be overwritten and in the end removed. */
-static int check_file(int fd, const char *path, struct error *err)
+static int cannot_lock(const char *path, int failure, struct error *err)
 {
-    struct stat status;
-    if (fstat(fd, &status) < 0)
-        return error_start(err, "--pid-file: cannot read '%s': %s", path, strerror(errno));
-    if (!S_ISREG(status.st_mode))
-        return error_start(err, "--pid-file: '%s' is not a regular file", path);
-    long other = read_id(fd);
-    if (other < 0)
-        return error_start(err, "--pid-file: '%s' holds something else than a process id", path);
-    if (other > 0 && other != getpid() && (kill((pid_t)other, 0) == 0 || errno == EPERM))
-        return error_start(err, "--pid-file: '%s' is that of process %ld, which still runs", path,
+    FILE *file = failure == EWOULDBLOCK ? fopen(path, "re") : NULL;
+    long other = file ? read_id(fileno(file)) : 0;
+    if (file)
+        fclose(file);
+    if (other > 0)
+        return error_start(err, "--pid-file: '%s' is locked by process %ld, which runs", path,
                            other);
+    return error_start(err, "--pid-file: cannot write '%s': %s", path, lockfile_reason(failure));
+}
+
+/* The number that a file holds says nothing: another process may have it by now. The lock does. */
+static int write_id(struct pidfile *pidfile, const char *path, struct error *err)
+{
+    char text[ID_TEXT_MAX];
+    int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+    /* What the option names by mistake would be overwritten, and in the end removed. */
+    if (read_id(pidfile->fd) < 0)
+        return error_start(err, "--pid-file: '%s' holds something else than a process id", path);
+    if (ftruncate(pidfile->fd, 0) < 0 || pwrite(pidfile->fd, text, (size_t)length, 0) != length ||
+        fstat(pidfile->fd, &pidfile->status) < 0)
+        return error_start(err, "--pid-file: cannot write '%s': %s", path, strerror(errno));
     return 0;
 }
 
 int pidfile_write(struct pidfile *pidfile, const char *path, struct error *err)
 {
-    char text[ID_TEXT_MAX];
-    int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-    /* O_NONBLOCK: a FIFO must not hold up the start. */
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0644);
+    int fd = lockfile_open(path, 0644, LOCK_WAIT_MS);
     if (fd < 0)
-        return error_start(err, "--pid-file: cannot write '%s': %s", path, strerror(errno));
-    int result = check_file(fd, path, err);
-    if (result == 0 && (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)length, 0) != length ||
-                        fstat(fd, &pidfile->status) < 0))
-        result = error_start(err, "--pid-file: cannot write '%s': %s", path, strerror(errno));
-    close(fd);
-    if (result < 0)
-        return -1;
+        return cannot_lock(path, -fd, err);
+    pidfile->fd = fd;
     pidfile->path = strdup(path);
-    return pidfile->path ? 0 : error_start(err, "--pid-file: no memory for its name");
+    if (!pidfile->path)
+        error_start(err, "--pid-file: no memory for its name");
+    if (pidfile->path && write_id(pidfile, path, err) == 0)
+        return 0;
+    free(pidfile->path);
+    pidfile->path = NULL;
+    close(fd);
+    return -1;
 }
 
 static bool is_ours(const struct pidfile *pidfile)
 {
     const struct stat *ours = &pidfile->status;
     struct stat now;
-    return pidfile->path && stat(pidfile->path, &now) == 0 && now.st_dev == ours->st_dev &&
+    return lstat(pidfile->path, &now) == 0 && now.st_dev == ours->st_dev &&
            now.st_ino == ours->st_ino && now.st_mtim.tv_sec == ours->st_mtim.tv_sec &&
            now.st_mtim.tv_nsec == ours->st_mtim.tv_nsec;
 }
 
 void pidfile_remove(struct pidfile *pidfile)
 {
+    if (!pidfile->path)
+        return;
     if (is_ours(pidfile) && unlink(pidfile->path) < 0)
         log_event(LOG_LEVEL_WARN, "the pid file stays behind", LOG_TEXT("file", pidfile->path),
                   LOG_TEXT("error", strerror(errno)));
     free(pidfile->path);
     pidfile->path = NULL;
+    close(pidfile->fd); /* the lock goes last: the next one does not find our file */
 }

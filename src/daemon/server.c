@@ -31,7 +31,8 @@
 #include "daemon/worker.h"
 #include "net/loop.h"
 
-/* Descriptors that are no connections: standard ones, log, notify, epoll, signals, a reload's file;
+/* Descriptors that are no connections: standard ones, log, notify, epoll, signals, pid file, a
+ * reload's file;
  * and for each worker its loop, waker and pipe. */
 #define RESERVE_DESCRIPTORS 24
 #define RESERVE_A_WORKER 6

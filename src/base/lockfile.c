@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/lockfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RETRY_MS 5
+
+/* Whether the path still names the file that is open. */
+static bool is_at(const char *path, const struct stat *open_file)
+{
+    struct stat named;
+    return lstat(path, &named) == 0 && named.st_dev == open_file->st_dev &&
+           named.st_ino == open_file->st_ino;
+}
+
+/* Returns the descriptor of the locked file, or -errno; -EAGAIN is worth another try. */
+static int try_open(const char *path, mode_t mode)
+{
+    struct stat status;
+    int failure = 0;
+    /* O_NONBLOCK: a FIFO must not hold up the start. */
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode);
+    if (fd < 0)
+        return errno == EISDIR ? -EEXIST : -errno;
+    if (fstat(fd, &status) < 0)
+        failure = errno;
+    else if (!S_ISREG(status.st_mode))
+        failure = EEXIST;
+    else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        failure = errno;
+    else if (!is_at(path, &status))
+        failure = EAGAIN; /* whoever had the lock has removed the file */
+    if (failure == 0)
+        return fd;
+    close(fd);
+    return -failure;
+}
+
+int lockfile_open(const char *path, mode_t mode, unsigned wait_ms)
+{
+    const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
+    int fd = try_open(path, mode);
+    for (unsigned waited_ms = 0; fd == -EAGAIN && waited_ms < wait_ms; waited_ms += RETRY_MS) {
+        nanosleep(&pause, NULL);
+        fd = try_open(path, mode);
+    }
+    return fd;
+}
+
+const char *lockfile_reason(int failure)
+{
+    return failure == EWOULDBLOCK ? "another process has locked it"
+           : failure == ELOOP     ? "it is a symbolic link, which is not followed"
+           : failure == EEXIST    ? "it is not a regular file"
+                                  : strerror(failure);
+}
