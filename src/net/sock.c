@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/lockfile.h"
 #include "base/log.h"
 #include "net/address.h"
 #include "net/datagram.h"
@@ -30,6 +31,10 @@
  * and a client that never reads may have sent 40 MB. (A fixed SO_RCVBUF is no cure: where both ways
  * are full the kernel drops what comes with the ACKs, and transfers stand still for seconds.) */
 #define UNSENT_BYTES (512 * 1024)
+
+/* Beside the path of a Unix socket, while a start takes it; how long it waits for another start. */
+#define LOCK_SUFFIX ".lock"
+#define LOCK_WAIT_MS 5000
 
 /* Port 0 means one free port for all addresses: how often another is tried. */
 #define PORT_TRIES 32
@@ -197,6 +202,67 @@ static int bind_unix(int fd, const struct endpoint *endpoint, const struct sock_
     return result;
 }
 
+static bool is_own_path(const struct sock_listening *listening)
+{
+    struct stat status;
+    return listening->path[0] && lstat(listening->path, &status) == 0 &&
+           status.st_dev == listening->path_device && status.st_ino == listening->path_inode &&
+           status.st_mtim.tv_sec == listening->path_made.tv_sec &&
+           status.st_mtim.tv_nsec == listening->path_made.tv_nsec;
+}
+
+static void remove_path(struct sock_listening *listening)
+{
+    if (is_own_path(listening) && unlink(listening->path) < 0)
+        log_event(LOG_LEVEL_WARN, "a Unix socket stays behind", LOG_TEXT("file", listening->path),
+                  LOG_TEXT("error", strerror(errno)));
+    listening->path[0] = '\0';
+}
+
+/* Binds, and listens: until then nobody would answer, as on a stale one. 0 or -1. */
+static int bind_and_listen(const struct endpoint *endpoint, const struct sock_options *options,
+                           struct sock_listening *out, struct error *err)
+{
+    if (bind_unix(out->fd, endpoint, options) < 0) {
+        const char *reason = errno == EEXIST ? "File exists, and is not a socket"
+                             : errno == EADDRINUSE
+                                 ? "Address already in use: somebody answers on it"
+                                 : strerror(errno);
+        return error_start(err, "cannot listen on %s: %s", out->name, reason);
+    }
+    struct stat status;
+    if (!endpoint->is_abstract && lstat(endpoint->path, &status) == 0) {
+        memcpy(out->path, endpoint->path, sizeof(out->path));
+        out->path_device = status.st_dev;
+        out->path_inode = status.st_ino;
+        out->path_made = status.st_mtim;
+    }
+    if (listen(out->fd, options->backlog) == 0)
+        return 0;
+    error_start(err, "cannot listen on %s: %s", out->name, strerror(errno));
+    remove_path(out);
+    return -1;
+}
+
+/* Between finding a path stale and removing it another start could put its own socket there, and
+ * between its bind(2) and listen(2) that would look stale. So one start at a time has the path, by
+ * a lock file beside it. (The directory itself could be locked by anybody who may read it, for
+ * ever.) */
+static int bind_locked(const struct endpoint *endpoint, const struct sock_options *options,
+                       struct sock_listening *out, struct error *err)
+{
+    char path[ENDPOINT_PATH_MAX + sizeof(LOCK_SUFFIX)];
+    snprintf(path, sizeof(path), "%s" LOCK_SUFFIX, endpoint->path);
+    int lock = lockfile_open(path, 0600, LOCK_WAIT_MS);
+    if (lock < 0)
+        return error_start(err, "cannot listen on %s: cannot lock it by '%s': %s", out->name, path,
+                           lockfile_reason(-lock));
+    int result = bind_and_listen(endpoint, options, out, err);
+    (void)unlink(path);
+    close(lock);
+    return result;
+}
+
 static int listen_unix(const struct endpoint *endpoint, const struct sock_options *options,
                        struct sock_listening *out, struct error *err)
 {
@@ -206,28 +272,12 @@ static int listen_unix(const struct endpoint *endpoint, const struct sock_option
     out->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (out->fd < 0)
         return error_start(err, "cannot listen on %s: %s", out->name, strerror(errno));
-    if (bind_unix(out->fd, endpoint, options) < 0) {
-        const char *reason = errno == EEXIST ? "File exists, and is not a socket"
-                             : errno == EADDRINUSE
-                                 ? "Address already in use: somebody answers on it"
-                                 : strerror(errno);
-        error_start(err, "cannot listen on %s: %s", out->name, reason);
-        close(out->fd);
-        return -1;
-    }
-    struct stat status;
-    if (!endpoint->is_abstract && stat(endpoint->path, &status) == 0) {
-        memcpy(out->path, endpoint->path, sizeof(out->path));
-        out->path_device = status.st_dev;
-        out->path_inode = status.st_ino;
-        out->path_made = status.st_mtim;
-    }
-    if (listen(out->fd, options->backlog) < 0) {
-        error_start(err, "cannot listen on %s: %s", out->name, strerror(errno));
-        sock_close(out);
-        return -1;
-    }
-    return 1;
+    int result = endpoint->is_abstract ? bind_and_listen(endpoint, options, out, err)
+                                       : bind_locked(endpoint, options, out, err);
+    if (result == 0)
+        return 1;
+    close(out->fd);
+    return -1;
 }
 
 /* ---- inherited ---- */
@@ -355,33 +405,28 @@ static void drop_all(int fd)
     attach_filter(fd, program, 1);
 }
 
-void sock_stop_new(const struct sock_listening *listening)
+/* A path that refuses would look stale to a start, which replaces it: so it goes first. */
+static void stop_unix(struct sock_listening *listening)
+{
+    remove_path(listening);
+    (void)shutdown(listening->fd, SHUT_RD); /* connect(2) is refused, accept(2) is not */
+}
+
+void sock_stop_new(struct sock_listening *listening)
 {
     if (listening->is_inherited)
         return;
     if (listening->is_unix)
-        (void)shutdown(listening->fd, SHUT_RD); /* connect(2) is refused, accept(2) is not */
+        stop_unix(listening);
     else if (listening->is_datagram)
         drop_all(listening->fd);
     else
         drop_syns(listening->fd);
 }
 
-static bool is_own_path(const struct sock_listening *listening)
-{
-    struct stat status;
-    return listening->path[0] && lstat(listening->path, &status) == 0 &&
-           status.st_dev == listening->path_device && status.st_ino == listening->path_inode &&
-           status.st_mtim.tv_sec == listening->path_made.tv_sec &&
-           status.st_mtim.tv_nsec == listening->path_made.tv_nsec;
-}
-
 void sock_close(struct sock_listening *listening)
 {
-    if (is_own_path(listening) && unlink(listening->path) < 0)
-        log_event(LOG_LEVEL_WARN, "a Unix socket stays behind", LOG_TEXT("file", listening->path),
-                  LOG_TEXT("error", strerror(errno)));
-    listening->path[0] = '\0';
+    remove_path(listening);
     close(listening->fd);
     listening->fd = -1;
 }

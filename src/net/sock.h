@@ -41,7 +41,8 @@ struct sock_options {
 /* Opens every address of an endpoint, non-blocking and close-on-exec; with port 0 all on one port.
  * A family that the machine lacks is passed over where another can be bound, and told in *notice
  * (empty otherwise). Accepted TCP sockets inherit TCP_NODELAY, keepalive and SO_OOBINLINE (urgent
- * bytes stay in place, RFC 6093). A stale Unix socket is replaced where nobody answers on it.
+ * bytes stay in place, RFC 6093). A stale Unix socket is replaced where nobody answers on it; of
+ * several starts that try at once, one gets it, by the lock file PATH.lock that it removes again.
  * Returns how many, or -1 with nothing left open. */
 int sock_listen(const struct endpoint *endpoint, const struct sock_options *options,
                 struct sock_listening *out, struct error *notice, struct error *err) MUST_CHECK;
@@ -55,8 +56,8 @@ socklen_t sock_unix_address(const struct endpoint *endpoint, struct sockaddr_un 
 /* From now on nobody new gets into the backlog, or no datagram into the queue; those in it can
  * still be taken out. A TCP peer that tries is not answered, tries again (RFC 6298: after a second)
  * and is refused once the socket is closed. So nobody who was told to be connected is reset. An
- * inherited socket stays as it is. */
-void sock_stop_new(const struct sock_listening *listening);
+ * inherited socket stays as it is. A Unix socket's path is removed. */
+void sock_stop_new(struct sock_listening *listening);
 
 /* Closes it, and removes its path if that is still the socket we made. */
 void sock_close(struct sock_listening *listening);

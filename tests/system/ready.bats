@@ -253,3 +253,177 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     in_file log 'the pid file stays behind'
     in_file log 'a Unix socket stays behind'
 }
+
+# ---- what a start finds in its way
+
+@test "a pid file left behind stops nobody, whoever has its number now" {
+    local number
+    for number in 1 $$ 999999; do
+        echo "$number" >"$T/pid"
+        start_server --pid-file "$T/pid"
+        [[ $(<"$T/pid") == "$PID" ]]
+        stop_server
+        [[ ! -e $T/pid ]]
+    done
+    start_server --pid-file "$T/pid"
+    EXPECTED_EXIT=137 IGNORE_FDS=1 stop_server KILL
+    [[ -s $T/pid ]]
+    EXPECTED_EXIT=0 IGNORE_FDS=
+    start_server --pid-file "$T/pid"
+    [[ $(<"$T/pid") == "$PID" ]]
+}
+
+@test "the pid file of one that runs is locked, whatever it holds: the next start says so" {
+    start_server --pid-file "$T/pid"
+    run -3 "$HELPERS/leash" 10 "$EVECHOD" -l tcp://127.0.0.1:0 --pid-file "$T/pid"
+    [[ $output == *"--pid-file: '$T/pid' is locked by process $PID"* ]]
+    [[ $(<"$T/pid") == "$PID" ]]
+    : >"$T/pid"
+    run -3 "$HELPERS/leash" 10 "$EVECHOD" -l tcp://127.0.0.1:0 --pid-file "$T/pid"
+    [[ $output == *"--pid-file: cannot write '$T/pid': another process has locked it"* ]]
+    [[ -e $T/pid ]]
+}
+
+@test "neither the pid file nor its removal follows a symbolic link" {
+    echo 999999 >"$T/target"
+    ln -s target "$T/pid"
+    ln -s missing "$T/dangling"
+    local link
+    for link in pid dangling; do
+        run -3 "$HELPERS/leash" 10 "$EVECHOD" -l tcp://127.0.0.1:0 --pid-file "$T/$link"
+        [[ $output == *"--pid-file: cannot write '$T/$link': it is a symbolic link"* ]]
+        [[ -L $T/$link ]]
+    done
+    [[ $(<"$T/target") == 999999 && ! -e $T/missing ]]
+}
+
+# race ROUND ARGUMENT...: six starts at once, with the same arguments. One of them gets ready (its id
+# is in PID), the five others end with 3.
+race() {
+    local i pid code=0 out="$T/race$1" racers=()
+    shift
+    for i in {1..6}; do
+        "$HELPERS/leash" "$LIFE" env "${SERVER_ENV[@]}" "${SERVER_WRAP[@]}" "$EVECHOD" "$@" \
+            </dev/null >"$out.$i" 2>>"$out.log" 3>&- &
+        racers+=($!)
+    done
+    PID=
+    one_is_left() {
+        local left=()
+        for pid in "${racers[@]}"; do is_gone "$pid" || left+=("$pid"); done
+        ((${#left[@]} <= 1)) && PID=${left[0]:-}
+    }
+    wait_for 20 one_is_left
+    [[ -n $PID ]] || fail "nobody is left: $(<"$out.log")" || return 1
+    is_winner_ready() { (($(cat "$out".[1-6] | grep -cx ready) >= 1)); }
+    wait_for 10 is_winner_ready
+    for pid in "${racers[@]}"; do
+        [[ $pid == "$PID" ]] && continue
+        code=0
+        wait "$pid" || code=$?
+        [[ $code == 3 ]] || fail "a loser ended with $code: $(<"$out.log")" || return 1
+    done
+    (($(cat "$out".[1-6] | grep -cx ready) == 1)) || fail "more than one was ready"
+}
+
+# slowly CALL: that call takes a while, so that what comes between it and the one before is likely.
+slowly() { under_strace -e "trace=$1" -e "inject=$1:delay_enter=$2"; }
+
+@test "six starts race for a pid file: one has it, and it stays" {
+    local round
+    need_strace
+    IGNORE_FDS=1
+    for ((round = 1; round <= $(sample 8 50); round++)); do
+        if ((round % 2)); then
+            slowly pwrite64 20000
+        else
+            SERVER_WRAP=() SERVER_ENV=()
+            echo 1 >"$T/pid"
+        fi
+        race "$round" -l tcp://127.0.0.1:0 --pid-file "$T/pid"
+        [[ $(<"$T/pid") == "$PID" ]] || fail "the winner's file is gone or another's"
+        stop_server
+        [[ ! -e $T/pid ]]
+    done
+}
+
+@test "six starts race for a Unix socket: one serves it, with a stale one and without" {
+    local round
+    need_strace
+    IGNORE_FDS=1
+    for ((round = 1; round <= $(sample 8 100); round++)); do
+        case $((round % 4)) in
+            0) SERVER_WRAP=() SERVER_ENV=() ;;
+            1) slowly listen 20000 ;;
+            *) slowly '?unlink,unlinkat' 20000 ;;
+        esac
+        ((round % 3 == 0)) || stale "$T/s"
+        race "$round" -l "unix:$T/s"
+        echoes_on "unix:$T/s"
+        stop_server
+        [[ ! -e $T/s && ! -e $T/s.lock ]] || fail "something is left behind"
+    done
+}
+
+# A socket that nobody listens on.
+stale() {
+    "$HELPERS/hand" "unix:$1" -- true
+    [[ -S $1 ]]
+}
+
+@test "a Unix socket's path goes before it refuses: a start in between keeps its own" {
+    need_strace
+    slowly '?unlink,unlinkat' 300000
+    start_server -l "unix:$T/s"
+    local first=$PID i
+    SERVER_WRAP=() SERVER_ENV=()
+    kill -TERM "$first"
+    for ((i = 0; i < 1000; i++)); do
+        launch_server -l "unix:$T/s"
+        wait_for 15 is_ready
+        is_gone "$PID" || break
+        wait "$PID" || true
+    done
+    is_gone "$PID" && fail "it never got the path"
+    wait_for 15 is_gone "$first"
+    echoes_on "unix:$T/s"
+    FDS_AT_START=$(fd_count)
+}
+
+@test "a lock file that is in the way is said" {
+    mkdir "$T/s.lock"
+    run -3 "$HELPERS/leash" 10 "$EVECHOD" -l "unix:$T/s"
+    [[ $output == *"cannot listen on unix:$T/s: cannot lock it by '$T/s.lock': it is not a regular file"* ]]
+    rmdir "$T/s.lock"
+    echo left >"$T/s.lock" # of a start that was killed
+    start_server -l "unix:$T/s"
+    [[ ! -e $T/s.lock ]]
+}
+
+# ---- what belongs to whom
+
+# A folder where another user may be, and a file of root's in it.
+open_folder() {
+    dir=$(mktemp -d "${TMPDIR:-/tmp}/evecho-user.XXXXXX")
+    chmod 755 "$dir"
+    echo precious >"$dir/precious"
+}
+
+@test "--user gives away no file that was there before, by whatever name" {
+    need_root
+    need_native "another user cannot remove its files"
+    local dir how
+    open_folder
+    ln -s precious "$dir/link"
+    ln -s missing "$dir/dangling"
+    ln "$dir/precious" "$dir/hard"
+    for how in precious link hard dangling; do
+        start_server --user nobody --log-target "$dir/$how"
+        stop_server
+        in_file "$dir/$how" ' notice drained '
+    done
+    stat -c '%n %U' "$dir/precious" "$dir/missing" >owners
+    cat owners
+    rm -r "$dir"
+    (($(grep -c ' root$' owners) == 2)) || fail "given away"
+}

@@ -259,7 +259,7 @@ static void test_nobody_new(void **state)
     sock_close(&listening);
     char text[80];
     snprintf(text, sizeof(text), "unix:%s", path);
-    assert_int_equal(late_comer(text, &listening), -ECONNREFUSED);
+    assert_int_equal(late_comer(text, &listening), -ENOENT); /* else a start would replace it */
     sock_close(&listening);
 }
 
