@@ -2,6 +2,7 @@
 #include "daemon/notify.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -17,7 +18,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define STATES_MAX 1024
+#define RETRY_MS 100
+#define CLOSE_MS 1000 /* how long the end waits for a manager that takes nothing */
+#define CLOSE_RETRY_MS 10
 
 static void complain(const char *path)
 {
@@ -25,7 +28,7 @@ static void complain(const char *path)
               LOG_TEXT("error", strerror(errno)));
 }
 
-int notify_open(void)
+static int open_socket(void)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un manager = {.sun_family = AF_UNIX};
@@ -50,19 +53,141 @@ int notify_open(void)
     return -1;
 }
 
-void notify_send(int fd, const char *format, ...)
+/* ---- states ---- */
+
+/* 0, or why it was not sent. */
+static int send_text(int fd, const char *text)
 {
-    char states[STATES_MAX];
-    va_list args;
-    if (fd < 0)
-        return;
-    va_start(args, format);
-    vsnprintf(states, sizeof(states), format, args);
-    va_end(args);
-    if (send(fd, states, strlen(states), MSG_NOSIGNAL) < 0)
-        log_limited(LOG_LEVEL_WARN, "cannot tell the service manager", LOG_TEXT("state", states),
-                    LOG_TEXT("error", strerror(errno)));
+    return send(fd, text, strlen(text), MSG_NOSIGNAL) < 0 ? errno : 0;
 }
+
+static void complain_of(const char *text, int failure)
+{
+    log_limited(LOG_LEVEL_WARN, "cannot tell the service manager", LOG_TEXT("state", text),
+                LOG_TEXT("error", strerror(failure)));
+}
+
+static void forget(struct notify *notify, size_t place)
+{
+    notify->waiting_count--;
+    for (size_t i = place; i < notify->waiting_count; i++)
+        notify->waiting[i] = notify->waiting[i + 1];
+}
+
+/* Sends what waits, in order; true where nothing is left. */
+static bool send_waiting(struct notify *notify)
+{
+    while (notify->waiting_count > 0) {
+        const char *text = notify->waiting[0].text;
+        int failure = send_text(notify->fd, text);
+        if (failure == EAGAIN || failure == ENOBUFS || failure == ENOMEM || failure == EINTR)
+            return false;
+        if (failure)
+            complain_of(text, failure);
+        forget(notify, 0);
+    }
+    return true;
+}
+
+static void send_or_retry(struct notify *notify)
+{
+    const struct timeval later = {.tv_usec = RETRY_MS * 1000};
+    if (send_waiting(notify) || (notify->timer && event_pending(notify->timer, EV_TIMEOUT, NULL)))
+        return;
+    log_limited(LOG_LEVEL_WARN, "the service manager's queue is full: it is told again",
+                LOG_TEXT("state", notify->waiting[0].text));
+    if (notify->timer)
+        (void)event_add(notify->timer, &later);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    send_or_retry(arg);
+}
+
+/* A state that waits already is told only as it is now, after those that came before it. */
+static PRINTF_LIKE(3, 4) void tell(struct notify *notify, enum notify_state state,
+                                   const char *format, ...)
+{
+    va_list args;
+    size_t place = 0;
+    if (notify->fd < 0)
+        return;
+    while (place < notify->waiting_count && notify->waiting[place].state != state)
+        place++;
+    if (place < notify->waiting_count)
+        forget(notify, place);
+    struct notify_waiting *last = &notify->waiting[notify->waiting_count++];
+    last->state = state;
+    va_start(args, format);
+    vsnprintf(last->text, sizeof(last->text), format, args);
+    va_end(args);
+    send_or_retry(notify);
+}
+
+void notify_ready(struct notify *notify, const char *status)
+{
+    tell(notify, NOTIFY_READY, "READY=1\nSTATUS=%s", status);
+}
+
+void notify_reloading(struct notify *notify)
+{
+    tell(notify, NOTIFY_RELOADING, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now_ns() / 1000);
+}
+
+void notify_stopping(struct notify *notify, uint64_t time_ms)
+{
+    char time[64] = "";
+    if (time_ms)
+        snprintf(time, sizeof(time), "\nEXTEND_TIMEOUT_USEC=%" PRIu64, time_ms * 1000);
+    tell(notify, NOTIFY_STOPPING, "STOPPING=1\nSTATUS=Draining%s", time);
+}
+
+void notify_alive(struct notify *notify)
+{
+    static const char TEXT[] = "WATCHDOG=1";
+    int failure = notify->fd < 0 ? 0 : send_text(notify->fd, TEXT);
+    if (failure)
+        complain_of(TEXT, failure);
+}
+
+/* ---- life ---- */
+
+void notify_open(struct notify *notify)
+{
+    *notify = (struct notify){.fd = open_socket()};
+}
+
+int notify_start(struct notify *notify, struct loop *loop, struct error *err)
+{
+    if (notify->fd < 0)
+        return 0;
+    notify->timer = evtimer_new(loop->base, on_retry, notify);
+    return notify->timer ? 0 : error_start(err, "no memory for telling the service manager");
+}
+
+void notify_close(struct notify *notify)
+{
+    uint64_t until_ms = clock_now_ns() / 1000000 + CLOSE_MS;
+    while (notify->fd >= 0 && !send_waiting(notify)) {
+        uint64_t now_ms = clock_now_ns() / 1000000;
+        if (now_ms >= until_ms) {
+            log_event(LOG_LEVEL_WARN, "the service manager was not told: its queue stays full",
+                      LOG_TEXT("state", notify->waiting[0].text));
+            break;
+        }
+        (void)poll(NULL, 0, CLOSE_RETRY_MS);
+    }
+    if (notify->timer)
+        event_free(notify->timer);
+    if (notify->fd >= 0)
+        close(notify->fd);
+    *notify = (struct notify){.fd = -1};
+}
+
+/* ---- besides ---- */
 
 void notify_newline(int fd)
 {
@@ -72,11 +197,6 @@ void notify_newline(int fd)
         log_event(LOG_LEVEL_WARN, "cannot tell readiness", LOG_NUMBER("ready-fd", (uint64_t)fd),
                   LOG_TEXT("error", is_full ? "nobody reads it" : strerror(errno)));
     close(fd);
-}
-
-void notify_reloading(int fd)
-{
-    notify_send(fd, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now_ns() / 1000);
 }
 
 /* A whole number, or 0. */

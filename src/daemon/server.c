@@ -67,7 +67,7 @@ struct server {
     _Atomic bool is_draining;
     struct pidfile pidfile;
     struct sandbox sandbox;
-    int notify_fd;
+    struct notify notify;
     struct watchdog watchdog;
 };
 
@@ -172,20 +172,14 @@ static void on_drain_timeout(evutil_socket_t fd, short what, void *arg)
     abort_all(arg, REASON_DEADLINE);
 }
 
-/* The manager must not cut short a drain that was allowed more than its own time for stopping. */
-static void tell_stopping(int notify_fd, uint64_t timeout_ms)
-{
-    notify_send(notify_fd, "STOPPING=1\nSTATUS=Draining");
-    if (timeout_ms)
-        notify_send(notify_fd, "EXTEND_TIMEOUT_USEC=%" PRIu64, (timeout_ms + STOP_EXTRA_MS) * 1000);
-}
-
 static void begin_drain(struct server *server)
 {
     uint64_t timeout_ms = server->options->drain_timeout_ms;
     if (server->status)
         status_set_draining(server->status);
-    tell_stopping(server->notify_fd, timeout_ms);
+    /* The manager must not cut short a drain that was allowed more than its own time for stopping.
+     */
+    notify_stopping(&server->notify, timeout_ms ? timeout_ms + STOP_EXTRA_MS : 0);
     acceptor_stop(server->acceptor);
     log_event(LOG_LEVEL_NOTICE, "draining: no new connections",
               LOG_NUMBER("open", limit_open(server->limit)));
@@ -239,11 +233,13 @@ static int apply_options(struct server *server, const struct options *new, struc
     return 0;
 }
 
-static void tell_serving(const struct server *server, const char *besides)
+static void tell_serving(struct server *server, const char *besides)
 {
+    char status[NOTIFY_TEXT_MAX / 2];
     size_t count = acceptor_count(server->acceptor);
-    notify_send(server->notify_fd, "READY=1\nSTATUS=Serving on %zu socket%s%s", count,
-                count == 1 ? "" : "s", besides);
+    snprintf(status, sizeof(status), "Serving on %zu socket%s%s", count, count == 1 ? "" : "s",
+             besides);
+    notify_ready(&server->notify, status);
 }
 
 /* Opening a FIFO would hold up the main loop. */
@@ -273,16 +269,16 @@ static void reload(struct server *server)
 {
     struct error err = {0};
     struct options *new = calloc(1, sizeof(*new));
-    notify_reloading(server->notify_fd);
+    notify_reloading(&server->notify);
     bool is_read =
         new &&sandbox_check_reload(&server->sandbox, server->options, &err) == 0 &&
         check_config_file(server->options, &err) == 0 &&
         options_read(new, server->options->activation, server->argc, server->argv, &err) == 0;
     if (is_read && apply_options(server, new, &err) == 0) {
-        bool is_log_open = reopen_log(server);
         options_clear(server->options);
         free(server->options);
         server->options = new;
+        bool is_log_open = reopen_log(server);
         log_event(LOG_LEVEL_NOTICE, "reloaded");
         tell_serving(server, is_log_open ? "" : "; the log file could not be opened again");
         return;
@@ -414,7 +410,8 @@ static int start_threads(struct server *server, struct error *err)
         if (worker_start(server->workers[i], err) < 0)
             return error_prefix(err, "worker %zu of %zu: ", i + 1, server->worker_count);
     }
-    if (watchdog_start(&server->watchdog, server->loop, server->notify_fd, server->workers,
+    if (notify_start(&server->notify, server->loop, err) < 0 ||
+        watchdog_start(&server->watchdog, server->loop, &server->notify, server->workers,
                        server->worker_count, err) < 0)
         return -1;
     if (acceptor_start(server->acceptor, server->loop, server->limit, server->workers,
@@ -478,7 +475,7 @@ static int open_server(struct server *server, struct error *err)
     server->udp = udp_new(options->udp_rate, server->name);
     if (!server->limit || !server->name || !server->udp)
         return error_start(err, "no memory for the limits");
-    server->notify_fd = notify_open();
+    notify_open(&server->notify);
     if (privilege.has_user)
         log_give_to(privilege.user, privilege.group);
     if (open_workers(server, err) < 0 || open_main_loop(server, err) < 0 ||
@@ -501,7 +498,7 @@ struct server *server_new(struct options *options, int argc, char **argv, struct
     server->options = options;
     server->argc = argc;
     server->argv = argv;
-    server->notify_fd = -1;
+    server->notify.fd = -1;
     server->waker.fd = -1;
     server->worker_count = worker_count_of(options);
     if (open_server(server, err) < 0) {
@@ -515,7 +512,7 @@ struct server *server_new(struct options *options, int argc, char **argv, struct
 /* ---- running ---- */
 
 /* A closed standard output is no error, and neither is one that takes nothing. */
-static void say_ready(const struct server *server)
+static void say_ready(struct server *server)
 {
     for (size_t i = 0; i < acceptor_count(server->acceptor); i++) {
         const char *name = acceptor_name(server->acceptor, i);
@@ -569,6 +566,7 @@ void server_free(struct server *server)
     for (size_t i = 0; i < SIGNAL_COUNT; i++) {
         if (server->signals[i])
             event_free(server->signals[i]);
+    notify_close(&server->notify);
     }
     if (server->drain_timer)
         event_free(server->drain_timer);
@@ -582,8 +580,6 @@ void server_free(struct server *server)
     limit_free(server->limit);
     free(server->name);
     udp_free(server->udp);
-    if (server->notify_fd >= 0)
-        close(server->notify_fd);
     pidfile_remove(&server->pidfile);
     log_close();
     loop_library_end();

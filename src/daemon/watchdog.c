@@ -21,18 +21,18 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     for (size_t i = 0; i < watchdog->worker_count; i++)
         is_alive = worker_is_alive(watchdog->workers[i]) && is_alive;
     if (is_alive)
-        notify_send(watchdog->notify_fd, "WATCHDOG=1");
+        notify_alive(watchdog->notify);
     else
         log_limited(LOG_LEVEL_WARN, "a worker hangs: the service manager is not told that we live");
 }
 
-int watchdog_start(struct watchdog *watchdog, struct loop *loop, int notify_fd,
+int watchdog_start(struct watchdog *watchdog, struct loop *loop, struct notify *notify,
                    struct worker *const *workers, size_t worker_count, struct error *err)
 {
     uint64_t every_us = notify_watchdog_us() / LOOKS;
     *watchdog =
-        (struct watchdog){.notify_fd = notify_fd, .workers = workers, .worker_count = worker_count};
-    if (every_us == 0 || notify_fd < 0)
+        (struct watchdog){.notify = notify, .workers = workers, .worker_count = worker_count};
+    if (every_us == 0 || notify->fd < 0)
         return 0;
     every_us = every_us < SHORTEST_US ? SHORTEST_US : every_us > LONGEST_US ? LONGEST_US : every_us;
     const struct timeval every = {(time_t)(every_us / 1000000), (suseconds_t)(every_us % 1000000)};

@@ -7,19 +7,20 @@
 
 #include "base/attr.h"
 #include "base/error.h"
+#include "daemon/notify.h"
 #include "daemon/worker.h"
 
 struct event;
 
 struct watchdog {
     struct event *timer; /* NULL: nobody wants to hear of us */
-    int notify_fd;
+    struct notify *notify;
     struct worker *const *workers;
     size_t worker_count;
 };
 
 /* Starts it in place, on the main loop, where the environment asks for it. 0 or -1. */
-int watchdog_start(struct watchdog *watchdog, struct loop *loop, int notify_fd,
+int watchdog_start(struct watchdog *watchdog, struct loop *loop, struct notify *notify,
                    struct worker *const *workers, size_t worker_count,
                    struct error *err) MUST_CHECK;
 

@@ -80,5 +80,5 @@ tap_clean "only src/net/stream names bufferevent" \
     "$(includes_outside 'event2/bufferevent' 'net/stream[a-z_]*\.[ch]')"
 tap_clean "libevent is named by net, the client, and the daemon's owners of loops alone" \
     "$(includes_outside 'event2?[/.]|event2?/' \
-        'net/[a-z_]*\.[ch]|(client/[a-z_]*|daemon/(watchdog|greeting|worker|listener|udp|acceptor|status|server|main))(_[a-z_]*)?\.[ch]')"
+        'net/[a-z_]*\.[ch]|(client/[a-z_]*|daemon/(watchdog|notify|greeting|worker|listener|udp|acceptor|status|server|main))(_[a-z_]*)?\.[ch]')"
 tap_clean "HACKING.md draws the ranks as they are" "$(wrong_picture)"

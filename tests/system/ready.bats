@@ -427,3 +427,77 @@ open_folder() {
     rm -r "$dir"
     (($(grep -c ' root$' owners) == 2)) || fail "given away"
 }
+
+# ---- a manager whose queue is full
+
+# Starts one that takes nothing until it is told to go on.
+stuck_manager() {
+    need socat
+    bg notify socat -u "UNIX-RECV:$T/notify" -
+    wait_for 5 test -S "$T/notify"
+    SERVER_ENV=("NOTIFY_SOCKET=$T/notify")
+}
+stick() {
+    kill -STOP "${BG_PID[notify]}"
+    yes filler | timeout 1 socat -u -b 64 - "UNIX-SENDTO:$T/notify" || true
+    wait_for 10 is_manager_full
+}
+is_manager_full() { ! echo filler | timeout 0.3 socat -u - "UNIX-SENDTO:$T/notify"; }
+unstick() { kill -CONT "${BG_PID[notify]}"; }
+told() { grep -aoE '(READY|RELOADING|STOPPING)=1' notify.out | tr '\n' ' '; }
+has_told() { [[ $(told) == "$1 " ]]; }
+
+@test "NOTIFY_SOCKET that is full at the start hears READY when it takes something again" {
+    stuck_manager
+    stick
+    start_server
+    echoes_on "$ENDPOINT"
+    unstick
+    wait_for 10 has_told READY=1
+}
+
+@test "NOTIFY_SOCKET that is full at reloads hears of the last one, in order" {
+    stuck_manager
+    start_server
+    wait_for 5 has_told READY=1
+    stick
+    local i
+    for i in 1 2 3; do
+        kill -HUP "$PID"
+        wait_for 5 log_count_is ' notice reloaded' "$i"
+    done
+    unstick
+    wait_for 10 has_told 'READY=1 RELOADING=1 READY=1'
+}
+
+@test "NOTIFY_SOCKET that is full at the stop hears STOPPING all the same" {
+    stuck_manager
+    start_server --drain-quiet 30s --drain-timeout 30s
+    bg held "$HELPERS/crowd" -n 1 "$ENDPOINT"
+    wait_for 5 said held holding=1
+    stick
+    kill -HUP "$PID"
+    wait_for 5 in_log ' notice reloaded'
+    kill -TERM "$PID"
+    wait_for 5 in_log 'draining: no new'
+    unstick
+    wait_for 10 has_told 'READY=1 RELOADING=1 READY=1 STOPPING=1'
+    said notify 'EXTEND_TIMEOUT_USEC=35000000'
+    go held
+    finish held
+    IGNORE_FDS=1
+    await_exit
+}
+
+@test "NOTIFY_SOCKET that stays full holds up neither the service nor its end" {
+    stuck_manager
+    start_server
+    stick
+    kill -HUP "$PID"
+    wait_for 5 in_log ' notice reloaded'
+    wait_for 5 in_log "warn the service manager's queue is full"
+    echoes_on "$ENDPOINT"
+    stop_server
+    in_log ' notice drained '
+    unstick
+}
