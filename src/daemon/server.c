@@ -543,11 +543,15 @@ static enum exit_code say_drained(const struct server *server)
 
 enum exit_code server_run(struct server *server)
 {
-    sigset_t none;
+    sigset_t none, all;
     say_ready(server);
     sigemptyset(&none);
     pthread_sigmask(SIG_SETMASK, &none, NULL);
     loop_run(server->loop);
+    /* The end is decided. A signal while the log is finished must not end us with its own status.
+     */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
     report(server);
     return say_drained(server);
 }
@@ -562,11 +566,11 @@ void server_free(struct server *server)
     status_free(server->status);
     acceptor_free(server->acceptor);
     watchdog_stop(&server->watchdog);
+    notify_close(&server->notify);
     waker_close(&server->waker);
     for (size_t i = 0; i < SIGNAL_COUNT; i++) {
         if (server->signals[i])
             event_free(server->signals[i]);
-    notify_close(&server->notify);
     }
     if (server->drain_timer)
         event_free(server->drain_timer);

@@ -176,3 +176,24 @@ reloaded() { log_count_at_least 'reload' "$1"; }
         in_log ' notice drained '
     done
 }
+
+# The log cannot be finished here, which takes the last second of the process; its pid file is gone.
+@test "a signal in the last second changes nothing, with a log that nobody reads" {
+    mkfifo "$T/fifo"
+    local blocked signal
+    exec {blocked}<>"$T/fifo"
+    dd if=/dev/zero of="$T/fifo" bs=4096 count=64 oflag=nonblock 2>fill.txt ||
+        grep -q unavailable fill.txt
+    # shellcheck disable=SC2016
+    SERVER_WRAP=(sh -c 'exec "$@" 2>fifo' -)
+    for signal in TERM INT; do
+        start_server --pid-file "$T/pid"
+        kill "-$signal" "$PID"
+        wait_for 10 not test -e "$T/pid"
+        while ! is_gone "$PID"; do
+            kill "-$signal" "$PID" && kill -HUP "$PID" && kill -USR1 "$PID" || true
+        done 2>/dev/null
+        await_exit
+    done
+    exec {blocked}>&-
+}
