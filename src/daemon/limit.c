@@ -184,6 +184,11 @@ uint64_t limit_open(const struct limit *limit)
     return atomic_load(&limit->open);
 }
 
+uint64_t limit_connections(const struct limit *limit)
+{
+    return atomic_load(&limit->connections);
+}
+
 bool limit_is_full(const struct limit *limit)
 {
     uint64_t most = atomic_load(&limit->connections);

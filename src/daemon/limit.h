@@ -60,6 +60,9 @@ void limit_release(struct limit *limit, const struct address *source);
 bool limit_is_full(const struct limit *limit);
 uint64_t limit_open(const struct limit *limit);
 
+/* How many there may be in all; 0 is no limit. */
+uint64_t limit_connections(const struct limit *limit);
+
 /* True where all connections together owe as much as they may. */
 bool limit_is_owed_out(const struct limit *limit);
 

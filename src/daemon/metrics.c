@@ -113,12 +113,16 @@ void metrics_write(FILE *out, const struct metrics *metrics)
     begin(out, "start_time_seconds", "gauge", "when the service started, in Unix time");
     fprintf(out, PREFIX "start_time_seconds %" PRIu64 ".%03" PRIu64 "\n",
             metrics->started_ms / 1000, metrics->started_ms % 1000);
-    write_gauge(out, "ready", "1 while new connections are taken", !metrics->is_draining);
+    write_gauge(out, "ready", "1 while new connections are taken",
+                !metrics->is_draining && !metrics->is_full);
+    write_gauge(out, "full", "1 while new connections wait, at the limit on all", metrics->is_full);
     write_gauge(out, "draining", "1 from the signal to stop on", metrics->is_draining);
     write_gauge(out, "workers", "event loops that serve connections", metrics->workers);
     write_gauge(out, "descriptor_limit", "descriptors that the process may have open",
                 metrics->descriptor_limit);
     write_gauge(out, "connections_open", "connections open now", metrics->open_connections);
+    write_gauge(out, "connections_limit", "connections that may be open, 0 without a limit",
+                metrics->connection_limit);
     write_counters(out, &metrics->sum);
     write_reasons(out, &metrics->sum);
     write_lifetimes(out, &metrics->sum);

@@ -28,9 +28,9 @@ struct metrics {
     struct counters sum; /* of everything */
     const struct metrics_listener *listeners;
     size_t listener_count;
-    uint64_t open_connections, workers, descriptor_limit;
+    uint64_t open_connections, connection_limit, workers, descriptor_limit;
     uint64_t started_ms; /* Unix time */
-    bool is_draining;
+    bool is_draining, is_full;
 };
 
 /* Writes the whole page; whether it could be written is for ferror(3) to tell. */

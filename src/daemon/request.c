@@ -12,6 +12,7 @@ struct text {
 
 struct fields {
     unsigned hosts;
+    bool is_host_in_target; /* then that is the one that counts (RFC 9112, 3.2.2) */
     bool is_http_1_0;
 };
 
@@ -76,7 +77,7 @@ static bool has_control(struct text text)
 /* ---- the parts; each returns 0, or the status to answer ---- */
 
 /* "/path?query", or a whole URI, which proxies send (RFC 9112, 3.2.2). */
-static int read_target(struct text target, struct request *request)
+static int read_target(struct text target, struct request *request, struct fields *fields)
 {
     static const char SCHEME[] = "http://";
     const size_t scheme_length = sizeof(SCHEME) - 1;
@@ -85,6 +86,10 @@ static int read_target(struct text target, struct request *request)
         const char *slash = memchr(after.at, '/', after.length);
         const char *mark = memchr(after.at, '?', after.length);
         bool has_path = slash && (!mark || slash < mark);
+        const char *end = has_path ? slash : mark ? mark : after.at + after.length;
+        fields->is_host_in_target = true;
+        request->host = after.at;
+        request->host_length = (size_t)(end - after.at);
         target = has_path ? (struct text){slash, (size_t)(after.at + after.length - slash)}
                           : (struct text){"/", 1};
     }
@@ -118,13 +123,12 @@ static int read_first_line(struct text line, struct request *request, struct fie
     request->is_head = is_word(method, "HEAD");
     if (!request->is_head && !is_word(method, "GET"))
         return 405;
-    return read_target(target, request);
+    return read_target(target, request, fields);
 }
 
-/* A body would have to be read past, and no request for these pages has one. */
-static int read_length(struct text value)
+/* Without the blanks around it. */
+static struct text trim(struct text value)
 {
-    bool is_zero = true;
     while (value.length > 0 && (value.at[0] == ' ' || value.at[0] == '\t')) {
         value.at++;
         value.length--;
@@ -132,6 +136,13 @@ static int read_length(struct text value)
     while (value.length > 0 &&
            (value.at[value.length - 1] == ' ' || value.at[value.length - 1] == '\t'))
         value.length--;
+    return value;
+}
+
+/* A body would have to be read past, and no request for these pages has one. */
+static int read_length(struct text value)
+{
+    bool is_zero = true;
     for (size_t i = 0; i < value.length; i++) {
         if (!is_digit(value.at[i]))
             return 400;
@@ -145,13 +156,23 @@ static bool is_name(struct text text, const char *name)
     return text.length == strlen(name) && strncasecmp(text.at, name, text.length) == 0;
 }
 
-static int read_field(struct text line, struct fields *fields)
+static void read_host(struct text value, struct request *request, struct fields *fields)
+{
+    fields->hosts++;
+    if (fields->is_host_in_target)
+        return;
+    request->host = value.at;
+    request->host_length = value.length;
+}
+
+static int read_field(struct text line, struct request *request, struct fields *fields)
 {
     struct text name;
     if (!cut(&line, ':', &name) || !is_token(name))
         return 400;
+    line = trim(line);
     if (is_name(name, "Host"))
-        fields->hosts++;
+        read_host(line, request, fields);
     if (is_name(name, "Transfer-Encoding"))
         return 413;
     return is_name(name, "Content-Length") ? read_length(line) : 0;
@@ -193,7 +214,7 @@ enum request_verdict request_parse(const char *bytes, size_t length, struct requ
         else if (has_first && line.length == 0)
             return verdict_of(request, check_host(&fields));
         else if (has_first)
-            status = read_field(line, &fields);
+            status = read_field(line, request, &fields);
         else if (line.length > 0) { /* an empty line may come before a request (RFC 9112, 2.2) */
             status = read_first_line(line, request, &fields);
             has_first = true;

@@ -22,6 +22,10 @@ struct request {
     bool is_head;
     const char *path; /* OK: in the bytes that were read, without a query */
     size_t path_length;
+    /* OK: whom the request is for, host and port, in the same bytes: from a whole URI, or else the
+     * Host field. NULL where HTTP/1.0 left it out. */
+    const char *host;
+    size_t host_length;
 };
 
 /* Reads the bytes that have come so far; of more than REQUEST_BYTES_MAX the first ones count. */

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "daemon/listener.h"
+#include "daemon/status_host.h"
 
 #define BACKLOG 64
 /* A turn of the loop writes so much to one scraper, and then others have theirs. */
@@ -41,6 +42,8 @@ struct exchange {
 struct status {
     struct listener *listeners;
     size_t listener_count;
+    struct endpoint endpoint;
+    bool is_public;
     struct loop *loop;
     struct status_facts facts;
     struct event *retry_timer;
@@ -262,6 +265,7 @@ static void answer_page(struct exchange *exchange, const struct status_page *pag
         give_up(exchange, strerror(ENOMEM));
         return;
     }
+    status_page_look(&exchange->status->facts);
     int code = page->write(body.out, &exchange->status->facts);
     answer(exchange, code, page->type, &body);
 }
@@ -321,6 +325,13 @@ static void on_wake(void *owner)
 
 /* ---- reading ---- */
 
+/* A request without a name is no browser's, and nobody but this machine reaches a Unix socket. */
+static bool is_host_allowed(const struct status *status, const struct request *request)
+{
+    return status->is_public || status->endpoint.kind == ENDPOINT_UNIX || !request->host ||
+           status_host_is_ours(request->host, request->host_length, status->endpoint.host);
+}
+
 static void respond(struct exchange *exchange, enum request_verdict verdict,
                     const struct request *request)
 {
@@ -332,6 +343,8 @@ static void respond(struct exchange *exchange, enum request_verdict verdict,
         page = status_page_find(request);
     if (verdict == REQUEST_BAD) {
         answer_error(exchange, request->status);
+    } else if (!is_host_allowed(status, request)) {
+        answer_error(exchange, 403);
     } else if (!page) {
         answer_error(exchange, 404);
     } else if (page->write) {
@@ -454,13 +467,12 @@ struct status *status_new(const struct options *options, struct error *err)
     struct listener *listeners = calloc(SOCK_LISTENING_MAX, sizeof(*listeners));
     struct sock_listening socks[SOCK_LISTENING_MAX];
     const struct sock_options how = {BACKLOG, (mode_t)options->policy.mode};
-    struct endpoint endpoint;
     struct error notice;
     int count = -1;
     if (!status || !listeners)
         error_start(err, "no memory for the status endpoint");
-    else if (read_endpoint(options, &endpoint, err) == 0)
-        count = sock_listen(&endpoint, &how, socks, &notice, err);
+    else if (read_endpoint(options, &status->endpoint, err) == 0)
+        count = sock_listen(&status->endpoint, &how, socks, &notice, err);
     if (count < 0) {
         blame(options, err);
         free(listeners);
@@ -469,6 +481,7 @@ struct status *status_new(const struct options *options, struct error *err)
     }
     if (notice.text[0])
         log_event(LOG_LEVEL_NOTICE, "an address is not served", LOG_TEXT("why", notice.text));
+    status->is_public = options->status_public;
     status->waker.fd = -1;
     status->listeners = listeners;
     for (; status->listener_count < (size_t)count; status->listener_count++)

@@ -8,6 +8,8 @@
 #include "config.h"
 #include "daemon/metrics.h"
 
+#define SPARE_SHARE 20 /* of all places, so many must be free for it not to be full any more */
+
 #define TEXT_TYPE "text/plain; charset=utf-8"
 
 /* Two listeners may have one name (a descriptor given twice), and a series must not: the first one
@@ -42,7 +44,9 @@ static int write_metrics(FILE *out, const struct status_facts *facts)
                               .workers = facts->totals.worker_count,
                               .descriptor_limit = descriptors_limit(),
                               .started_ms = facts->started_ms,
-                              .is_draining = facts->is_draining};
+                              .connection_limit = limit_connections(facts->limit),
+                              .is_draining = facts->is_draining,
+                              .is_full = facts->is_full};
     totals_sum(&facts->totals, &metrics.sum);
     metrics_write(out, &metrics);
     free(listeners);
@@ -58,8 +62,19 @@ static int write_health(FILE *out, const struct status_facts *facts)
 
 static int write_readiness(FILE *out, const struct status_facts *facts)
 {
-    fprintf(out, facts->is_draining ? "draining\n" : "ready\n");
-    return facts->is_draining ? 503 : 200;
+    bool is_ready = !facts->is_draining && !facts->is_full;
+    fprintf(out, "%s\n", facts->is_draining ? "draining" : facts->is_full ? "full" : "ready");
+    return is_ready ? 200 : 503;
+}
+
+void status_page_look(struct status_facts *facts)
+{
+    uint64_t most = limit_connections(facts->limit), open = limit_open(facts->limit);
+    uint64_t spare = most < SPARE_SHARE ? 1 : most / SPARE_SHARE;
+    if (most && open >= most)
+        facts->is_full = true;
+    else if (open + spare <= most || !most)
+        facts->is_full = false;
 }
 
 static const struct status_page PAGES[] = {
@@ -86,6 +101,8 @@ const char *status_page_phrase(int status)
         return "OK";
     case 400:
         return "Bad Request";
+    case 403:
+        return "Forbidden";
     case 404:
         return "Not Found";
     case 405:
@@ -109,6 +126,9 @@ void status_page_write_error(FILE *out, int status)
     if (status == 404)
         for (size_t i = 0; i < PAGE_COUNT; i++)
             fprintf(out, " %s", PAGES[i].path);
+    else if (status == 403)
+        fprintf(out, " a Host of localhost, a loopback address or the name that --status was given "
+                     "is expected; --status-public allows any");
     else
         fprintf(out, " GET or HEAD, HTTP/1.0 or 1.1, no body, %d bytes at most", REQUEST_BYTES_MAX);
     fprintf(out, "\n");

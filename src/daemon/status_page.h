@@ -17,6 +17,7 @@ struct status_facts {
     const struct limit *limit;
     uint64_t started_ms; /* Unix time */
     bool is_draining;
+    bool is_full; /* see status_page_look() */
 };
 
 struct status_page {
@@ -24,6 +25,11 @@ struct status_page {
     /* Writes the body; returns the answer's status. NULL: the page is a census of the workers. */
     int (*write)(FILE *out, const struct status_facts *facts);
 };
+
+/* Finds out whether connections wait because there are as many as there may be. From then on it is
+ * full until a twentieth of the places is free, at least one: where one peer comes for each that
+ * goes, a balancer would else hear the one and the other by turns. */
+void status_page_look(struct status_facts *facts);
 
 /* NULL: there is no such page. */
 const struct status_page *status_page_find(const struct request *request);

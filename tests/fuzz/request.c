@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "daemon/request.h"
+#include "daemon/status_host.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -21,6 +22,10 @@ static void check_whole(const struct request *request, const char *bytes, size_t
     PROPERTY(is_inside ? request->path + request->path_length <= bytes + size
                        : request->path_length == 1);
     PROPERTY(!memchr(request->path, '?', request->path_length));
+    PROPERTY(!request->host || (request->host >= bytes && request->host <= bytes + size &&
+                                request->host + request->host_length <= bytes + size));
+    if (request->host)
+        (void)status_host_is_ours(request->host, request->host_length, "localhost");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -321,6 +321,99 @@ all_are_there() {
     not curl -sS -m 5 "$URL/healthz"
 }
 
+# Whoever routes must send nobody here, and whoever restarts must not restart it.
+@test "at max-connections it is full: not ready, but healthy, until there is room again" {
+    start_status --max-connections 2
+    code_is 200 /readyz
+    bg first "$HELPERS/crowd" -n 1 "$ENDPOINT"
+    wait_for 10 said first holding=1
+    code_is 200 /readyz
+    bg second "$HELPERS/crowd" -n 1 "$ENDPOINT"
+    wait_for 10 said second holding=1
+    code_is 503 /readyz
+    [[ $(<body) == full ]]
+    code_is 200 /healthz
+    metric_is evechod_ready 0
+    metric_is evechod_full 1
+    metric_is evechod_draining 0
+    metric_is evechod_connections_limit 2
+    go second
+    finish second
+    wait_for 10 code_is 200 /readyz
+    metric_is evechod_ready 1
+    metric_is evechod_full 0
+    go first
+    finish first
+}
+
+# One that comes and one that goes at the limit do not turn it ready and full by turns.
+@test "it is full until a twentieth of the places is free" {
+    start_status --max-connections 40
+    bg most "$HELPERS/crowd" -n 38 "$ENDPOINT"
+    wait_for 10 said most holding=38
+    bg last "$HELPERS/crowd" -n 1 "$ENDPOINT"
+    wait_for 10 said last holding=1
+    code_is 200 /readyz
+    bg over "$HELPERS/crowd" -n 1 "$ENDPOINT"
+    wait_for 10 said over holding=1
+    code_is 503 /readyz
+    go over
+    finish over
+    wait_for 10 metric_is evechod_connections_open 39
+    code_is 503 /readyz
+    go last
+    finish last
+    wait_for 10 metric_is evechod_connections_open 38
+    code_is 200 /readyz
+    go most
+    finish most
+}
+
+host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
+
+# A page of somebody's in a browser here may ask for a name that leads to us (DNS rebinding).
+@test "a request for another host's name is refused" {
+    local host path
+    start_status
+    for host in localhost LocalHost localhost. 127.0.0.1 127.9.8.7 '[::1]' '[0:0:0:0:0:0:0:1]'; do
+        host_is 200 "$host" && host_is 200 "$host:$STATUS_PORT" && host_is 200 "$host:1" ||
+            fail "$host: $(<body)"
+    done
+    for host in evil.example evil.example:80 localhost.evil.example 127.0.0.1.evil.example localhost.. \
+        10.0.0.1 '[2001:db8::1]' ::1 0.0.0.0 127.1 '[127.0.0.1]' '[::1' 'localhost:x' 'localhost:80:80' \
+        'a@localhost' 'localhost/'; do
+        for path in /metrics /healthz /readyz /connections /none; do
+            code_is 403 "$path" -H "Host: $host" || fail "$path of $host: $(<body)"
+        done
+        grep -q 'status-public' body
+    done
+    # The name in the target counts more than the field.
+    [[ $(raw_code 'GET http://evil.example/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n') == 403 ]]
+    [[ $(raw_code 'GET http://localhost/metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n') == 200 ]]
+    [[ $(raw_code 'GET /metrics HTTP/1.1\r\nHost: \r\n\r\n') == 403 ]]
+    [[ $(raw_code 'GET /metrics HTTP/1.0\r\n\r\n') == 200 ]]
+}
+
+@test "any host's name will do over a Unix socket, and with --status-public" {
+    need curl
+    start_server --status "unix:$T/status"
+    wait_for 5 in_log " status endpoint=unix:$T/status"
+    [[ $(curl -sS -m 10 --unix-socket status http://evil.example/healthz) == ok ]]
+    stop_server
+    start_status --status-public
+    host_is 200 evil.example
+}
+
+@test "the name that --status was given is its own" {
+    need_two_families
+    printf '127.0.0.1 localhost here.example\n' >"$T/hosts"
+    need curl
+    start_server --status tcp://here.example:0
+    find_status
+    inside curl -sS -m 10 -H 'Host: Here.Example:1' "$URL/healthz" | grep -qx ok
+    inside curl -sS -m 10 -H 'Host: there.example' "$URL/healthz" | grep -q 'status-public'
+}
+
 # Under a real signal the first answer that is not "ready" says so, and no peer is refused before.
 @test "nobody is refused while it still says that it is ready" {
     start_status --drain-quiet 30s --drain-timeout 30s

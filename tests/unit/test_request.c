@@ -54,6 +54,32 @@ static void test_good(void **state)
     }
 }
 
+static void test_hosts(void **state)
+{
+    static const struct {
+        const char *text, *host; /* NULL: none */
+    } HOSTS[] = {
+        {"GET / HTTP/1.0\r\n\r\n", NULL},
+        {"GET / HTTP/1.1\r\nHost: a:1\r\n\r\n", "a:1"},
+        {"GET / HTTP/1.1\r\nX: y\r\nhOST:\t[::1]:9 \r\n\r\n", "[::1]:9"},
+        {"GET / HTTP/1.1\r\nHost:\r\n\r\n", ""},
+        {"GET http://b:2/x HTTP/1.1\r\nHost: a\r\n\r\n", "b:2"},
+        {"GET http://b?x HTTP/1.1\r\nHost: a\r\n\r\n", "b"},
+        {"GET http://b HTTP/1.0\r\n\r\n", "b"},
+        {"GET http://u@b/ HTTP/1.0\r\n\r\n", "u@b"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(HOSTS); i++) {
+        struct request request;
+        assert_int_equal(request_parse(HOSTS[i].text, strlen(HOSTS[i].text), &request), REQUEST_OK);
+        assert_int_equal(request.host != NULL, HOSTS[i].host != NULL);
+        if (!HOSTS[i].host)
+            continue;
+        assert_int_equal(request.host_length, strlen(HOSTS[i].host));
+        assert_memory_equal(request.host, HOSTS[i].host, request.host_length);
+    }
+}
+
 static void test_bad(void **state)
 {
     static const struct {
@@ -174,8 +200,8 @@ static void test_any_bytes(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good), cmocka_unit_test(test_bad),
-                                       cmocka_unit_test(test_long),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good), cmocka_unit_test(test_hosts),
+                                       cmocka_unit_test(test_bad), cmocka_unit_test(test_long),
                                        cmocka_unit_test(test_any_bytes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
