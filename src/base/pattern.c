@@ -4,6 +4,8 @@
 #include <endian.h>
 #include <string.h>
 
+#include "base/mix.h"
+
 #define WORD sizeof(uint64_t)
 #define STEP 0x9e3779b97f4a7c15U         /* odd: 2^64 divided by the golden ratio */
 #define STEP_INVERSE 0xf1de83e19937733dU /* STEP * STEP_INVERSE = 1 mod 2^64 */
@@ -11,11 +13,7 @@
 
 uint64_t pattern_seed(uint64_t seed, uint64_t stream)
 {
-    /* The finalizer of splitmix64: neighbours become strangers. */
-    uint64_t word = seed + (stream + 1) * STEP;
-    word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9U;
-    word = (word ^ (word >> 27)) * 0x94d049bb133111ebU;
-    return word ^ (word >> 31);
+    return mix64(seed + (stream + 1) * STEP); /* neighbours become strangers */
 }
 
 uint64_t pattern_size(uint64_t seed, uint64_t number, uint64_t min, uint64_t max)

@@ -3,12 +3,9 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 
 #define SETS 2048 /* a power of two */
 #define WAYS 4    /* a set is one cache line */
-#define IPV6_NETWORK_BYTES 8
 #define NS_PER_S UINT64_C(1000000000)
 
 /* A source's bucket. No source is 0, so a zeroed place is an empty one with a full bucket. */
@@ -22,26 +19,16 @@ struct buckets {
     uint64_t common_interval_ns;
     uint64_t common_full_ns;
     uint64_t seed;
+    unsigned prefix;
     struct place (*sets)[WAYS];
 };
-
-/* The finalizer of splitmix64. */
-static uint64_t mix(uint64_t word)
-{
-    word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9U;
-    word = (word ^ (word >> 27)) * 0x94d049bb133111ebU;
-    return word ^ (word >> 31);
-}
 
 /* A number for the source that only we can tell. */
 static uint64_t source_of(const struct buckets *buckets, const struct address *address)
 {
-    uint64_t words[2] = {0};
-    memcpy(words, address->bytes,
-           address->family == AF_INET6 ? IPV6_NETWORK_BYTES : sizeof(uint32_t));
-    uint64_t source = mix(buckets->seed ^ words[0]);
-    source = mix(source + buckets->seed + address->family + ((uint64_t)address->scope << 32));
-    return source ? source : 1;
+    const struct address source = address_source(address, buckets->prefix);
+    uint64_t number = address_hash(&source, buckets->seed);
+    return number ? number : 1;
 }
 
 /* True, and a token less, where the bucket has one. */
@@ -68,7 +55,7 @@ static struct place *find(struct buckets *buckets, uint64_t source)
     return fullest;
 }
 
-struct buckets *buckets_new(uint64_t rate, uint64_t seed)
+struct buckets *buckets_new(uint64_t rate, unsigned prefix, uint64_t seed)
 {
     struct buckets *buckets = calloc(1, sizeof(*buckets));
     if (buckets)
@@ -78,6 +65,7 @@ struct buckets *buckets_new(uint64_t rate, uint64_t seed)
         return NULL;
     }
     buckets->seed = seed;
+    buckets->prefix = prefix;
     buckets_set_rate(buckets, rate);
     return buckets;
 }

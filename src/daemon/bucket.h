@@ -8,8 +8,7 @@
  * lacks it lacks too. So a bucket that is not full is never reset, whoever pushes it out: all
  * sources together get no more than the table's places would.
  *
- * Pure: the time is passed in. An IPv6 source is its /64 network, within which a host has all
- * addresses it likes (RFC 6177).
+ * Pure: the time is passed in. What one source is, address_source() decides.
  */
 #ifndef DAEMON_BUCKET_H
 #define DAEMON_BUCKET_H
@@ -31,9 +30,9 @@ enum bucket_verdict {
 
 struct buckets;
 
-/* `rate` datagrams a second a source; 0: no limit. The seed keeps sources from choosing each
- * other's places. NULL without memory. */
-struct buckets *buckets_new(uint64_t rate, uint64_t seed);
+/* `rate` datagrams a second a source; 0: no limit. The first `prefix` bits of an IPv6 address are
+ * its source. The seed keeps sources from choosing each other's places. NULL without memory. */
+struct buckets *buckets_new(uint64_t rate, unsigned prefix, uint64_t seed);
 void buckets_free(struct buckets *buckets);
 
 /* A reload's rate; what sources have used already stays used. */

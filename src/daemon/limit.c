@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
 #define TABLE_FIRST 64 /* a power of two, like all its sizes */
@@ -20,7 +19,8 @@ struct table {
     struct source *places;
     size_t size;
     size_t used;
-    uint64_t seed; /* so that nobody can choose sources that collide */
+    uint64_t seed;  /* so that nobody can choose sources that collide */
+    uint64_t steps; /* places looked at, since the start */
 };
 
 struct limit {
@@ -28,28 +28,25 @@ struct limit {
     _Atomic uint64_t open;
     pthread_mutex_t lock;
     struct table sources;
+    unsigned source_prefix;
     const struct counters **watched;
     size_t watched_count;
 };
 
 /* ---- the table of sources ---- */
 
-static size_t hash(const struct table *table, const struct address *address)
+static size_t home(const struct table *table, const struct address *source)
 {
-    uint64_t words[2], sum = table->seed ^ address->family ^ ((uint64_t)address->scope << 32);
-    memcpy(words, address->bytes, sizeof(words));
-    for (int i = 0; i < 2; i++) {
-        sum = (sum ^ words[i]) * 0x9e3779b97f4a7c15U;
-        sum ^= sum >> 32;
-    }
-    return (size_t)sum & (table->size - 1);
+    return (size_t)address_hash(source, table->seed) & (table->size - 1);
 }
 
 /* The source's place, or the empty one where it belongs. */
-static struct source *find(const struct table *table, const struct address *address)
+static struct source *find(struct table *table, const struct address *source)
 {
-    size_t i = hash(table, address);
-    while (table->places[i].open > 0 && !address_is_same_host(&table->places[i].address, address))
+    size_t i = home(table, source);
+    for (table->steps++;
+         table->places[i].open > 0 && !address_is_same_host(&table->places[i].address, source);
+         table->steps++)
         i = (i + 1) & (table->size - 1);
     return &table->places[i];
 }
@@ -70,30 +67,35 @@ static int grow(struct table *table)
     return 0;
 }
 
-/* A source has left its place: what was pushed past it moves back. */
+/* A source has left its place, and what follows without a gap may have been pushed past it. Only
+ * what would not be found any more moves back: the gap lies between its home and where it is
+ * (Knuth 6.4, algorithm R). */
 static void close_gap(struct table *table, const struct source *place)
 {
-    size_t mask = table->size - 1;
+    size_t mask = table->size - 1, gap = (size_t)(place - table->places);
     table->used--;
-    for (size_t i = ((size_t)(place - table->places) + 1) & mask; table->places[i].open > 0;
-         i = (i + 1) & mask) {
-        struct source moved = table->places[i];
-        table->places[i].open = 0;
-        *find(table, &moved.address) = moved;
+    for (size_t i = (gap + 1) & mask; table->places[i].open > 0; i = (i + 1) & mask) {
+        size_t pushed = (i - home(table, &table->places[i].address)) & mask;
+        table->steps++;
+        if (pushed < ((i - gap) & mask))
+            continue;
+        table->places[gap] = table->places[i];
+        gap = i;
     }
+    table->places[gap].open = 0;
 }
 
-static enum limit_verdict admit_source(struct limit *limit, const struct address *address,
+static enum limit_verdict admit_source(struct limit *limit, const struct address *source,
                                        uint64_t most)
 {
     struct table *table = &limit->sources;
     if (2 * (table->used + 1) > table->size && grow(table) < 0)
         return LIMIT_MEMORY;
-    struct source *place = find(table, address);
+    struct source *place = find(table, source);
     if (most && place->open >= most)
         return LIMIT_SOURCE;
     if (place->open == 0) {
-        place->address = *address;
+        place->address = *source;
         table->used++;
     }
     place->open++;
@@ -110,6 +112,7 @@ struct limit *limit_new(const struct limit_values *values)
     pthread_mutex_init(&limit->lock, NULL);
     if (getrandom(&limit->sources.seed, sizeof(limit->sources.seed), GRND_NONBLOCK) < 0)
         limit->sources.seed = (uintptr_t)limit;
+    limit->source_prefix = (unsigned)values->source_prefix;
     limit_change(limit, values);
     return limit;
 }
@@ -148,35 +151,44 @@ int limit_watch(struct limit *limit, const struct counters *counters)
 }
 
 /* Sources are counted whether or not they are limited, so that a reload can limit them. */
-enum limit_verdict limit_name_source(struct limit *limit, const struct address *source)
+enum limit_verdict limit_name_source(struct limit *limit, const struct address *peer)
 {
-    if (source->family == AF_UNIX)
+    if (peer->family == AF_UNIX)
         return LIMIT_ADMITTED;
+    const struct address source = address_source(peer, limit->source_prefix);
     pthread_mutex_lock(&limit->lock);
-    enum limit_verdict verdict = admit_source(limit, source, atomic_load(&limit->per_source));
+    enum limit_verdict verdict = admit_source(limit, &source, atomic_load(&limit->per_source));
     pthread_mutex_unlock(&limit->lock);
     return verdict;
 }
 
-enum limit_verdict limit_admit(struct limit *limit, const struct address *source)
+enum limit_verdict limit_admit(struct limit *limit, const struct address *peer)
 {
-    enum limit_verdict verdict =
-        limit_is_full(limit) ? LIMIT_ALL : limit_name_source(limit, source);
+    enum limit_verdict verdict = limit_is_full(limit) ? LIMIT_ALL : limit_name_source(limit, peer);
     if (verdict == LIMIT_ADMITTED)
         atomic_fetch_add(&limit->open, 1);
     return verdict;
 }
 
-void limit_release(struct limit *limit, const struct address *source)
+void limit_release(struct limit *limit, const struct address *peer)
 {
-    if (source->family != AF_UNIX) {
+    if (peer->family != AF_UNIX) {
+        const struct address source = address_source(peer, limit->source_prefix);
         pthread_mutex_lock(&limit->lock);
-        struct source *place = find(&limit->sources, source);
+        struct source *place = find(&limit->sources, &source);
         if (--place->open == 0)
             close_gap(&limit->sources, place);
         pthread_mutex_unlock(&limit->lock);
     }
     atomic_fetch_sub(&limit->open, 1);
+}
+
+uint64_t limit_steps(struct limit *limit)
+{
+    pthread_mutex_lock(&limit->lock);
+    uint64_t steps = limit->sources.steps;
+    pthread_mutex_unlock(&limit->lock);
+    return steps;
 }
 
 uint64_t limit_open(const struct limit *limit)

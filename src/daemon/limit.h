@@ -29,11 +29,13 @@ struct limit_values {
     uint64_t connections;
     uint64_t per_source;
     uint64_t owed_bytes;
+    uint64_t source_prefix; /* bits of an IPv6 address that are one source; never changes */
 };
 
 struct limit;
 
-/* Returns NULL without memory. The counters' sets must live as long. */
+/* Returns NULL without memory. Its source_prefix is that of these values for ever, since a
+ * connection leaves the source that it came from. The counters' sets must live as long. */
 struct limit *limit_new(const struct limit_values *values);
 void limit_free(struct limit *limit);
 
@@ -48,13 +50,16 @@ void limit_lift_connections(struct limit *limit);
 int limit_watch(struct limit *limit, const struct counters *counters) MUST_CHECK;
 
 /* Counts a new connection if it may be. A Unix peer is no source of its own. */
-enum limit_verdict limit_admit(struct limit *limit, const struct address *source) MUST_CHECK;
+enum limit_verdict limit_admit(struct limit *limit, const struct address *peer) MUST_CHECK;
 
 /* Names the source of a connection that was admitted as a Unix peer's, if it may be. */
-enum limit_verdict limit_name_source(struct limit *limit, const struct address *source) MUST_CHECK;
+enum limit_verdict limit_name_source(struct limit *limit, const struct address *peer) MUST_CHECK;
 
-/* The source is the one that was named last. */
-void limit_release(struct limit *limit, const struct address *source);
+/* The peer is the one that was named last. */
+void limit_release(struct limit *limit, const struct address *peer);
+
+/* Places of the table of sources that were looked at since the start: what counting costs. */
+uint64_t limit_steps(struct limit *limit);
 
 /* True where no further connection would be admitted, whatever its source. */
 bool limit_is_full(const struct limit *limit);

@@ -48,7 +48,9 @@ static const struct option_row ROWS[] = {
      "open at once, peers beyond wait in the backlog; 0: no limit; auto: what the descriptor limit "
      "allows"},
     {"max-connections-per-source", 0, OPTION_COUNT, LIVE, "N", "0", 0, 0, NULL, AT(max_per_source),
-     "open at once from one address, peers beyond are reset; 0: no limit"},
+     "open at once from one source, peers beyond are reset; 0: no limit"},
+    {"source-prefix", 0, OPTION_COUNT, IN_FILE, "BITS", "64", 1, 128, NULL, AT(source_prefix),
+     "the first bits of an IPv6 address that count as one source"},
     {"buffer", 0, OPTION_SIZE, BOTH, "SIZE", "256k", 0, BUFFER_MAX, NULL, AT(policy.buffer_bytes),
      "owed to one slow reader before its sender is held; 0: no limit"},
     {"max-owed", 0, OPTION_SIZE, LIVE, "SIZE", "256M", 0, 0, NULL, AT(max_owed_bytes),

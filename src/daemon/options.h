@@ -37,7 +37,8 @@ struct options {
     uint64_t max_connections; /* OPTION_AUTO: from the descriptor limit */
     uint64_t max_per_source;
     uint64_t max_owed_bytes;
-    uint64_t udp_rate; /* datagrams a second a source */
+    uint64_t source_prefix; /* bits of an IPv6 address */
+    uint64_t udp_rate;      /* datagrams a second a source */
     uint64_t drain_timeout_ms;
     uint64_t read_path;  /* enum stream_path */
     uint64_t log_level;  /* enum log_level */

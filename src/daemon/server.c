@@ -108,7 +108,8 @@ static int find_limits(const struct server *server, const struct options *option
                            descriptors_reserved(server) + 1);
     *values = (struct limit_values){.connections = options->max_connections,
                                     .per_source = options->max_per_source,
-                                    .owed_bytes = options->max_owed_bytes};
+                                    .owed_bytes = options->max_owed_bytes,
+                                    .source_prefix = options->source_prefix};
     if (values->connections != OPTION_AUTO && values->connections > allowed)
         log_event(LOG_LEVEL_WARN, "max-connections is lowered to what the descriptor limit allows",
                   LOG_NUMBER("asked", values->connections), LOG_NUMBER("used", allowed),
@@ -472,7 +473,7 @@ static int open_server(struct server *server, struct error *err)
         return -1;
     server->limit = limit_new(&values);
     server->name = name_of(options);
-    server->udp = udp_new(options->udp_rate, server->name);
+    server->udp = udp_new(options->udp_rate, (unsigned)options->source_prefix, server->name);
     if (!server->limit || !server->name || !server->udp)
         return error_start(err, "no memory for the limits");
     notify_open(&server->notify);

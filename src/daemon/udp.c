@@ -38,11 +38,11 @@ struct udp_socket {
     bool is_stopping;
 };
 
-struct udp *udp_new(uint64_t rate, const char *name)
+struct udp *udp_new(uint64_t rate, unsigned prefix, const char *name)
 {
     struct udp *udp = calloc(1, sizeof(*udp));
     if (udp)
-        udp->rule = udp_rule_new(rate);
+        udp->rule = udp_rule_new(rate, prefix);
     if (!udp || !udp->rule) {
         free(udp);
         return NULL;

@@ -23,9 +23,9 @@
 struct udp;
 struct udp_socket;
 
-/* `rate` datagrams a second a source; 0: no limit. The name is for whoami, and must live as long.
- * NULL without memory. */
-struct udp *udp_new(uint64_t rate, const char *name);
+/* `rate` datagrams a second a source; 0: no limit. The first `prefix` bits of an IPv6 address are
+ * its source. The name is for whoami, and must live as long. NULL without memory. */
+struct udp *udp_new(uint64_t rate, unsigned prefix, const char *name);
 void udp_free(struct udp *udp);
 void udp_set_rate(struct udp *udp, uint64_t rate);
 

@@ -14,7 +14,7 @@ struct udp_rule {
     uint8_t own_ports[PORTS / 8]; /* a bit each */
 };
 
-struct udp_rule *udp_rule_new(uint64_t rate)
+struct udp_rule *udp_rule_new(uint64_t rate, unsigned prefix)
 {
     struct udp_rule *rule = calloc(1, sizeof(*rule));
     uint64_t seed;
@@ -22,7 +22,7 @@ struct udp_rule *udp_rule_new(uint64_t rate)
         return NULL;
     if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
         seed = (uintptr_t)rule;
-    rule->buckets = buckets_new(rate, seed);
+    rule->buckets = buckets_new(rate, prefix, seed);
     if (!rule->buckets) {
         free(rule);
         return NULL;

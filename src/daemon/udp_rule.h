@@ -37,8 +37,8 @@ enum udp_drop {
 
 struct udp_rule;
 
-/* NULL without memory. */
-struct udp_rule *udp_rule_new(uint64_t rate);
+/* As buckets_new() has them. NULL without memory. */
+struct udp_rule *udp_rule_new(uint64_t rate, unsigned prefix);
 void udp_rule_free(struct udp_rule *rule);
 void udp_rule_set_rate(struct udp_rule *rule, uint64_t rate);
 

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mix.h"
+
 struct address address_from_sockaddr(const struct sockaddr *sockaddr)
 {
     struct address address = {.family = sockaddr->sa_family};
@@ -76,6 +78,31 @@ bool address_is_same_host(const struct address *one, const struct address *other
 {
     return one->family == other->family && one->scope == other->scope &&
            memcmp(one->bytes, other->bytes, sizeof(one->bytes)) == 0;
+}
+
+struct address address_prefix(const struct address *address, unsigned bits)
+{
+    struct address out = *address;
+    out.port = 0;
+    for (unsigned i = 0; i < sizeof(out.bytes); i++) {
+        unsigned kept = bits > 8 * i ? bits - 8 * i : 0;
+        out.bytes[i] &= (uint8_t)(kept >= 8 ? 0xff : 0xff00 >> kept);
+    }
+    return out;
+}
+
+struct address address_source(const struct address *address, unsigned prefix)
+{
+    return address_prefix(address, address->family == AF_INET6 ? prefix : 32);
+}
+
+uint64_t address_hash(const struct address *address, uint64_t seed)
+{
+    uint64_t words[2];
+    memcpy(words, address->bytes, sizeof(words));
+    uint64_t sum = mix64(seed + address->family + ((uint64_t)address->scope << 32));
+    sum = mix64(sum + words[0]);
+    return mix64(sum + words[1]);
 }
 
 static int both_families(struct address *out, uint16_t port, struct in_addr in4,

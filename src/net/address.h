@@ -44,6 +44,17 @@ char *address_format(char *out, size_t size, const struct address *address);
 /* True for what only this machine can reach: 127.0.0.0/8 and ::1. */
 bool address_is_loopback(const struct address *address);
 
+/* The address cut to its first `bits` bits, the rest 0, without its port. */
+struct address address_prefix(const struct address *address, unsigned bits);
+
+/* Who is behind an address, for limits and rates: a whole IPv4 address; of an IPv6 address the
+ * first `prefix` bits, within which a host has all the addresses it likes (RFC 6177), and its
+ * scope. */
+struct address address_source(const struct address *address, unsigned prefix);
+
+/* A number for the host, whatever the port, that only who knows the seed can tell. */
+uint64_t address_hash(const struct address *address, uint64_t seed);
+
 /* True for the same host, whatever the port. */
 bool address_is_same_host(const struct address *one, const struct address *other);
 

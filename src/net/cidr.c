@@ -50,17 +50,6 @@ static int parse_bits(const char *text, unsigned most)
     return bits <= most ? (int)bits : -1;
 }
 
-/* All bits of the address from `bits` on, set to 0. */
-static struct address masked(const struct address *address, unsigned bits)
-{
-    struct address out = *address;
-    for (unsigned i = 0; i < sizeof(out.bytes); i++) {
-        unsigned kept = bits > 8 * i ? bits - 8 * i : 0;
-        out.bytes[i] &= (uint8_t)(kept >= 8 ? 0xff : 0xff00 >> kept);
-    }
-    return out;
-}
-
 int cidr_parse(const char *text, struct cidr *out, struct error *err)
 {
     char host[TEXT_MAX + 1], right[ADDRESS_TEXT_MAX];
@@ -94,7 +83,7 @@ int cidr_parse(const char *text, struct cidr *out, struct error *err)
         bits -= MAPPED_BITS;
     }
     out->bits = (unsigned)bits;
-    struct address network = masked(&out->address, out->bits);
+    struct address network = address_prefix(&out->address, out->bits);
     if (memcmp(network.bytes, out->address.bytes, sizeof(network.bytes)) != 0) {
         inet_ntop(network.family, network.bytes, right, sizeof(right));
         return error_usage(err, "'%s' has bits beyond its prefix: %s/%d is expected", text, right,
@@ -107,7 +96,7 @@ bool cidr_contains(const struct cidr *cidr, const struct address *address)
 {
     if (cidr->address.family != address->family)
         return false;
-    struct address network = masked(address, cidr->bits);
+    struct address network = address_prefix(address, cidr->bits);
     return (cidr->address.scope == 0 || cidr->address.scope == address->scope) &&
            memcmp(network.bytes, cidr->address.bytes, sizeof(network.bytes)) == 0;
 }

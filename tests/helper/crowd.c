@@ -2,8 +2,8 @@
 /*
  * crowd: many connections at once from one process.
  *
- *     crowd [-t SECONDS] [-n COUNT] [-m SIZE] [-j IN_FLIGHT] [-k] [-r] [-e] [-a] [-b ADDRESS]
- * ENDPOINT
+ *     crowd [-t SECONDS] [-n COUNT] [-m SIZE] [-j IN_FLIGHT] [-k] [-r] [-e] [-a]
+ *           [-b ADDRESS [-B]] ENDPOINT
  *
  * Each connection sends a message of the position-coded pattern and checks its echo; then all are
  * held open, the facts are printed, and a line on standard input lets them finish: one more message
@@ -13,6 +13,7 @@
  *     -k  no holding: each finishes as soon as it has its echo      -r  finish by a reset
  *     -e  connect and say nothing at all                            -a  any outcome will do: facts
  * only -j  how many may wait for their first echo at one time        -b  where we come from
+ *     -B  each from an address of its own: that of -b, the next, ...
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -34,7 +35,7 @@ struct member {
 static struct {
     const char *endpoint;
     struct wire_address addr, from;
-    bool has_from, keep_going, resets, is_silent, is_any;
+    bool has_from, has_many, keep_going, resets, is_silent, is_any;
     unsigned count, message, in_flight_max;
     struct member *members;
     int epoll;
@@ -247,6 +248,8 @@ static void bear(struct member *m)
     setsockopt(m->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
     if (crowd.has_from && bind(m->fd, (struct sockaddr *)&crowd.from.sa, crowd.from.len) != 0)
         usage("cannot bind");
+    if (crowd.has_many)
+        wire_next_address(&crowd.from);
     m->state = CONNECTING;
     crowd.born++;
     crowd.in_flight++;
@@ -341,7 +344,7 @@ static void read_options(int argc, char **argv)
     unsigned life = 120;
     int option;
 
-    while ((option = getopt(argc, argv, "t:n:m:j:b:krea")) != -1) {
+    while ((option = getopt(argc, argv, "t:n:m:j:b:Bkrea")) != -1) {
         if (option == 't')
             life = (unsigned)atoi(optarg);
         else if (option == 'n')
@@ -352,6 +355,8 @@ static void read_options(int argc, char **argv)
             crowd.in_flight_max = (unsigned)atoi(optarg);
         else if (option == 'b')
             crowd.has_from = wire_inet_address(optarg, &crowd.from) == 0;
+        else if (option == 'B')
+            crowd.has_many = true;
         else if (option == 'k')
             crowd.keep_going = true;
         else if (option == 'r')

@@ -135,6 +135,18 @@ static inline int wire_inet_address(const char *text, struct wire_address *to)
     return 0;
 }
 
+/* The address after this one. */
+static inline void wire_next_address(struct wire_address *addr)
+{
+    struct sockaddr_in *in4 = (struct sockaddr_in *)&addr->sa;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&addr->sa;
+    int is_6 = addr->sa.ss_family == AF_INET6;
+    uint8_t *bytes = is_6 ? in6->sin6_addr.s6_addr : (uint8_t *)&in4->sin_addr;
+
+    for (int i = is_6 ? 16 : 4; i > 0 && ++bytes[i - 1] == 0; i--)
+        ;
+}
+
 static inline int wire_address(const char *endpoint, struct wire_address *to)
 {
     if (strncmp(endpoint, "unix:", 5) == 0)

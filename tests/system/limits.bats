@@ -4,6 +4,7 @@
 # Limits of connections: in all (peers wait in the backlog), and of one source (reset).
 
 load lib
+load netns
 
 @test "--max-connections: who is over it waits, and is served on the first close" {
     local cpu
@@ -94,6 +95,51 @@ open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
     grep -qx reset=2 facts
     go held
     finish held
+}
+
+# Whole networks of addresses on a machine of the server's own.
+start_with_many_sources() {
+    need_netns
+    ulimit -n 12000 2>/dev/null || skip "no 12000 descriptors here"
+    in_own_network 'sysctl -qw net.ipv6.ip_nonlocal_bind=1 &&
+        ip -6 route add local 2001:db8::/32 dev lo'
+    start_server -l 'tcp://[2001:db8:ffff::1]:0' "$@"
+}
+
+@test "thousands of IPv6 sources come and go, and nobody else is held up" {
+    local prefix
+    for prefix in 128 64; do
+        start_with_many_sources --source-prefix "$prefix"
+        start_near_canary
+        bg_near crowd "$HELPERS/crowd" -n 5000 -b '[2001:db8::1]:0' -B "$ENDPOINT"
+        wait_for 20 said crowd holding=5000
+        go crowd
+        finish crowd
+        stop_canary
+        figure "/$prefix: the longest wait for an echo was $(fact canary max_us) us"
+        (($(fact canary max_us) < 500000 * PATIENCE))
+        rm -f "$T"/canary.in "$T"/crowd.in
+        stop_server
+    done
+}
+
+@test "--source-prefix: an IPv6 source is a network, /64 unless told otherwise" {
+    start_with_many_sources --max-connections-per-source 2
+    bg_near held "$HELPERS/crowd" -n 2 -b "[2001:db8::1]:0" -B "$ENDPOINT"
+    wait_for 5 said held holding=2
+    inside "$HELPERS/crowd" -a -k -n 2 -b '[2001:db8::ffff:0:0:1]:0' "$ENDPOINT" </dev/null >facts
+    grep -qx reset=2 facts
+    inside "$HELPERS/crowd" -k -n 2 -b '[2001:db8:0:1::1]:0' "$ENDPOINT" </dev/null
+    go held
+    finish held
+    stop_server
+    start_with_many_sources --max-connections-per-source 2 --source-prefix 48
+    inside "$HELPERS/crowd" -n 2 -j 1 -k -b '[2001:db8::1]:0' "$ENDPOINT" </dev/null
+    bg_near all "$HELPERS/crowd" -n 2 -b '[2001:db8::1]:0' "$ENDPOINT"
+    wait_for 5 said all holding=2
+    inside "$HELPERS/crowd" -a -k -n 1 -b '[2001:db8:0:1::1]:0' "$ENDPOINT" </dev/null >facts
+    grep -qx reset=1 facts
+    inside "$HELPERS/crowd" -k -n 1 -b '[2001:db8:1::1]:0' "$ENDPOINT" </dev/null
 }
 
 @test "F42 too few descriptors for what is asked: clamped, with a warning" {

@@ -76,6 +76,8 @@ static void test_mapped(void **state)
     assert_text(&address, "1.2.3.4:5");
     struct address plain = of_text("1.2.3.4", 99);
     assert_true(address_is_same_host(&address, &plain));
+    const struct address source = address_source(&address, 1);
+    assert_text(&source, "1.2.3.4:0");
     plain.bytes[3]++;
     assert_false(address_is_same_host(&address, &plain));
 }

@@ -38,7 +38,7 @@ static uint64_t take_many(struct buckets *buckets, const struct address *source,
 
 static void test_rate(void **state)
 {
-    struct buckets *buckets = buckets_new(1000, 1);
+    struct buckets *buckets = buckets_new(1000, 64, 1);
     const struct address one = ipv4(1), other = ipv4(2);
     (void)state;
     assert_int_equal(take_many(buckets, &one, 5000, START_NS), 1000);
@@ -54,7 +54,7 @@ static void test_rate(void **state)
 
 static void test_steady(void **state)
 {
-    struct buckets *buckets = buckets_new(100, 1);
+    struct buckets *buckets = buckets_new(100, 64, 1);
     const struct address one = ipv4(1);
     uint64_t admitted = 0;
     (void)state;
@@ -66,7 +66,7 @@ static void test_steady(void **state)
 
 static void test_no_limit_and_reload(void **state)
 {
-    struct buckets *buckets = buckets_new(0, 1);
+    struct buckets *buckets = buckets_new(0, 64, 1);
     const struct address one = ipv4(1);
     (void)state;
     assert_int_equal(take_many(buckets, &one, 100000, START_NS), 100000);
@@ -80,7 +80,7 @@ static void test_no_limit_and_reload(void **state)
 
 static void test_ipv6_network(void **state)
 {
-    struct buckets *buckets = buckets_new(10, 1);
+    struct buckets *buckets = buckets_new(10, 64, 1);
     uint64_t admitted = 0;
     (void)state;
     for (uint64_t host = 0; host < 1000; host++) {
@@ -91,11 +91,16 @@ static void test_ipv6_network(void **state)
     const struct address elsewhere = ipv6(8, 0);
     assert_int_equal(take_many(buckets, &elsewhere, 100, START_NS), 10);
     buckets_free(buckets);
+    buckets = buckets_new(10, 128, 1);
+    const struct address one = ipv6(8, 1);
+    assert_int_equal(take_many(buckets, &elsewhere, 100, START_NS), 10);
+    assert_int_equal(take_many(buckets, &one, 100, START_NS), 10);
+    buckets_free(buckets);
 }
 
 static void test_common(void **state)
 {
-    struct buckets *buckets = buckets_new(10, 1);
+    struct buckets *buckets = buckets_new(10, 64, 1);
     uint64_t admitted = 0, common = 0;
     (void)state;
     for (uint32_t i = 0; i < 1000; i++) {
@@ -115,7 +120,7 @@ static void test_common(void **state)
  * he invents share what the table has. */
 static void test_eviction_resets_nothing(void **state)
 {
-    struct buckets *buckets = buckets_new(1, 42);
+    struct buckets *buckets = buckets_new(1, 64, 42);
     const struct address attacker = ipv4(0x01020304);
     uint64_t granted = 0;
     (void)state;
@@ -133,7 +138,7 @@ static void test_eviction_resets_nothing(void **state)
 /* Sources that are quiet enough to have full buckets cost a newcomer nothing. */
 static void test_quiet_sources_are_forgotten(void **state)
 {
-    struct buckets *buckets = buckets_new(1, 42);
+    struct buckets *buckets = buckets_new(1, 64, 42);
     (void)state;
     for (uint32_t i = 0; i < SOURCES; i++) {
         const struct address source = ipv4(i);

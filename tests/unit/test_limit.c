@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
+#include "base/mix.h"
 #include "daemon/limit.h"
 
 #define SOURCES 3000
@@ -38,7 +40,7 @@ static void test_in_all(void **state)
 
 static void test_per_source(void **state)
 {
-    struct limit *limit = limit_new(&(struct limit_values){.per_source = 2});
+    struct limit *limit = limit_new(&(struct limit_values){.per_source = 2, .source_prefix = 128});
     const struct address one = source(1), other = source(2), local = {.family = AF_UNIX};
     (void)state;
     assert_int_equal(limit_admit(limit, &one), LIMIT_ADMITTED);
@@ -55,7 +57,7 @@ static void test_per_source(void **state)
 /* One that came without a source gets it later, or is told that there are enough of that. */
 static void test_named_later(void **state)
 {
-    struct limit *limit = limit_new(&(struct limit_values){.per_source = 1});
+    struct limit *limit = limit_new(&(struct limit_values){.per_source = 1, .source_prefix = 128});
     const struct address one = source(1), local = {.family = AF_UNIX};
     (void)state;
     assert_int_equal(limit_admit(limit, &local), LIMIT_ADMITTED);
@@ -71,11 +73,35 @@ static void test_named_later(void **state)
     limit_free(limit);
 }
 
+/* The hosts of one network are one source, at whatever bit it ends; IPv4 counts by address. */
+static void test_networks(void **state)
+{
+    const struct address one = {.family = AF_INET6, .bytes = {[7] = 1, [15] = 1}};
+    const struct address near = {.family = AF_INET6, .bytes = {[7] = 1, [15] = 2}};
+    const struct address far = {.family = AF_INET6, .bytes = {[7] = 3}};
+    const struct address in4 = {.family = AF_INET, .bytes = {10, 0, 0, 1}};
+    const struct address other4 = {.family = AF_INET, .bytes = {10, 0, 0, 2}};
+    (void)state;
+    for (unsigned prefix = 62; prefix <= 64; prefix++) {
+        struct limit *limit =
+            limit_new(&(struct limit_values){.per_source = 1, .source_prefix = prefix});
+        assert_int_equal(limit_admit(limit, &one), LIMIT_ADMITTED);
+        assert_int_equal(limit_admit(limit, &near), LIMIT_SOURCE);
+        assert_int_equal(limit_admit(limit, &far), prefix == 62 ? LIMIT_SOURCE : LIMIT_ADMITTED);
+        limit_release(limit, &near); /* as good as its neighbour */
+        assert_int_equal(limit_admit(limit, &one), LIMIT_ADMITTED);
+        assert_int_equal(limit_admit(limit, &in4), LIMIT_ADMITTED);
+        assert_int_equal(limit_admit(limit, &other4), LIMIT_ADMITTED);
+        assert_int_equal(limit_admit(limit, &in4), LIMIT_SOURCE);
+        limit_free(limit);
+    }
+}
+
 /* The table of sources against plain counts: nobody is forgotten where others come and go. */
 static void test_many_sources(void **state)
 {
     static uint32_t open[SOURCES];
-    struct limit *limit = limit_new(&(struct limit_values){.per_source = 3});
+    struct limit *limit = limit_new(&(struct limit_values){.per_source = 3, .source_prefix = 128});
     uint64_t seed = 3, total = 0;
     (void)state;
     for (int step = 0; step < STEPS; step++) {
@@ -94,6 +120,88 @@ static void test_many_sources(void **state)
         assert_int_equal(limit_open(limit), total);
     }
     limit_free(limit);
+}
+
+/* ---- what counting costs ---- */
+
+enum sources {
+    IPV4_SEQUENTIAL,
+    IPV6_SEQUENTIAL,
+    IPV6_NETWORKS,
+    IPV6_EUI64,
+    IPV4_RANDOM,
+    IPV6_RANDOM,
+    KINDS
+};
+
+static void put(uint8_t *out, size_t bytes, uint64_t number)
+{
+    for (size_t i = 0; i < bytes; i++)
+        out[i] = (uint8_t)(number >> (8 * (bytes - 1 - i)));
+}
+
+/* The n-th of a kind, in network order as the kernel has them. */
+static struct address source_of(enum sources kind, uint32_t n)
+{
+    bool is_ipv4 = kind == IPV4_SEQUENTIAL || kind == IPV4_RANDOM;
+    struct address address = {.family = is_ipv4 ? AF_INET : AF_INET6,
+                              .bytes = {0x20, 1, 0xd, 0xb8}};
+    switch (kind) {
+    case IPV4_SEQUENTIAL: /* 10.0.0.0 and on */
+        put(address.bytes, 4, 0x0a000000 + n);
+        break;
+    case IPV4_RANDOM:
+        put(address.bytes, 4, mix64(n));
+        break;
+    case IPV6_SEQUENTIAL: /* 2001:db8::1, ::2, ... */
+        put(address.bytes + 8, 8, n + 1);
+        break;
+    case IPV6_NETWORKS: /* 2001:db8:0:1::1, 2001:db8:0:2::1, ... */
+        put(address.bytes + 4, 4, n);
+        put(address.bytes + 8, 8, 1);
+        break;
+    case IPV6_EUI64: /* RFC 4291, appendix A: one vendor's network cards, ff:fe in their middle */
+        put(address.bytes + 8, 8, 0x02163efffe000000 + n);
+        break;
+    default:
+        put(address.bytes + 4, 8, mix64(n));
+        put(address.bytes + 8, 8, mix64(~(uint64_t)n));
+    }
+    return address;
+}
+
+/* Places looked at for each of `count` connections that close, one source each. */
+static double steps_a_close(enum sources kind, uint32_t count)
+{
+    struct limit *limit = limit_new(&(struct limit_values){.per_source = 2, .source_prefix = 128});
+    for (uint32_t i = 0; i < count; i++) {
+        const struct address address = source_of(kind, i);
+        assert_int_equal(limit_admit(limit, &address), LIMIT_ADMITTED);
+    }
+    uint64_t before = limit_steps(limit);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct address address = source_of(kind, i);
+        limit_release(limit, &address);
+    }
+    double steps = (double)(limit_steps(limit) - before) / count;
+    assert_int_equal(limit_open(limit), 0);
+    limit_free(limit);
+    return steps;
+}
+
+/* A table at most half full needs 1.5 steps to find a place and 2.5 to reach the end of its run
+ * (Knuth 6.4, theorem K), if addresses are spread as if by chance. */
+static void test_closing_costs_the_same(void **state)
+{
+    static const uint32_t COUNTS[] = {100, 10000, 19000};
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++) {
+        for (size_t i = 0; i < sizeof(COUNTS) / sizeof(COUNTS[0]); i++) {
+            double steps = steps_a_close((enum sources)kind, COUNTS[i]);
+            if (steps > 6)
+                fail_msg("kind %d: %.1f steps a close of %u", kind, steps, COUNTS[i]);
+        }
+    }
 }
 
 static void test_owed(void **state)
@@ -118,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_in_all),      cmocka_unit_test(test_per_source),
         cmocka_unit_test(test_named_later), cmocka_unit_test(test_many_sources),
+        cmocka_unit_test(test_networks),    cmocka_unit_test(test_closing_costs_the_same),
         cmocka_unit_test(test_owed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,7 +59,7 @@ static const struct {
 
 static void test_table(void **state)
 {
-    struct udp_rule *rule = udp_rule_new(0);
+    struct udp_rule *rule = udp_rule_new(0, 64);
     (void)state;
     udp_rule_add_port(rule, OWN_PORT);
     for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
@@ -75,7 +75,7 @@ static void test_table(void **state)
 
 static void test_marks(void **state)
 {
-    struct udp_rule *rule = udp_rule_new(0);
+    struct udp_rule *rule = udp_rule_new(0, 64);
     struct datagram datagram = {.peer = address_of("192.0.2.1", 40000), .is_to_many = true};
     (void)state;
     assert_int_equal(udp_rule_judge(rule, &datagram, NOW_NS), UDP_DROP_ADDRESS);
@@ -87,7 +87,7 @@ static void test_marks(void **state)
 /* What is dropped anyway takes no token; what is over the rate is told which rate. */
 static void test_rate(void **state)
 {
-    struct udp_rule *rule = udp_rule_new(2);
+    struct udp_rule *rule = udp_rule_new(2, 64);
     struct datagram good = {.peer = address_of("192.0.2.1", 40000)};
     struct datagram bad = {.peer = address_of("192.0.2.1", 53)};
     (void)state;
