@@ -94,8 +94,8 @@ static int set_number(const struct option_row *row, void *target, const char *te
 {
     uint64_t value = 0;
     char hint[160], low[UNITS_TEXT_MAX], high[UNITS_TEXT_MAX];
-    if (row->kind == OPTION_COUNT && row->words && strcmp(text, row->words[0]) == 0) {
-        *number_of(row, target) = OPTION_AUTO;
+    if (row->kind != OPTION_WORD && row->words && strcmp(text, row->words[0]) == 0) {
+        *number_of(row, target) = row->kind == OPTION_TIME ? 0 : OPTION_AUTO;
         return 0;
     }
     if (parse_number(row, text, &value) < 0)

@@ -51,7 +51,8 @@ struct option_row {
     const char *argument;     /* what --help calls the value */
     const char *initial;      /* the default, in the words a user would write; NULL: none */
     uint64_t min, max;        /* of numbers, and of a text's length; max 0: none */
-    const char *const *words; /* OPTION_WORD: all, then NULL; OPTION_COUNT: that of OPTION_AUTO */
+    const char *const *words; /* OPTION_WORD: all, then NULL; OPTION_COUNT: that of OPTION_AUTO;
+                                 OPTION_TIME: that of 0 */
     size_t offset;            /* of the field in the target */
     const char *help;
 };

@@ -102,13 +102,21 @@ int acceptor_check(const struct options *options, struct error *notice, struct e
     return 0;
 }
 
+/* What an inherited socket is shows only now. */
+static int check_opened(const struct options_listener *spec, const struct sock_listening *sock,
+                        struct error *err)
+{
+    return sock->is_inherited ? options_check_inherited(spec, sock_kind(sock), err) : 0;
+}
+
 static int open_spec(struct acceptor *acceptor, const struct options_listener *spec, size_t index,
                      struct error *err)
 {
     struct sock_listening socks[SOCK_LISTENING_MAX];
     struct error notice;
     struct tls_context *tls;
-    const struct sock_options how = {(int)spec->policy.backlog, (mode_t)spec->policy.mode};
+    const struct sock_options how = {(int)spec->policy.backlog, (mode_t)spec->policy.mode,
+                                     spec->policy.keepalive_ms};
     if (how.backlog > sock_backlog_max())
         log_event(LOG_LEVEL_NOTICE, "backlog is lowered to what the system allows",
                   LOG_TEXT("listener", spec->text), LOG_NUMBER("asked", spec->policy.backlog),
@@ -124,7 +132,7 @@ static int open_spec(struct acceptor *acceptor, const struct options_listener *s
     if (notice.text[0])
         log_event(LOG_LEVEL_NOTICE, "an address is not served", LOG_TEXT("why", notice.text));
     int used = 0;
-    while (used < count && (!socks[used].is_datagram || options_check_datagrams(spec, err) == 0) &&
+    while (used < count && check_opened(spec, &socks[used], err) == 0 &&
            append(acceptor, &socks[used], index, &spec->policy, tls, err) == 0)
         used++;
     tls_context_unref(tls); /* the policies have theirs */
@@ -342,6 +350,8 @@ static int fill_plan(const struct acceptor *acceptor, const struct options *opti
             tls_context_unref(tls);
             result = open_tls_logged(spec, &tls, err);
         }
+        if (result == 0)
+            result = check_opened(spec, &acceptor->listeners[i].sock, err);
         if (result == 0)
             plan[i] = make_policy(&spec->policy, tls, acceptor->listeners[i].sock.name, i);
         if (result == 0 && !plan[i])

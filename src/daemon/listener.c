@@ -23,10 +23,9 @@ static void accept_one(struct listener *listener, int fd, const struct sockaddr 
     bool has_address = length >= (socklen_t)sizeof(sa_family_t);
     struct address peer =
         address_from_sockaddr(has_address ? sockaddr : (const struct sockaddr *)&none);
-    /* An urgent byte stays in its place. A Unix socket does not inherit that, and its peek would
-     * pass over the byte, and see another length than the read after it. */
-    if (listener->sock.is_unix)
-        sock_set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+    const struct policy *policy = listener->policy; /* the status endpoint has none */
+    sock_set_accepted(&listener->sock, fd,
+                      policy ? policy->values.keepalive_ms : listener->sock.keepalive_ms);
     listener->callbacks->on_accept(listener->owner, listener, fd, &peer);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "daemon/service.h"
+#include "net/sock.h"
 #include "net/stream.h"
 
 #define DEFAULT_LISTENER "localhost:7007"
@@ -19,6 +20,7 @@
 #define NAME_BYTES_MAX 128
 
 static const char *const AUTO[] = {"auto", NULL};
+static const char *const OFF[] = {"off", NULL};
 static const char *const OFF_ON[] = {"off", "on", NULL};
 static const char *const NONE[] = {"none", NULL};
 static const char *const READ_PATHS[] = {"direct", "buffered", NULL};
@@ -63,6 +65,10 @@ static const struct option_row ROWS[] = {
      "reset a connection that is ending when what it is owed was not taken within; 0: never"},
     {"linger-timeout", 0, OPTION_TIME, BOTH, "TIME", "2s", 0, MS_MAX, NULL, AT(policy.linger_ms),
      "wait so long for the peer's end after ours"},
+    {"keepalive", 0, OPTION_TIME, BOTH, "off|TIME", "2h", 0, SOCK_KEEPALIVE_MAX_MS, OFF,
+     AT(policy.keepalive_ms),
+     "probe a TCP peer that was silent for so long, and reset the connection if it does not answer "
+     "for a minute"},
     {"udp-rate", 0, OPTION_COUNT, LIVE, "N", "1000", 0, UDP_RATE_MAX, NULL, AT(udp_rate),
      "datagrams a second that are answered to one source; 0: no limit"},
     {"backlog", 0, OPTION_COUNT, IN_FILE | OPTION_AS_ATTRIBUTE, "N", "4096", 1, INT_MAX, NULL,
@@ -176,6 +182,11 @@ static bool is_stream(const struct endpoint *endpoint)
     return endpoint->kind != ENDPOINT_UDP; /* what an inherited socket is shows later */
 }
 
+static bool is_tcp(const struct endpoint *endpoint)
+{
+    return is_stream(endpoint) && endpoint->kind != ENDPOINT_UNIX;
+}
+
 static bool is_listening_here(const struct endpoint *endpoint)
 {
     return is_stream(endpoint) && endpoint->kind != ENDPOINT_FD;
@@ -194,6 +205,7 @@ static const struct {
     {" buffer idle-timeout stall-timeout flush-timeout linger-timeout drain-quiet proxy "
      "proxy-from ",
      is_stream, "a listener of streams; datagrams have none of it"},
+    {" keepalive ", is_tcp, "a listener of TCP"},
 };
 
 /* An attribute that means nothing there is a mistake; an option may be meant for the others. */
@@ -282,11 +294,12 @@ int options_blame(const struct options_listener *listener, struct error *err)
     return error_prefix(err, "--listen '%.200s': ", listener->text);
 }
 
-int options_check_datagrams(const struct options_listener *listener, struct error *err)
+int options_check_inherited(const struct options_listener *listener, enum endpoint_kind kind,
+                            struct error *err)
 {
-    const struct endpoint datagrams = {.kind = ENDPOINT_UDP};
+    const struct endpoint endpoint = {.kind = kind};
     for (const char *at = strchr(listener->text, ','); at; at = strchr(at + 1, ',')) {
-        if (check_meaning(at + 1, &datagrams, err) < 0)
+        if (check_meaning(at + 1, &endpoint, err) < 0)
             return options_blame(listener, err);
     }
     return 0;

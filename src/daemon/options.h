@@ -69,9 +69,10 @@ int options_read(struct options *options, const struct activation *activation, i
 /* Begins what is wrong with a listener by naming where it was written. Returns -1. */
 int options_blame(const struct options_listener *listener, struct error *err);
 
-/* For an inherited socket of datagrams, which shows only when it is opened: 0, or -1 where it has
- * an attribute that only a stream has. */
-int options_check_datagrams(const struct options_listener *listener, struct error *err) MUST_CHECK;
+/* For an inherited socket, whose kind shows only when it is opened: 0, or -1 if it has an attribute
+ * that means nothing to that kind. */
+int options_check_inherited(const struct options_listener *listener, enum endpoint_kind kind,
+                            struct error *err) MUST_CHECK;
 
 /* Begins what is wrong with any other option, which begins with --NAME so far, with its place in
  * the configuration file where it was written there. */

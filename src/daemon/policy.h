@@ -17,6 +17,7 @@ struct policy_values {
     uint64_t linger_ms;    /* for the peer's FIN after ours */
     uint64_t quiet_ms;     /* while draining: nothing owed, nothing came */
     uint64_t buffer_bytes; /* high-water mark: owed to one peer before its sender is held */
+    uint64_t keepalive_ms; /* of silence, then a TCP peer is probed */
     uint64_t handshake_ms; /* for the whole of a TLS handshake */
     uint64_t backlog;
     uint64_t mode;     /* of a Unix socket's path */

@@ -466,7 +466,8 @@ struct status *status_new(const struct options *options, struct error *err)
     struct status *status = calloc(1, sizeof(*status));
     struct listener *listeners = calloc(SOCK_LISTENING_MAX, sizeof(*listeners));
     struct sock_listening socks[SOCK_LISTENING_MAX];
-    const struct sock_options how = {BACKLOG, (mode_t)options->policy.mode};
+    const struct sock_options how = {BACKLOG, (mode_t)options->policy.mode,
+                                     options->policy.keepalive_ms};
     struct error notice;
     int count = -1;
     if (!status || !listeners)

@@ -20,11 +20,6 @@
 #include "net/address.h"
 #include "net/datagram.h"
 
-/* A peer that vanished without a word is found after 60 + 6 x 10 seconds of silence (tcp(7)). */
-#define KEEPALIVE_IDLE_S 60
-#define KEEPALIVE_INTERVAL_S 10
-#define KEEPALIVE_COUNT 6
-
 /* What the kernel may hold unsent for a reader that is slow comes on top of what we hold; what is
  * on its way is not bounded by it, so no path is slower for it. Without it, 4 MiB and more are
  * taken before a sender is held, its own side's buffer grows meanwhile to all that tcp_rmem allows,
@@ -44,22 +39,57 @@ void sock_set_option(int fd, int level, int name, int value)
     (void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-/* Linux hands these on to accepted sockets, which saves five system calls a connection. */
-static void set_inherited(int fd)
+static void set_keepalive(int fd, uint64_t keepalive_ms)
+{
+    sock_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, keepalive_ms > 0);
+    if (keepalive_ms == 0)
+        return;
+    sock_set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)((keepalive_ms + 999) / 1000));
+    sock_set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, SOCK_KEEPALIVE_INTERVAL_S);
+    sock_set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, SOCK_KEEPALIVE_PROBES);
+}
+
+/* On a listening socket: Linux hands them on to accepted ones, which saves seven system calls a
+ * connection. On an accepted one: those that it did not inherit. */
+static void set_stream_options(int fd, uint64_t keepalive_ms)
 {
     sock_set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
-    sock_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    sock_set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
-    sock_set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
-    sock_set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
+    set_keepalive(fd, keepalive_ms);
     sock_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     sock_set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
+}
+
+/* An urgent byte stays in its place. A Unix socket does not inherit that, and its peek would pass
+ * over the byte, and see another length than the read after it. */
+void sock_set_accepted(const struct sock_listening *listening, int fd, uint64_t keepalive_ms)
+{
+    if (listening->is_unix)
+        sock_set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+    else if (listening->is_inherited)
+        set_stream_options(fd, keepalive_ms);
+    else if (listening->keepalive_ms != keepalive_ms)
+        set_keepalive(fd, keepalive_ms);
+}
+
+int sock_family(const struct sock_listening *listening)
+{
+    int family = 0;
+    socklen_t length = sizeof(family);
+    (void)getsockopt(listening->fd, SOL_SOCKET, SO_DOMAIN, &family, &length);
+    return family;
+}
+
+enum endpoint_kind sock_kind(const struct sock_listening *listening)
+{
+    return listening->is_datagram ? ENDPOINT_UDP
+           : listening->is_unix   ? ENDPOINT_UNIX
+                                  : ENDPOINT_TCP;
 }
 
 /* ---- TCP ---- */
 
 /* Binds and listens; returns the descriptor or -errno. */
-static int listen_tcp_once(const struct address *address, int backlog)
+static int listen_tcp_once(const struct address *address, const struct sock_options *options)
 {
     struct sockaddr_storage storage;
     socklen_t length = address_to_sockaddr(address, &storage);
@@ -69,8 +99,8 @@ static int listen_tcp_once(const struct address *address, int backlog)
     sock_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (address->family == AF_INET6)
         sock_set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    set_inherited(fd);
-    if (bind(fd, (struct sockaddr *)&storage, length) < 0 || listen(fd, backlog) < 0) {
+    set_stream_options(fd, options->keepalive_ms);
+    if (bind(fd, (struct sockaddr *)&storage, length) < 0 || listen(fd, options->backlog) < 0) {
         int failure = errno;
         close(fd);
         return -failure;
@@ -104,15 +134,15 @@ static void name_inet(struct sock_listening *listening, enum endpoint_kind kind,
 /* One round over all addresses. Returns how many were opened, or -errno with *failed set to the
  * address that would not open. */
 static int listen_inet_all(enum endpoint_kind kind, struct address *addresses, int count,
-                           int backlog, struct sock_listening *out, int *failed,
-                           struct error *notice)
+                           const struct sock_options *options, struct sock_listening *out,
+                           int *failed, struct error *notice)
 {
     int opened = 0, missing = 0;
     uint16_t port = addresses[0].port;
     for (int i = 0; i < count; i++) {
         addresses[i].port = port;
         int fd = kind == ENDPOINT_UDP ? datagram_open(&addresses[i])
-                                      : listen_tcp_once(&addresses[i], backlog);
+                                      : listen_tcp_once(&addresses[i], options);
         *failed = i;
         if (fd < 0 && is_missing_family(-fd) && missing + 1 < count) {
             char text[ADDRESS_TEXT_MAX];
@@ -128,14 +158,14 @@ static int listen_inet_all(enum endpoint_kind kind, struct address *addresses, i
         }
         struct address bound = address_of(fd);
         port = bound.port;
-        out[opened] = (struct sock_listening){.fd = fd};
+        out[opened] = (struct sock_listening){.fd = fd, .keepalive_ms = options->keepalive_ms};
         name_inet(&out[opened++], kind, &bound);
     }
     return opened;
 }
 
-static int listen_inet(const struct endpoint *endpoint, int backlog, struct sock_listening *out,
-                       struct error *notice, struct error *err)
+static int listen_inet(const struct endpoint *endpoint, const struct sock_options *options,
+                       struct sock_listening *out, struct error *notice, struct error *err)
 {
     struct address addresses[ADDRESS_RESOLVED_MAX];
     int count = address_resolve(endpoint->host, endpoint->port, addresses, err);
@@ -144,7 +174,7 @@ static int listen_inet(const struct endpoint *endpoint, int backlog, struct sock
     int opened, failed = 0;
     for (int tries = 0;; tries++) {
         addresses[0].port = endpoint->port;
-        opened = listen_inet_all(endpoint->kind, addresses, count, backlog, out, &failed, notice);
+        opened = listen_inet_all(endpoint->kind, addresses, count, options, out, &failed, notice);
         /* A free port of one family may be taken in the other: ask for another. */
         if (opened != -EADDRINUSE || endpoint->port != 0 || tries == PORT_TRIES)
             break;
@@ -320,7 +350,8 @@ static int look_at_fd(int fd, bool *is_datagram, struct error *err)
 }
 
 /* Its backlog and its path are those of whoever opened it. */
-static int adopt_fd(int fd, struct sock_listening *out, struct error *err)
+static int adopt_fd(int fd, const struct sock_options *options, struct sock_listening *out,
+                    struct error *err)
 {
     bool is_datagram;
     if (look_at_fd(fd, &is_datagram, err) < 0)
@@ -346,7 +377,7 @@ static int adopt_fd(int fd, struct sock_listening *out, struct error *err)
         if (is_datagram)
             datagram_set_options(fd, bound.plain.sa_family);
         else
-            set_inherited(fd);
+            set_stream_options(fd, options->keepalive_ms);
     }
     return 1;
 }
@@ -370,11 +401,11 @@ int sock_listen(const struct endpoint *endpoint, const struct sock_options *opti
     case ENDPOINT_TCP:
     case ENDPOINT_TLS:
     case ENDPOINT_UDP:
-        return listen_inet(endpoint, options->backlog, out, notice, err);
+        return listen_inet(endpoint, options, out, notice, err);
     case ENDPOINT_UNIX:
         return listen_unix(endpoint, options, out, err);
     case ENDPOINT_FD:
-        return adopt_fd(endpoint->fd, out, err);
+        return adopt_fd(endpoint->fd, options, out, err);
     }
     return -1;
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <time.h>
@@ -26,6 +27,7 @@ struct sock_listening {
     bool is_unix;
     bool is_datagram;                 /* UDP: nothing is accepted here, datagrams are answered */
     uint16_t port;                    /* TCP, UDP */
+    uint64_t keepalive_ms;            /* that TCP connections inherit */
     bool is_inherited;                /* whoever opened it may go on using it */
     char path[ENDPOINT_PATH_MAX + 1]; /* ours to remove at the end; else empty */
     dev_t path_device;
@@ -33,9 +35,17 @@ struct sock_listening {
     struct timespec path_made; /* inode numbers are used again at once */
 };
 
+/* A TCP peer that is silent for the keepalive time is probed so often, so far apart; if it answers
+ * none of the probes the kernel resets the connection. The longest time is the kernel's (tcp(7)).
+ */
+#define SOCK_KEEPALIVE_PROBES 6
+#define SOCK_KEEPALIVE_INTERVAL_S 10
+#define SOCK_KEEPALIVE_MAX_MS (32767 * UINT64_C(1000))
+
 struct sock_options {
     int backlog;
-    mode_t mode; /* of a Unix socket's path */
+    mode_t mode;           /* of a Unix socket's path */
+    uint64_t keepalive_ms; /* of TCP connections, rounded up to seconds; 0: none */
 };
 
 /* Opens every address of an endpoint, non-blocking and close-on-exec; with port 0 all on one port.
@@ -46,6 +56,17 @@ struct sock_options {
  * Returns how many, or -1 with nothing left open. */
 int sock_listen(const struct endpoint *endpoint, const struct sock_options *options,
                 struct sock_listening *out, struct error *notice, struct error *err) MUST_CHECK;
+
+/* An accepted descriptor gets what it did not inherit: on a Unix socket SO_OOBINLINE; on a TCP one
+ * all options, if its listening socket was passed to us (connections were in its queue before ours
+ * were set, and MPTCP hands on only some) or has another keepalive time since a reload. */
+void sock_set_accepted(const struct sock_listening *listening, int fd, uint64_t keepalive_ms);
+
+/* AF_INET, AF_INET6 or AF_UNIX; 0 if the kernel does not say. */
+int sock_family(const struct sock_listening *listening);
+
+/* The kind of a socket that was opened: TCP, Unix or UDP. */
+enum endpoint_kind sock_kind(const struct sock_listening *listening);
 
 /* The longest backlog that the system allows (listen(2)); INT_MAX where it does not say. */
 int sock_backlog_max(void);

@@ -2,10 +2,11 @@
 /*
  * hand: opens listening sockets and hands them to a command as descriptors 3, 4, ...
  *
- *     hand ENDPOINT... -- COMMAND ARGUMENT...
+ *     hand [-m] ENDPOINT... -- COMMAND ARGUMENT...
  *
  * As a service manager does it (sd_listen_fds(3)), and with the traps it sets: the sockets block,
- * and an IPv6 one is for IPv4 too. udp://ADDRESS:PORT is a bound socket for datagrams.
+ * and an IPv6 one is for IPv4 too. udp://ADDRESS:PORT is a bound socket for datagrams. With -m
+ * the TCP ones are Multipath TCP.
  */
 #include <fcntl.h>
 
@@ -13,14 +14,15 @@
 
 #define FIRST_FD 3
 
-static int open_listener(const char *endpoint)
+static int open_listener(const char *endpoint, int protocol)
 {
     struct wire_address addr;
     int fd, one = 1, is_udp = strncmp(endpoint, "udp://", 6) == 0;
 
     if (wire_address(endpoint, &addr) != 0)
         return -1;
-    fd = socket(addr.sa.ss_family, is_udp ? SOCK_DGRAM : SOCK_STREAM, 0);
+    fd = socket(addr.sa.ss_family, is_udp ? SOCK_DGRAM : SOCK_STREAM,
+                is_udp || addr.sa.ss_family == AF_UNIX ? 0 : protocol);
     if (!is_udp && addr.sa.ss_family != AF_UNIX)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(fd, (struct sockaddr *)&addr.sa, addr.len) != 0 || (!is_udp && listen(fd, 128) != 0))
@@ -31,10 +33,16 @@ static int open_listener(const char *endpoint)
 int main(int argc, char **argv)
 {
     char text[16];
-    int i;
+    int i, protocol = 0;
+
+    if (argc > 1 && strcmp(argv[1], "-m") == 0) {
+        protocol = IPPROTO_MPTCP;
+        argv++;
+        argc--;
+    }
 
     for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        int fd = open_listener(argv[i]);
+        int fd = open_listener(argv[i], protocol);
 
         if (fd < 0) {
             perror(argv[i]);

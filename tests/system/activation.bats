@@ -4,6 +4,7 @@
 # Started by others: systemd's sockets, inetd's, and what a service manager wants to hear.
 
 load lib
+load netns
 
 echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
 
@@ -125,6 +126,79 @@ refused() {
         await_ready
         stop_server
     done
+}
+
+# passed_late ARGUMENT...: hand opens a listener on port 7007 of a network of its own, and the server
+# starts once the file `go` is there.
+passed_late() {
+    need_netns
+    # shellcheck disable=SC2016
+    SERVER_WRAP+=("$HELPERS/hand" "$@" tcp://127.0.0.1:7007 --
+        sh -c 'until [ -e go ]; do sleep 0.01; done; exec "$@"' -)
+    exactly
+    rm -f go
+    launch_server
+    wait_for 5 is_listening
+}
+
+is_listening() { [[ -n $(inside ss -Hltn 'sport = :7007') ]]; }
+
+# The keepalive timer of the server's end of the one connection.
+keepalive_due() { inside ss -Htno state established 'sport = :7007' | grep -o 'timer:(keepalive,[^,]*'; }
+
+@test "F27 who waits in a socket that was passed has its urgent byte in its place, and keepalive" {
+    local flag
+    need ss
+    for flag in '' -m; do
+        [[ -z $flag || $(</proc/sys/net/mptcp/enabled) == 1 ]] 2>/dev/null || continue
+        # shellcheck disable=SC2086
+        passed_late $flag
+        bg_near urgent "$HELPERS/peer" tcp://127.0.0.1:7007 text:abc oob:U text:def say:sent \
+            wait-line half-close read-all
+        wait_for 5 said urgent sent
+        touch go
+        await_ready
+        wait_for 5 keepalive_due
+        [[ $(keepalive_due) == 'timer:(keepalive,119min' ]] || fail "$(keepalive_due)"
+        go urgent
+        finish urgent || fail "lost with '$flag'"
+        [[ $(fact urgent got) == 7 ]]
+        rm -f "$T/urgent.in"
+        stop_server
+    done
+}
+
+@test "systemd-socket-activate: the urgent byte that starts it comes back in its place" {
+    need_native "it passes no environment on"
+    need systemd-socket-activate
+    need_netns
+    SERVER_WRAP+=(systemd-socket-activate -l 127.0.0.1:7007)
+    exactly
+    launch_server
+    wait_for 5 is_listening
+    inside "$HELPERS/peer" tcp://127.0.0.1:7007 text:abc oob:U text:def half-close read-all >facts ||
+        fail "$(<facts)"
+    await_ready
+    stop_server
+}
+
+@test "keepalive is refused for a Unix socket that was passed" {
+    hand "unix:$T/s"
+    exactly -l fd:3,keepalive=1m
+    refused 2 "--listen 'fd:3,keepalive=1m'" 'keepalive: expected only for a listener of TCP'
+    rm -f "$T/s"
+    hand tcp://127.0.0.1:0
+    exactly -l fd:3,keepalive=1m
+    start_server
+    stop_server
+    echo 'listen = fd:3' >conf
+    hand "unix:$T/s"
+    exactly --config conf
+    start_server
+    echo 'listen = fd:3,keepalive=1m' >conf
+    ANNOUNCED=('reload refused')
+    kill -HUP "$PID"
+    wait_for 5 in_log 'reload refused.* keepalive: expected only for a listener of TCP'
 }
 
 is_bound() { [[ -n $(inside ss -Huna 'sport = :7007') ]]; }

@@ -148,7 +148,7 @@ closed_in_state() {
 
 @test "F25 the last acknowledgement is lost: no descriptor stays, nor the socket" {
     need nft
-    start_across
+    start_across --keepalive 1m
     inside sysctl -qw net.ipv4.tcp_orphan_retries=2
     bg_far last "$HELPERS/peer" "$ENDPOINT" echo:1000 say:standing wait-line half-close read-all
     wait_for 5 said last standing

@@ -122,6 +122,11 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     usage_error --listen -- -l tcp://127.0.0.1:0,
     usage_error --listen 'mode: expected only for a unix:PATH listener' -- -l 'tcp://127.0.0.1:0,mode=0600'
     usage_error --listen 'mode: expected only for a unix:PATH listener' -- -l 'unix:@a,mode=0600'
+    usage_error --listen 'keepalive: expected only for a listener of TCP' -- -l 'udp://127.0.0.1:0,keepalive=1m'
+    usage_error --listen 'keepalive: expected only for a listener of TCP' -- -l 'unix:@a,keepalive=off'
+    usage_error --keepalive 'never' 'off' -- --keepalive never
+    usage_error --keepalive 'too large' -- --keepalive 10h
+    usage_error --source-prefix 'too large' -- --source-prefix 129
     usage_error --listen 'backlog: expected only for a listener of streams' -- \
         -l 'udp://127.0.0.1:0,backlog=9'
     usage_error --listen 'idle-timeout: given twice' -- \

@@ -4,6 +4,7 @@
 # Deadlines: each ends what it should, when it should, and nothing that is alive.
 
 load lib
+load client
 
 # seconds_between LOW HIGH: what the peer's script took (facts file).  LOW is some tens of
 # milliseconds under the deadline, as libevent's clock is the coarse one; HIGH bears PATIENCE.
@@ -176,3 +177,59 @@ seconds_between() {
     start_server --idle-timeout 0 --stall-timeout 0 --flush-timeout 0s
     peer "$ENDPOINT" rcvbuf:4k fill:4M stall:1500 half-close read-all
 }
+
+# ---- keepalive
+
+# keepalive_of ENDPOINT: its timer at the server's end of a new connection, or nothing.
+keepalive_of() {
+    bg one "$HELPERS/peer" "$1" echo:1 say:there wait-line half-close read-all
+    wait_for 5 said one there
+    ss -Htno state established "sport = :${1##*:}" | sed -n 's/.*timer:(keepalive,\([0-9]*min\).*/\1/p'
+    go one
+    wait_for 5 is_gone "${BG_PID[one]}"
+    rm -f "$T/one.in"
+}
+
+# Within a minute below what was asked for.
+keepalive_is() { [[ $(keepalive_of "$1") == "$2" ]] || fail "$1 $(keepalive_of "$1"), not $2"; }
+
+@test "keepalive: two hours unless told otherwise, an option and an attribute, off, and by a reload" {
+    need ss
+    printf '%s\n' 'listen = tcp://127.0.0.1:0' 'listen = tcp://127.0.0.1:0,keepalive=30m' \
+        'listen = tcp://127.0.0.1:0,keepalive=off' >conf
+    start_server --config conf
+    keepalive_is "${ENDPOINTS[0]}" 119min
+    keepalive_is "${ENDPOINTS[1]}" 29min
+    keepalive_is "${ENDPOINTS[2]}" ''
+    bg old "$HELPERS/peer" "$ENDPOINT" echo:1 say:there wait-line half-close read-all
+    wait_for 5 said old there
+    sed -i 's/=off/=1h/' conf
+    echo 'keepalive = 5m' >>conf
+    kill -HUP "$PID"
+    wait_for 5 in_log ' notice reloaded'
+    ss -Htno state established "sport = :$PORT" | grep -q 'timer:(keepalive,119min' ||
+        fail "a connection that was open has changed"
+    go old
+    finish old
+    keepalive_is "$ENDPOINT" 4min
+    keepalive_is "${ENDPOINTS[1]}" 29min
+    keepalive_is "${ENDPOINTS[2]}" 59min
+    sed -i 's/keepalive = 5m/keepalive = off/' conf
+    kill -HUP "$PID"
+    wait_for 5 log_count_is ' notice reloaded' 2
+    keepalive_is "$ENDPOINT" ''
+}
+
+@test "evecho sends no keepalive, which would hide idle timeouts" {
+    need ss
+    start_server --keepalive off
+    bg cat "$EVECHO" cat "$ENDPOINT"
+    bg ping "$EVECHO" ping -i 20s "$ENDPOINT"
+    bg bench "$EVECHO" bench -c 2 -r 1 -t 20 "$ENDPOINT"
+    bg check "$EVECHO" check --idle 20s --only idle "$ENDPOINT"
+    wait_for 5 established_at_least 5
+    ss -Htno state established "dport = :$PORT" | tee sockets
+    not grep -q 'timer:(keepalive' sockets
+}
+
+established_at_least() { (($(ss -Htn state established "dport = :$PORT" | wc -l) >= $1)); }

@@ -46,7 +46,7 @@ static struct endpoint endpoint_of(const char *text)
 
 static int listen_on(const char *text, struct sock_listening *out, struct error *err)
 {
-    const struct sock_options options = {.backlog = 16, .mode = 0640};
+    const struct sock_options options = {.backlog = 16, .mode = 0640, .keepalive_ms = 60000};
     struct endpoint endpoint = endpoint_of(text);
     struct error notice;
     return sock_listen(&endpoint, &options, out, &notice, err);
@@ -102,6 +102,10 @@ static void test_options_are_inherited(void **state)
     assert_int_equal(option_of(fd, SOL_SOCKET, SO_OOBINLINE), 1);
     assert_int_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
     assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+    sock_set_accepted(&sock, fd, 1500);
+    assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 2);
+    sock_set_accepted(&sock, fd, 0);
+    assert_int_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
     assert_int_equal(option_of(client, IPPROTO_TCP, TCP_NODELAY), 1);
     assert_int_equal(send(client, "abc", 3, 0), 3);
     assert_int_equal(recv(fd, (char[1]){0}, 1, MSG_PEEK), 1);
