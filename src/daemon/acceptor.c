@@ -28,6 +28,7 @@ struct acceptor {
     uint64_t failed_until_ms; /* 0: the last accept did not fail */
     uint64_t credits;         /* until then: connections that ended, so that as many may come */
     uint64_t last_id;
+    size_t next_worker;     /* whose turn it is among those that have as few */
     _Atomic bool is_paused; /* read by workers, written here */
     bool is_stopped;
 };
@@ -244,14 +245,17 @@ static void spend_credit(struct acceptor *acceptor)
         pause_all(acceptor);
 }
 
-static struct worker *least_loaded(const struct acceptor *acceptor)
+/* Those that have as few take turns: short connections would else all be the first one's. */
+static struct worker *least_loaded(struct acceptor *acceptor)
 {
-    struct worker *least = acceptor->workers[0];
-    for (size_t i = 1; i < acceptor->worker_count; i++) {
-        if (worker_load(acceptor->workers[i]) < worker_load(least))
-            least = acceptor->workers[i];
+    size_t count = acceptor->worker_count, least = acceptor->next_worker;
+    for (size_t i = 1; i < count; i++) {
+        size_t candidate = (acceptor->next_worker + i) % count;
+        if (worker_load(acceptor->workers[candidate]) < worker_load(acceptor->workers[least]))
+            least = candidate;
     }
-    return least;
+    acceptor->next_worker = (least + 1) % count;
+    return acceptor->workers[least];
 }
 
 static void refuse(struct acceptor *acceptor, int fd, const struct address *peer,

@@ -60,6 +60,30 @@ spread_is_even() {
     finish third
 }
 
+# How many sockets each event loop watches, in the loops' order.
+sockets_by_loop() {
+    local loop
+    while read -r loop; do
+        grep -c '^tfd:' "/proc/$PID/fdinfo/$loop"
+    done < <(find "/proc/$PID/fd" -lname '*eventpoll*' -printf '%f\n' | sort -n)
+}
+
+@test "connections that come one after the other take turns with the workers" {
+    local i
+    start_server -w 4
+    sockets_by_loop >before
+    for i in 1 2 3 4; do
+        bg "one$i" "$HELPERS/peer" "$ENDPOINT" echo:100 say:there wait-line half-close read-all
+        wait_for 5 said "one$i" there
+        sockets_by_loop | paste before - | awk '$2 > $1 { print NR }' >>loops
+        go "one$i"
+        finish "one$i"
+        wait_for 5 fds_are_back
+    done
+    echo "loops: $(<loops)"
+    (($(sort -u loops | wc -l) == 4))
+}
+
 @test "every worker echoes, each connection its own bytes" {
     start_server -w 4
     crowd -n 400 -m 32k "$ENDPOINT"
