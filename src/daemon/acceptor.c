@@ -6,14 +6,30 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "daemon/listener.h"
+#include "net/handshake.h"
 #include "net/sock.h"
 #include "net/tls.h"
 
 /* How long a failed accept keeps the listeners away from the next one. */
 #define FAILURE_PAUSE_MS 100
+
+/* A stop accepts whose handshake is under way. The first look is so soon since most paths are
+ * short, and two must find none: one may be between the kernel's two lists while it is completed.
+ */
+#define LOOK_FIRST_MS 5
+#define LOOKS_WITHOUT 2
+/* A look costs the kernel a walk over its sockets: no more than this part of the time goes for it.
+ */
+#define LOOK_PART 10
+/* The longest wait for them: a SYN-ACK that was lost is sent again after a second (RFC 6298), and
+ * has its path to go. */
+#define HANDSHAKE_MS 3000
+/* And where the kernel does not tell whether there are any. */
+#define HANDSHAKE_BLIND_MS 1000
 
 struct acceptor {
     struct listener *listeners;
@@ -30,7 +46,13 @@ struct acceptor {
     uint64_t last_id;
     size_t next_worker;     /* whose turn it is among those that have as few */
     _Atomic bool is_paused; /* read by workers, written here */
-    bool is_stopped;
+    int handshake_fd;       /* to ask the kernel by, or -1 */
+    struct event *look_timer;
+    uint64_t stop_ms;  /* since then nobody new is let in */
+    int looks_without; /* in a row, in which no handshake was under way */
+    bool is_stopping, is_stopped;
+    void (*on_stopped)(void *owner);
+    void *owner;
 };
 
 /* ---- opening ---- */
@@ -149,6 +171,8 @@ struct acceptor *acceptor_new(const struct options *options, struct error *err)
     struct acceptor *acceptor = calloc(1, sizeof(*acceptor));
     if (acceptor)
         acceptor->spec_endpoints = calloc(options->listener_count, sizeof(struct endpoint));
+    if (acceptor)
+        acceptor->handshake_fd = -1; /* for now: 3 and above may have been passed to us */
     if (!acceptor || !acceptor->spec_endpoints) {
         error_start(err, "no memory for the listeners");
         acceptor_free(acceptor);
@@ -186,7 +210,7 @@ static void pause_after_failure(struct acceptor *acceptor)
 static void resume_all(struct acceptor *acceptor)
 {
     bool is_resumed = true;
-    if (!acceptor->is_paused || acceptor->is_stopped || limit_is_full(acceptor->limit))
+    if (!acceptor->is_paused || limit_is_full(acceptor->limit))
         return;
     acceptor->is_paused = false;
     for (size_t i = 0; i < acceptor->count; i++)
@@ -207,7 +231,7 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 
 static void pause_if_full(struct acceptor *acceptor)
 {
-    if (acceptor->is_paused || acceptor->is_stopped || !limit_is_full(acceptor->limit))
+    if (acceptor->is_paused || !limit_is_full(acceptor->limit))
         return;
     log_limited(LOG_LEVEL_WARN, "max-connections is reached: new connections wait",
                 LOG_NUMBER("open", limit_open(acceptor->limit)));
@@ -309,24 +333,6 @@ static void on_accept(void *owner, struct listener *listener, int fd, const stru
     }
 }
 
-int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct limit *limit,
-                   struct worker *const *workers, size_t worker_count, struct udp *udp,
-                   struct error *err)
-{
-    static const struct listener_callbacks CALLBACKS = {on_accept, on_error};
-    acceptor->limit = limit;
-    acceptor->workers = workers;
-    acceptor->worker_count = worker_count;
-    acceptor->pause_timer = evtimer_new(loop->base, on_pause_over, acceptor);
-    if (!acceptor->pause_timer)
-        return error_start(err, "no memory for the acceptor");
-    for (size_t i = 0; i < acceptor->count; i++) {
-        if (listener_open(&acceptor->listeners[i], loop, udp, &CALLBACKS, acceptor, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
 bool acceptor_has_endpoints(const struct acceptor *acceptor, const struct options *options)
 {
     bool is_same = options->listener_count == acceptor->spec_count;
@@ -388,12 +394,15 @@ void acceptor_adopt(struct acceptor *acceptor, struct policy **plan)
     acceptor_drop_plan(acceptor, plan);
 }
 
+/* ---- stopping ---- */
+
 /* To their peers those in the backlog are connected: they have sent, and closing would reset them.
  */
-static void accept_queued(struct acceptor *acceptor, struct listener *listener)
+static void accept_and_close(struct acceptor *acceptor, struct listener *listener)
 {
     bool is_open = listener->accepting || listener->answering;
     int error = is_open ? listener_accept_queued(listener) : 0;
+    listener_close(listener);
     if (error == 0)
         return;
     counter_add(&acceptor->counters, COUNTER_ACCEPT_ERRORS, 1);
@@ -402,18 +411,115 @@ static void accept_queued(struct acceptor *acceptor, struct listener *listener)
               LOG_NUMBER("open", limit_open(acceptor->limit)));
 }
 
-void acceptor_stop(struct acceptor *acceptor)
+static bool has_handshakes(const struct acceptor *acceptor)
 {
-    if (acceptor->limit)
-        limit_lift_connections(acceptor->limit);
+    bool result = false;
     for (size_t i = 0; i < acceptor->count; i++)
-        accept_queued(acceptor, &acceptor->listeners[i]);
+        result = result || sock_has_handshakes(&acceptor->listeners[i].sock);
+    return result;
+}
+
+/* So are those whose ACK is to come, the last packet of their handshake. */
+static enum handshakes look_for_handshakes(const struct acceptor *acceptor)
+{
+    enum handshakes found = HANDSHAKES_NONE;
+    for (size_t i = 0; i < acceptor->count && found == HANDSHAKES_NONE; i++) {
+        const struct sock_listening *sock = &acceptor->listeners[i].sock;
+        if (sock->fd >= 0 && sock_has_handshakes(sock))
+            found = handshake_look(acceptor->handshake_fd, sock_family(sock), sock->port);
+    }
+    return found;
+}
+
+void acceptor_finish(struct acceptor *acceptor)
+{
+    if (!acceptor->is_stopping || acceptor->is_stopped)
+        return;
     for (size_t i = 0; i < acceptor->count; i++)
-        listener_close(&acceptor->listeners[i]);
+        accept_and_close(acceptor, &acceptor->listeners[i]);
+    (void)event_del(acceptor->look_timer);
     acceptor->is_stopped = true;
-    if (acceptor->pause_timer)
-        event_free(acceptor->pause_timer);
-    acceptor->pause_timer = NULL;
+    acceptor->on_stopped(acceptor->owner);
+}
+
+static void look_later(struct acceptor *acceptor, uint64_t wait_ms)
+{
+    const struct timeval wait = {(time_t)(wait_ms / 1000), (long)(wait_ms % 1000 * 1000)};
+    if (event_add(acceptor->look_timer, &wait) < 0)
+        acceptor_finish(acceptor); /* no memory to wait */
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+    struct acceptor *acceptor = arg;
+    uint64_t from_ms = loop_now_ms();
+    (void)fd;
+    (void)what;
+    enum handshakes found = look_for_handshakes(acceptor);
+    uint64_t now_ms = loop_now_ms();
+    uint64_t most_ms = found == HANDSHAKES_UNKNOWN ? HANDSHAKE_BLIND_MS : HANDSHAKE_MS;
+    uint64_t until_ms = acceptor->stop_ms + most_ms;
+    acceptor->looks_without = found == HANDSHAKES_NONE ? acceptor->looks_without + 1 : 0;
+    if (acceptor->looks_without == LOOKS_WITHOUT || now_ms >= until_ms)
+        acceptor_finish(acceptor);
+    else if (found == HANDSHAKES_UNKNOWN)
+        look_later(acceptor, until_ms - now_ms);
+    else
+        look_later(acceptor, LOOK_FIRST_MS + LOOK_PART * (now_ms - from_ms));
+}
+
+void acceptor_stop(struct acceptor *acceptor, void (*on_stopped)(void *owner), void *owner)
+{
+    bool is_waiting = false;
+    if (acceptor->is_stopping)
+        return;
+    acceptor->is_stopping = true;
+    acceptor->on_stopped = on_stopped;
+    acceptor->owner = owner;
+    acceptor->stop_ms = loop_now_ms();
+    limit_lift_connections(acceptor->limit);
+    for (size_t i = 0; i < acceptor->count; i++) {
+        struct listener *listener = &acceptor->listeners[i];
+        if (listener->accepting && sock_has_handshakes(&listener->sock)) {
+            sock_stop_new(&listener->sock);
+            is_waiting = true;
+        } else {
+            accept_and_close(acceptor, listener);
+        }
+    }
+    resume_all(acceptor); /* the limit is lifted, so the loop accepts what is queued */
+    if (is_waiting)
+        look_later(acceptor, LOOK_FIRST_MS);
+    else
+        acceptor_finish(acceptor);
+}
+
+bool acceptor_is_stopped(const struct acceptor *acceptor)
+{
+    return acceptor->is_stopped;
+}
+
+/* ---- life ---- */
+
+int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct limit *limit,
+                   struct worker *const *workers, size_t worker_count, struct udp *udp,
+                   struct error *err)
+{
+    static const struct listener_callbacks CALLBACKS = {on_accept, on_error};
+    if (has_handshakes(acceptor))
+        acceptor->handshake_fd = handshake_open();
+    acceptor->limit = limit;
+    acceptor->workers = workers;
+    acceptor->worker_count = worker_count;
+    acceptor->pause_timer = evtimer_new(loop->base, on_pause_over, acceptor);
+    acceptor->look_timer = evtimer_new(loop->base, on_look, acceptor);
+    if (!acceptor->pause_timer || !acceptor->look_timer)
+        return error_start(err, "no memory for the acceptor");
+    for (size_t i = 0; i < acceptor->count; i++) {
+        if (listener_open(&acceptor->listeners[i], loop, udp, &CALLBACKS, acceptor, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 void acceptor_free(struct acceptor *acceptor)
@@ -424,6 +530,10 @@ void acceptor_free(struct acceptor *acceptor)
         listener_close(&acceptor->listeners[i]);
     if (acceptor->pause_timer)
         event_free(acceptor->pause_timer);
+    if (acceptor->look_timer)
+        event_free(acceptor->look_timer);
+    if (acceptor->handshake_fd >= 0)
+        close(acceptor->handshake_fd);
     free(acceptor->spec_endpoints);
     free(acceptor->listeners);
     free(acceptor->specs);

@@ -34,8 +34,17 @@ int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct limit *l
                    struct worker *const *workers, size_t worker_count, struct udp *udp,
                    struct error *err) MUST_CHECK;
 
-/* Accepts what is queued already, then closes every listener. May be called twice. */
-void acceptor_stop(struct acceptor *acceptor);
+/* Lets nobody new in and accepts what is queued already, and then, by the loop, for at most 3
+ * seconds those whose handshake is under way: their peers may believe that they are connected. Then
+ * every listener is closed and on_stopped is called, which may be before this function returns. May
+ * be called twice. */
+void acceptor_stop(struct acceptor *acceptor, void (*on_stopped)(void *owner), void *owner);
+
+/* Ends a stop that is under way at once. */
+void acceptor_finish(struct acceptor *acceptor);
+
+/* True once every listener is closed. */
+bool acceptor_is_stopped(const struct acceptor *acceptor);
 
 /* Frees everything; NULL is allowed. */
 void acceptor_free(struct acceptor *acceptor);

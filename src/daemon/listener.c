@@ -10,8 +10,6 @@
 /* A flood of new connections shares the loop with the open ones: so many accepts, then the others.
  */
 #define ACCEPTS_A_TURN 64
-/* A handshake that was under way when the backlog was closed to new ones ends within this. */
-#define HANDSHAKE_MS 5
 /* What comes without end to a socket that was passed is the next service's. */
 #define QUEUED_MS 1000
 
@@ -95,7 +93,6 @@ int listener_resume(struct listener *listener)
 int listener_accept_queued(struct listener *listener)
 {
     struct pollfd arrivals = {.fd = listener->sock.fd, .events = POLLIN};
-    int wait_ms = listener->sock.is_inherited ? 0 : HANDSHAKE_MS;
     if (listener->answering)
         udp_look(listener->answering);
     sock_stop_new(&listener->sock);
@@ -104,7 +101,7 @@ int listener_accept_queued(struct listener *listener)
         return 0;
     }
     uint64_t until_ms = loop_now_ms() + QUEUED_MS;
-    while (loop_now_ms() < until_ms && poll(&arrivals, 1, wait_ms) > 0) {
+    while (loop_now_ms() < until_ms && poll(&arrivals, 1, 0) > 0) {
         struct sockaddr_storage storage;
         socklen_t length = sizeof(storage);
         int fd = accept4(listener->sock.fd, (struct sockaddr *)&storage, &length,

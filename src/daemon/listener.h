@@ -53,7 +53,8 @@ void listener_pause(struct listener *listener);
 int listener_resume(struct listener *listener) MUST_CHECK;
 
 /* Lets nobody new into the backlog and accepts all that is in it, or answers the datagrams that
- * wait. 0, or the errno of an accept that failed. */
+ * wait. May be called again, for handshakes that were under way. 0, or the errno of an accept that
+ * failed. */
 int listener_accept_queued(struct listener *listener) MUST_CHECK;
 
 /* Stops accepting and closes the socket; what is in the backlog is reset by the kernel. */

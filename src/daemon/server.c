@@ -156,12 +156,19 @@ static void report(struct server *server)
 
 static void stop_if_empty(struct server *server)
 {
-    if (atomic_load(&server->is_draining) && limit_open(server->limit) == 0)
+    if (atomic_load(&server->is_draining) && acceptor_is_stopped(server->acceptor) &&
+        limit_open(server->limit) == 0)
         loop_stop(server->loop);
+}
+
+static void on_accepting_over(void *owner)
+{
+    stop_if_empty(owner);
 }
 
 static void abort_all(struct server *server, enum reason reason)
 {
+    acceptor_finish(server->acceptor);
     for (size_t i = 0; i < server->worker_count; i++)
         worker_abort_all(server->workers[i], reason);
 }
@@ -181,7 +188,7 @@ static void begin_drain(struct server *server)
     /* The manager must not cut short a drain that was allowed more than its own time for stopping.
      */
     notify_stopping(&server->notify, timeout_ms ? timeout_ms + STOP_EXTRA_MS : 0);
-    acceptor_stop(server->acceptor);
+    acceptor_stop(server->acceptor, on_accepting_over, server);
     log_event(LOG_LEVEL_NOTICE, "draining: no new connections",
               LOG_NUMBER("open", limit_open(server->limit)));
     server->drain_start_ms = loop_now_ms();

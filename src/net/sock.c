@@ -410,14 +410,15 @@ int sock_listen(const struct endpoint *endpoint, const struct sock_options *opti
     return -1;
 }
 
-static void attach_filter(int fd, struct sock_filter *program, size_t length)
+/* Some kernels let only the privileged do it, which we are no more. 0 or -1. */
+static int attach_filter(int fd, struct sock_filter *program, size_t length)
 {
     struct sock_fprog filter = {(unsigned short)length, program};
-    (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
 }
 
 /* A socket filter sees a segment from its TCP header on: drops those with SYN and without ACK. */
-static void drop_syns(int fd)
+static int drop_syns(int fd)
 {
     enum { FLAGS_OFFSET = 13, FLAG_SYN = 0x02, FLAG_ACK = 0x10 };
     struct sock_filter program[] = {
@@ -427,13 +428,26 @@ static void drop_syns(int fd)
         BPF_STMT(BPF_RET | BPF_K, 0),
         BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
     };
-    attach_filter(fd, program, sizeof(program) / sizeof(program[0]));
+    return attach_filter(fd, program, sizeof(program) / sizeof(program[0]));
+}
+
+/* Bound to an interface that cannot be, the socket is found by no SYN any more, which is refused.
+ * Handshakes under way have sockets of their own and are completed all the same, but for those that
+ * SYN cookies stand for; hence the filter is better. Linux 5.7 lets everybody do it. */
+static void refuse_syns(int fd)
+{
+    sock_set_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, INT_MAX);
 }
 
 static void drop_all(int fd)
 {
     struct sock_filter program[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
-    attach_filter(fd, program, 1);
+    (void)attach_filter(fd, program, 1);
+}
+
+bool sock_has_handshakes(const struct sock_listening *listening)
+{
+    return sock_kind(listening) == ENDPOINT_TCP && !listening->is_inherited;
 }
 
 /* A path that refuses would look stale to a start, which replaces it: so it goes first. */
@@ -451,8 +465,8 @@ void sock_stop_new(struct sock_listening *listening)
         stop_unix(listening);
     else if (listening->is_datagram)
         drop_all(listening->fd);
-    else
-        drop_syns(listening->fd);
+    else if (drop_syns(listening->fd) < 0)
+        refuse_syns(listening->fd);
 }
 
 void sock_close(struct sock_listening *listening)

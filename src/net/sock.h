@@ -74,10 +74,14 @@ int sock_backlog_max(void);
 /* The kernel's form of a Unix endpoint; returns its length. */
 socklen_t sock_unix_address(const struct endpoint *endpoint, struct sockaddr_un *out);
 
+/* True where a TCP peer may have begun a handshake that only a stop of ours would cut off. */
+bool sock_has_handshakes(const struct sock_listening *listening);
+
 /* From now on nobody new gets into the backlog, or no datagram into the queue; those in it can
  * still be taken out. A TCP peer that tries is not answered, tries again (RFC 6298: after a second)
- * and is refused once the socket is closed. So nobody who was told to be connected is reset. An
- * inherited socket stays as it is. A Unix socket's path is removed. */
+ * and is refused once the socket is closed; or is refused at once, where the process may not
+ * filter. Handshakes under way are completed, and still come into the backlog. An inherited socket
+ * stays as it is. A Unix socket's path is removed. */
 void sock_stop_new(struct sock_listening *listening);
 
 /* Closes it, and removes its path if that is still the socket we made. */

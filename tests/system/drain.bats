@@ -28,6 +28,23 @@ is_refused() { peer "$ENDPOINT" stall:0 close | grep -q refused; }
     (((${EPOCHREALTIME/./} - from) < 3000000 * PATIENCE))
 }
 
+drain_seconds() { field seconds "$(grep -a ' notice drained ' "$LOG" | tail -n 1)"; }
+
+@test "with nobody there a drain waits only where the system does not tell of handshakes" {
+    need_strace
+    start_server
+    term
+    drained 0 0
+    awk -v s="$(drain_seconds)" 'BEGIN { exit !(s < 0.9) }' || fail "$(drain_seconds) s"
+    : >"$LOG"
+    under_strace -e trace=socket -e inject=socket:error=EPERM:when=2
+    start_server
+    grep -q 'AF_NETLINK.*INJECTED' trace || fail "$(<trace)"
+    term
+    drained 0 0
+    awk -v s="$(drain_seconds)" 'BEGIN { exit !(s >= 0.9) }' || fail "$(drain_seconds) s"
+}
+
 @test "F32 60 MB in mid-stream, both ways, complete under SIGTERM" {
     start_server --drain-timeout 0
     bg transfer "$HELPERS/peer" "$ENDPOINT" send:20M say:half send:40M half-close read-all

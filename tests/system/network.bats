@@ -53,6 +53,52 @@ across_the_line() {
     ! closed_lines | grep -v 'lost=0 .* reason=eof' || fail "not a clean end"
 }
 
+# ---- F32: a stop far away ----
+
+crowds=(1 2 3 4 5 6 7 8 9 10 11 12)
+
+# Their phases differ, so that at any moment some wait for our SYN-ACK.
+crowds_across() {
+    local i
+    for i in "${crowds[@]}"; do
+        bg_far "c$i" "$HELPERS/crowd" -a -k -n 200 -j 8 "$ENDPOINT"
+        watch_for "0.0$i"
+    done
+    for i in "${crowds[@]}"; do
+        wait_for 10 said "c$i" 'first echo'
+    done
+}
+
+# Each was echoed or refused; ECHOED is how many were echoed.
+crowds_are_whole() {
+    local i
+    ECHOED=0
+    for i in "${crowds[@]}"; do
+        finish "c$i"
+        [[ $(fact "c$i" reset) == 0 && $(fact "c$i" eof) == 0 && $(fact "c$i" bad) == 0 ]] ||
+            fail "crowd $i: $(<"$T/c$i.out")" || return 1
+        ECHOED=$((ECHOED + $(fact "c$i" finished)))
+        rm -f "$T/c$i.in"
+    done
+}
+
+@test "F32 SIGTERM while peers 100 ms and more away connect: none that was told so is reset" {
+    local delay
+    for delay in 50 150; do # the second where a filter may be set, and new ones hear nothing
+        start_behind_a_bad_line --drain-quiet 500ms --sandbox "$([[ $delay == 50 ]] && echo on || echo off)"
+        line_up -d "$delay"
+        crowds_across
+        kill -TERM "$PID"
+        crowds_are_whole
+        await_exit
+        figure "$((2 * delay)) ms of round trip: $ECHOED connections, 0 reset; drained in" \
+            "$(field seconds "$(grep -a ' notice drained ' "$LOG" | tail -n 1)") s"
+        line_down
+        end_bg far
+        rm -f "$T/far.in"
+    done
+}
+
 # ---- F22: half-open connections ----
 
 no_answer_to_far() {
@@ -85,6 +131,23 @@ cookies_at_least() { (($(near_statistic TcpExtSyncookiesSent) >= $1)); }
     [[ $(near_statistic TcpExtListenDrops) == 0 ]] || fail "connections were dropped"
 }
 
+@test "F22 a stop does not wait for half-open connections for ever" {
+    local seconds
+    need nft
+    start_across
+    far nft add table ip flood
+    far nft add chain ip flood in '{ type filter hook input priority 0; }'
+    far nft add rule ip flood in tcp flags '&(syn|ack)==(syn|ack)' drop
+    bg_far flood "$HELPERS/crowd" -a -e -j 100 -n 100 -b "$FAR" "$ENDPOINT"
+    wait_for 10 half_open_at_least 50
+    kill -TERM "$PID"
+    await_exit
+    seconds=$(field seconds "$(grep -a ' notice drained ' "$LOG")")
+    figure "drained in $seconds s"
+    awk -v s="$seconds" 'BEGIN { exit !(s > 2.5) }' || fail "it did not see them"
+    end_bg flood
+}
+
 # ---- F24 F25: silence ----
 
 reaped_for() { log_count_at_least "connection closed .*reason=$1" 1; }
@@ -110,7 +173,7 @@ reaped_for() { log_count_at_least "connection closed .*reason=$1" 1; }
 @test "F24 a peer that vanishes and is owed nothing: keepalive is armed, and reaps it" {
     local timer began limit_s=130
     LIFE=$(sample 120 300)
-    start_across
+    start_across --keepalive 1m
     bg_far quiet "$HELPERS/peer" -i 200000 "$ENDPOINT" echo:100 say:standing wait-line read-all
     wait_for 5 said quiet standing
     far ip link set cable down
@@ -148,7 +211,7 @@ closed_in_state() {
 
 @test "F25 the last acknowledgement is lost: no descriptor stays, nor the socket" {
     need nft
-    start_across --keepalive 1m
+    start_across
     inside sysctl -qw net.ipv4.tcp_orphan_retries=2
     bg_far last "$HELPERS/peer" "$ENDPOINT" echo:1000 say:standing wait-line half-close read-all
     wait_for 5 said last standing

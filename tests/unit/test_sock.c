@@ -259,7 +259,8 @@ static void test_nobody_new(void **state)
 {
     struct sock_listening listening;
     (void)state;
-    assert_int_equal(late_comer("tcp://127.0.0.1:0", &listening), -ETIMEDOUT);
+    int late = late_comer("tcp://127.0.0.1:0", &listening);
+    assert_true(late == -ETIMEDOUT || late == -ECONNREFUSED); /* as the system lets us filter */
     sock_close(&listening);
     char text[80];
     snprintf(text, sizeof(text), "unix:%s", path);
