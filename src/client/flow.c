@@ -47,7 +47,7 @@ struct flow_failure flow_failure_of(const struct link *link)
 {
     struct flow_failure failure = {.how = link->ending};
     if (failure.how.end == STREAM_END_FIN && failure.how.outcome == OUTCOME_OK)
-        failure.how.outcome = OUTCOME_RESET;
+        failure.how.outcome = OUTCOME_FIN;
     return failure;
 }
 

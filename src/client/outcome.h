@@ -10,7 +10,8 @@
     X(OK, "ok")             /* every byte came back */                                       \
     X(REFUSED, "refused")   /* nobody listens there, or may */                               \
     X(TIMEOUT, "timeout")   /* nothing came within --timeout */                              \
-    X(RESET, "reset")       /* ended by a reset, or by a FIN before all bytes had come */    \
+    X(FIN, "fin")           /* ended by a FIN before all bytes had come */                   \
+    X(RESET, "reset")       /* ended by a reset */                                           \
     X(DNS, "dns")           /* the name is not known */                                      \
     X(TLS, "tls")           /* a handshake or certificate failed, or no close_notify came */ \
     X(MISMATCH, "mismatch") /* a byte was wrong, missing or extra */                         \

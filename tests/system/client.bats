@@ -165,7 +165,7 @@ teardown() {
             --hdr-out result.hgrm --require errors=0,connections=8,rate=1
         grep -qE '^  echoes +4000 verified, 0 unanswered, 0 never sent$' stdout
         grep -q '8 requested, 8 established, 8 opened in all' stdout
-        grep -q 'REFUSED 0, TIMEOUT 0, RESET 0, DNS 0, TLS 0, MISMATCH 0, OTHER 0' stdout
+        grep -q 'REFUSED 0, TIMEOUT 0, FIN 0, RESET 0, DNS 0, TLS 0, MISMATCH 0, OTHER 0' stdout
         jq -e '.schema == 1 and .completed == 4000 and .sent_bytes == .received_bytes and
             .errors_total == 0 and .connections_established == 8 and .config.pipeline == 3 and
             .p50_ns <= .p99_ns and .p99_ns <= .max_ns and .uncorrected_p50_ns <= .p50_ns' result
