@@ -215,15 +215,17 @@ static short peer_events(const struct cat *cat)
 {
     if (cat->has_peer_end || cat->has_failed)
         return 0;
-    return (short)((room_of(&cat->to_output) > 0 ? POLLIN : 0) |
-                   (cat->to_peer.length > 0 || wants_half_close(cat) ? POLLOUT : 0));
+    bool wants_to_send =
+        !link_cannot_send(&cat->link) && (cat->to_peer.length > 0 || wants_half_close(cat));
+    return (short)((room_of(&cat->to_output) > 0 ? POLLIN : 0) | (wants_to_send ? POLLOUT : 0));
 }
 
 static void step(struct cat *cat)
 {
     short events = peer_events(cat);
     bool wants_input = !cat->has_peer_end && !cat->has_failed && !cat->has_input_end &&
-                       !cat->is_interrupted && room_of(&cat->to_peer) > 0;
+                       !cat->is_interrupted && !link_cannot_send(&cat->link) &&
+                       room_of(&cat->to_peer) > 0;
     bool has_more = (events & POLLIN) && link_has_more(&cat->link);
     struct pollfd polled[] = {
         {.fd = wants_input ? STDIN_FILENO : -1, .events = POLLIN},

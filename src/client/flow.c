@@ -150,6 +150,13 @@ static void stamp_sent(struct flow *flow, uint64_t now_ns)
     }
 }
 
+/* Where a send has failed, what came before is read next, and then the end. */
+static void read_to_the_end(struct flow *flow)
+{
+    if (link_cannot_send(&flow->link))
+        event_active(flow->readable, EV_READ, 0);
+}
+
 void flow_flush(struct flow *flow, uint64_t now_ns)
 {
     struct flow_env *env = flow->env;
@@ -170,6 +177,7 @@ void flow_flush(struct flow *flow, uint64_t now_ns)
         if ((size_t)sent < length) {
             if (link_waits(&flow->link, POLLOUT) & POLLOUT)
                 (void)event_add(flow->writable, NULL);
+            read_to_the_end(flow);
             return;
         }
     }
@@ -231,6 +239,8 @@ static void half_close(struct flow *flow)
         (void)event_add(flow->writable, NULL);
     else if (step == LINK_ENDED)
         end_link(flow);
+    else
+        read_to_the_end(flow);
 }
 
 /* Waits for what the link waits for on its way to be open. */

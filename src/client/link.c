@@ -25,6 +25,13 @@ enum link_step link_end(struct link *link, struct ending ending)
     return LINK_ENDED;
 }
 
+void link_fail_send(struct link *link, struct ending ending)
+{
+    link->send_failure = ending;
+    link->has_send_failed = link->has_more = true;
+    link->send_waits = 0;
+}
+
 struct ending link_timeout(const struct link *link)
 {
     return (struct ending){.outcome = OUTCOME_TIMEOUT,
@@ -166,15 +173,9 @@ int link_poll(const struct link *link, short wanted, uint64_t timeout_ms, int wa
 
 /* ---- bytes ---- */
 
-/* What a call of the plain kind came to: as link_send() and link_recv() tell it. */
-static ssize_t judge(struct link *link, ssize_t bytes)
+static bool is_transient(void)
 {
-    if (bytes >= 0)
-        return bytes;
-    if (errno == EAGAIN || errno == EINTR)
-        return 0;
-    (void)link_end(link, ending_of_errno(errno));
-    return -1;
+    return errno == EAGAIN || errno == EINTR;
 }
 
 /* What went wrong first is what is told: OpenSSL, asked again, takes an alert for a clean end. */
@@ -187,19 +188,50 @@ ssize_t link_send(struct link *link, const void *bytes, size_t length)
 {
     if (has_failed(link))
         return -1;
+    if (link_cannot_send(link))
+        return 0;
     if (link->ssl)
         return link->plan->layer->send(link, bytes, length);
-    return judge(link, send(link->fd, bytes, length, MSG_NOSIGNAL));
+    ssize_t sent = send(link->fd, bytes, length, MSG_NOSIGNAL);
+    if (sent < 0 && !is_transient())
+        link_fail_send(link, ending_of_errno(errno));
+    return sent < 0 ? 0 : sent;
 }
 
-ssize_t link_recv(struct link *link, void *bytes, size_t size)
+static ssize_t receive(struct link *link, void *bytes, size_t size)
 {
     if (link->ssl)
         return link->plan->layer->recv(link, bytes, size);
     ssize_t came = recv(link->fd, bytes, size, 0);
-    if (came != 0)
-        return judge(link, came);
-    (void)link_end(link, (struct ending){.end = STREAM_END_FIN});
+    if (came > 0)
+        return came;
+    if (came < 0 && is_transient())
+        return 0;
+    (void)link_end(link,
+                   came < 0 ? ending_of_errno(errno) : (struct ending){.end = STREAM_END_FIN});
+    return -1;
+}
+
+/* After a failed send, whether the end that was received is only the shadow of that failure. The
+ * kernel tells a reset once; if send(2) was told, recv(2) says 0, as for a FIN. EPIPE means that a
+ * FIN really came, and the reset after it (Linux, in CLOSE_WAIT). */
+static bool is_shadow(const struct link *link)
+{
+    bool is_bare_fin = link->ending.end == STREAM_END_TRUNCATED ||
+                       (link->ending.end == STREAM_END_FIN && !link->ssl);
+    return is_bare_fin && link->send_failure.error != EPIPE;
+}
+
+ssize_t link_recv(struct link *link, void *bytes, size_t size)
+{
+    ssize_t came = receive(link, bytes, size);
+    if (!link_cannot_send(link))
+        return came;
+    link->has_more = came > 0;
+    if (came > 0)
+        return came;
+    if (came == 0 || is_shadow(link))
+        (void)link_end(link, link->send_failure);
     return -1;
 }
 
@@ -209,16 +241,18 @@ enum link_step link_half_close(struct link *link)
 {
     if (has_failed(link))
         return LINK_ENDED;
-    if (link->ssl) {
+    if (link->ssl && !link_cannot_send(link)) {
         enum link_step step = link->plan->layer->half_close(link);
         if (step != LINK_DONE)
             return step;
     }
+    if (link_cannot_send(link))
+        return LINK_DONE;
     /* One that was connected is not any more: the peer's reset came first. It is told by reading,
      * after what came before it. */
-    if (shutdown(link->fd, SHUT_WR) == 0 || errno == ENOTCONN)
-        return LINK_DONE;
-    return link_end(link, ending_of_errno(errno));
+    if (shutdown(link->fd, SHUT_WR) < 0 && errno != ENOTCONN)
+        link_fail_send(link, ending_of_errno(errno));
+    return LINK_DONE;
 }
 
 void link_close(struct link *link)

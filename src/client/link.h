@@ -60,6 +60,8 @@ struct link {
     uint16_t held;                /* see link_send() */
     bool has_more;                /* see link_has_more() */
     bool is_ended;                /* ->ending is to be told once what came before it was */
+    bool has_send_failed;         /* see link_send() */
+    struct ending send_failure;   /* and why */
     bool is_resumed;              /* the handshake resumed a session */
 };
 
@@ -88,7 +90,8 @@ short link_ready(const struct link *link, short got);
 int link_poll(const struct link *link, short wanted, uint64_t timeout_ms, int wake_fd,
               short *ready) MUST_CHECK;
 
-/* True where bytes, or the end, have come already: poll would not tell of them. */
+/* True where bytes, or the end, have come already: poll would not tell of them. True after a failed
+ * send until link_recv() has told the end. */
 static inline bool link_has_more(const struct link *link)
 {
     return link->has_more;
@@ -96,14 +99,25 @@ static inline bool link_has_more(const struct link *link)
 
 /* How many bytes went: fewer than `length` where it must wait, -1 where the link has ended. TLS may
  * have begun a record that the kernel did not take in whole: its link->held bytes did not go yet,
- * and must be the first ones of the next call. */
+ * and must be the first ones of the next call.
+ *
+ * A send that fails does not end the link, since bytes may have come before the peer's reset: fewer
+ * bytes went, link_cannot_send() and link_has_more() are true, and link_recv() returns what the
+ * kernel holds and then the end. */
 ssize_t link_send(struct link *link, const void *bytes, size_t length) MUST_CHECK;
 
-/* How many bytes came: 0 where it must wait, -1 where the link has ended (by FIN as well). */
+/* True once a send has failed: nothing goes any more, and the owner must receive until the end. */
+static inline bool link_cannot_send(const struct link *link)
+{
+    return link->has_send_failed;
+}
+
+/* How many bytes came: 0 where it must wait, -1 where the link has ended (by FIN as well). After a
+ * failed send it never waits. */
 ssize_t link_recv(struct link *link, void *bytes, size_t size) MUST_CHECK;
 
-/* Sends no more: TLS's close_notify and a FIN. Nothing may be held. Where the peer's reset came
- * first there is nothing to be done any more, and receiving tells of it. */
+/* Sends no more: TLS's close_notify and a FIN. Nothing may be held. If the peer's reset came first,
+ * or the send fails, there is nothing to be done any more, and receiving tells of it. */
 enum link_step link_half_close(struct link *link) MUST_CHECK;
 
 /* Closes without a word: a plain peer sees a FIN. A session is kept for the next connection. */
@@ -128,5 +142,8 @@ struct ending link_timeout(const struct link *link);
 
 /* For the layer: sets the ending; returns LINK_ENDED, which is also what bytes are then told by. */
 enum link_step link_end(struct link *link, struct ending ending);
+
+/* For the layer, and for who sends past the link: a send has failed, as link_send() has it. */
+void link_fail_send(struct link *link, struct ending ending);
 
 #endif

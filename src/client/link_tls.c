@@ -73,7 +73,7 @@ static struct ending ending_of_reason(const struct link *link, unsigned long cod
 
 /* Why an SSL_* call failed that does not want to be called again. Leaves OpenSSL's queue empty, as
  * the next call needs it. */
-static enum link_step fail(struct link *link, int kind, int error)
+static struct ending ending_of(const struct link *link, int kind, int error)
 {
     struct ending ending = {.end = STREAM_END_FIN}; /* SSL_ERROR_ZERO_RETURN: a close_notify */
     if (kind == SSL_ERROR_SYSCALL) {
@@ -86,7 +86,12 @@ static enum link_step fail(struct link *link, int kind, int error)
         ending = ending_of_reason(link, ERR_peek_error());
     }
     ERR_clear_error();
-    return link_end(link, ending);
+    return ending;
+}
+
+static enum link_step fail(struct link *link, int kind, int error)
+{
+    return link_end(link, ending_of(link, kind, error));
 }
 
 /* What poll must say before the call can go on, or 0 where it cannot at all. */
@@ -146,21 +151,14 @@ static enum link_step handshake(struct link *link)
     return link->recv_waits ? LINK_WAIT : fail(link, kind, error);
 }
 
-/* A server that refuses us says why in an alert, and closes; a send that fails for that must not
- * hide the alert, which has come already (RFC 8446, 4.4.2.4: a certificate is judged after the
+/* Nothing goes any more, not even what reading would answer. A server that refuses us says why in
+ * an alert, and closes: that is read then (RFC 8446, 4.4.2.4: a certificate is judged after the
  * client's handshake is done). */
 static void fail_send(struct link *link, int kind, int error)
 {
-    unsigned char byte;
-    size_t came;
-    (void)fail(link, kind, error);
-    if (kind != SSL_ERROR_SYSCALL)
-        return;
-    int result = SSL_read_ex(link->ssl, &byte, 1, &came);
-    if (SSL_get_error(link->ssl, result) == SSL_ERROR_SSL &&
-        ERR_GET_REASON(ERR_peek_error()) >= SSL_AD_REASON_OFFSET)
-        (void)fail(link, SSL_ERROR_SSL, 0);
-    ERR_clear_error();
+    link->held = 0;
+    tls_wire_end(SSL_get_wbio(link->ssl));
+    link_fail_send(link, ending_of(link, kind, error));
 }
 
 /* Writes one record, and sends it. How many bytes that was; -1 and what went wrong in *kind and
@@ -201,9 +199,8 @@ static ssize_t tls_send(struct link *link, const void *bytes, size_t length)
             break;
         }
         if (sent < 0) {
-            link->held = 0;
             fail_send(link, kind, error);
-            return -1;
+            break;
         }
         total += (size_t)sent;
     }
@@ -214,7 +211,9 @@ static ssize_t tls_recv(struct link *link, void *bytes, size_t size)
 {
     size_t total = 0, came;
     link->has_more = false;
-    (void)send_kept(link); /* an answer to a KeyUpdate; if sending fails, reading tells why */
+    int failure = link_cannot_send(link) ? 0 : send_kept(link); /* an answer to a KeyUpdate */
+    if (failure && failure != -EAGAIN)
+        fail_send(link, SSL_ERROR_SYSCALL, -failure);
     while (total < size && !link->is_ended) {
         int result = SSL_read_ex(link->ssl, (char *)bytes + total, size - total, &came);
         int error = errno, kind = SSL_get_error(link->ssl, result);
@@ -248,12 +247,11 @@ static enum link_step tls_half_close(struct link *link)
     link->send_waits = POLLOUT;
     if (failure == -EAGAIN)
         return LINK_WAIT;
-    if (result >= 0 && !failure) {
+    if (result >= 0 && !failure)
         tls_wire_end(SSL_get_wbio(link->ssl));
-        return LINK_DONE;
-    }
-    fail_send(link, result < 0 ? kind : SSL_ERROR_SYSCALL, result < 0 ? error : -failure);
-    return LINK_ENDED;
+    else
+        fail_send(link, result < 0 ? kind : SSL_ERROR_SYSCALL, result < 0 ? error : -failure);
+    return LINK_DONE;
 }
 
 static void tls_close(struct link *link)

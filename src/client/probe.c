@@ -161,6 +161,8 @@ bool probe_fill(struct probe *probe, uint64_t most, uint64_t still_ms, bool *is_
             return fail_late(probe);
         if (!send_once(probe, end - probe->sent))
             return false;
+        if (link_cannot_send(&probe->link))
+            return pump(probe, end, end, PROBE_SCRATCH_BYTES); /* which fails, and tells why */
     }
     return is_alive(probe);
 }
@@ -188,10 +190,9 @@ bool probe_truncate(struct probe *probe)
 {
     if (!is_alive(probe))
         return false;
-    if (shutdown(probe->link.fd, SHUT_WR) == 0)
-        return true;
-    (void)link_end(&probe->link, ending_of_errno(errno));
-    return fail_link(probe);
+    if (shutdown(probe->link.fd, SHUT_WR) < 0)
+        link_fail_send(&probe->link, ending_of_errno(errno));
+    return true;
 }
 
 bool probe_await_end(struct probe *probe)
@@ -231,7 +232,8 @@ bool probe_stay_silent(struct probe *probe, uint64_t silent_ms)
 
 bool probe_raw(struct probe *probe, const unsigned char *bytes, size_t length)
 {
-    while (is_alive(probe) && length > 0) {
+    /* Where a send fails, what came before is the caller's to expect, and then the end. */
+    while (is_alive(probe) && length > 0 && !link_cannot_send(&probe->link)) {
         short ready;
         if (!await(probe, POLLOUT, &ready))
             return false;
@@ -249,10 +251,9 @@ bool probe_urgent(struct probe *probe, unsigned char byte)
     short ready;
     if (!is_alive(probe) || !await(probe, POLLOUT, &ready))
         return false;
-    if (send(probe->link.fd, &byte, 1, MSG_OOB | MSG_NOSIGNAL) == 1)
-        return true;
-    (void)link_end(&probe->link, ending_of_errno(errno));
-    return fail_link(probe);
+    if (send(probe->link.fd, &byte, 1, MSG_OOB | MSG_NOSIGNAL) < 0)
+        link_fail_send(&probe->link, ending_of_errno(errno));
+    return true;
 }
 
 bool probe_expect_raw(struct probe *probe, const unsigned char *bytes, size_t length)

@@ -27,6 +27,7 @@
 #define EVENTS 64
 #define DATAGRAMS_A_TURN 64 /* of one flow, then the others */
 #define SILENT_TIMEOUTS 10  /* with nothing back a flow is given up, in a run that a count ends */
+#define WAITING_MAX 65536   /* that one socket may hold */
 
 struct runner {
     struct udp_flow flow;
@@ -69,14 +70,8 @@ static void note_failure(struct udp_thread *thread, struct runner *runner, uint6
     thread->results.given_up++;
 }
 
-/* The kernel has told that nobody is there: what is under way is lost. */
-static void on_failure(struct udp_thread *thread, struct runner *runner, int error, uint64_t now_ns)
-{
-    uint64_t lost = udp_flow_give_up(&runner->flow);
-    thread->results.errors[outcome_of_errno(error)] += lost ? lost : 1;
-    runner->paused_until_ns = now_ns + PAUSE_NS;
-    note_failure(thread, runner, now_ns, thread->timeout_ns);
-}
+static void on_failure(struct udp_thread *thread, struct runner *runner, int error,
+                       uint64_t now_ns);
 
 /* False where nothing went now. */
 static bool send_one(struct udp_thread *thread, struct runner *runner, uint64_t due_ns)
@@ -207,17 +202,36 @@ static void expire(struct udp_thread *thread, struct runner *runner, uint64_t no
     expire_before(thread, runner, before_ns, now_ns);
 }
 
+/* Receives one datagram. 0, or errno. */
+static int receive_one(struct udp_thread *thread, struct runner *runner)
+{
+    ssize_t length = recv(runner->fd, thread->scratch, sizeof(thread->scratch), 0);
+    if (length < 0)
+        return errno;
+    on_datagram(thread, runner, (size_t)length);
+    return 0;
+}
+
+/* The kernel reports that nobody is there, before the answers that wait in the socket: those are
+ * received first, and what is still under way is lost. */
+static void on_failure(struct udp_thread *thread, struct runner *runner, int error, uint64_t now_ns)
+{
+    for (int i = 0; i < WAITING_MAX && receive_one(thread, runner) == 0; i++)
+        continue;
+    uint64_t lost = udp_flow_give_up(&runner->flow);
+    thread->results.errors[outcome_of_errno(error)] += lost ? lost : 1;
+    runner->paused_until_ns = now_ns + PAUSE_NS;
+    note_failure(thread, runner, now_ns, thread->timeout_ns);
+}
+
 static void on_readable(struct udp_thread *thread, struct runner *runner)
 {
     expire(thread, runner, clock_now_ns()); /* what comes now for those is late */
-    for (int i = 0; i < DATAGRAMS_A_TURN; i++) {
-        ssize_t length = recv(runner->fd, thread->scratch, sizeof(thread->scratch), 0);
-        if (length < 0 && errno != EAGAIN && errno != EINTR)
-            on_failure(thread, runner, errno, clock_now_ns());
-        if (length < 0)
-            break;
-        on_datagram(thread, runner, (size_t)length);
-    }
+    int error = 0;
+    for (int i = 0; i < DATAGRAMS_A_TURN && error == 0; i++)
+        error = receive_one(thread, runner);
+    if (error && error != EAGAIN && error != EINTR)
+        on_failure(thread, runner, error, clock_now_ns());
     refill(thread, runner, clock_now_ns());
 }
 

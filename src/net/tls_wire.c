@@ -55,7 +55,8 @@ size_t tls_wire_kept(BIO *bio)
 
 bool tls_wire_is_full(BIO *bio)
 {
-    return tls_wire_kept(bio) > TLS_WIRE_KEPT_MAX;
+    const struct wire *wire = BIO_get_data(bio);
+    return !wire->has_ended && tls_wire_kept(bio) > TLS_WIRE_KEPT_MAX;
 }
 
 int tls_wire_flush(BIO *bio)

@@ -40,7 +40,8 @@ bool tls_wire_is_full(BIO *wire);
  * another -errno. */
 int tls_wire_flush(BIO *wire) MUST_CHECK;
 
-/* Our FIN is sent: what OpenSSL writes from now on (an answer to a KeyUpdate) goes nowhere. */
+/* Our FIN is sent, or sending has failed: what OpenSSL writes from now on (an answer to a
+ * KeyUpdate) goes nowhere, and nothing that is kept holds up reading. */
 void tls_wire_end(BIO *wire);
 
 #endif

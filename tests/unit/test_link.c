@@ -91,6 +91,89 @@ static void test_a_half_close_after_a_reset(void **state)
     close_pair(&pair);
 }
 
+/* Sends until that fails. */
+static void send_until_it_fails(struct link *link)
+{
+    struct pollfd polled = {.fd = link->fd};
+    while (!link_cannot_send(link)) {
+        assert_true(link_send(link, "x", 1) >= 0);
+        (void)poll(&polled, 1, 10); /* for a reset that is on its way */
+    }
+    assert_int_equal(link_send(link, "x", 1), 0);
+    assert_true(link_has_more(link));
+    assert_int_equal(link_waits(link, POLLOUT), 0);
+}
+
+/* What came before it is read, then how it ended. */
+static void assert_read_to_the_end(struct link *link, enum stream_end end, enum outcome outcome)
+{
+    char bytes[2];
+    assert_int_equal(link_recv(link, bytes, 2), 2);
+    assert_memory_equal(bytes, "wh", 2);
+    assert_true(link_has_more(link));
+    assert_int_equal(link_half_close(link), LINK_DONE);
+    assert_int_equal(link_recv(link, bytes, 2), 1);
+    assert_memory_equal(bytes, "y", 1);
+    assert_int_equal(link_recv(link, bytes, 2), -1);
+    assert_int_equal(link->ending.end, end);
+    assert_int_equal(link->ending.outcome, outcome);
+}
+
+/* A peer that has said "why", and is gone; the link sends to it, and is read to its end. */
+static void send_to_one_that_is_gone(bool by_reset, enum stream_end end, enum outcome outcome)
+{
+    struct pair pair = {0};
+    open_pair(&pair);
+    assert_int_equal(send(pair.peer, "why", 3, 0), 3);
+    if (by_reset)
+        sock_reset(pair.peer);
+    else
+        close(pair.peer);
+    pair.peer = -1;
+    link_peer_await(&pair.link);
+    send_until_it_fails(&pair.link);
+    assert_read_to_the_end(&pair.link, end, outcome);
+    assert_int_equal(pair.link.ending.error, by_reset ? ECONNRESET : 0);
+    close_pair(&pair);
+}
+
+static void test_a_send_that_meets_a_reset(void **state)
+{
+    (void)state;
+    send_to_one_that_is_gone(true, STREAM_END_RST, OUTCOME_RESET);
+}
+
+/* The reset only answers what was sent after the FIN: the stream had ended by that. */
+static void test_a_send_after_a_fin(void **state)
+{
+    (void)state;
+    send_to_one_that_is_gone(false, STREAM_END_FIN, OUTCOME_OK);
+}
+
+/* A Unix socket says EPIPE to a send, whatever has ended it, and the reader is told what it was. */
+static void test_a_send_to_a_unix_peer_that_is_gone(void **state)
+{
+    (void)state;
+    for (int is_reset = 0; is_reset < 2; is_reset++) {
+        struct link_plan plan = {0};
+        int fds[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+        struct link link = {.plan = &plan,
+                            .fd = fds[0],
+                            .state = LINK_OPEN,
+                            .recv_waits = POLLIN,
+                            .send_waits = POLLOUT};
+        assert_int_equal(send(fds[1], "why", 3, 0), 3);
+        if (is_reset)
+            assert_int_equal(send(fds[0], "unread", 6, 0), 6);
+        close(fds[1]);
+        send_until_it_fails(&link);
+        assert_read_to_the_end(&link, is_reset ? STREAM_END_RST : STREAM_END_FIN,
+                               is_reset ? OUTCOME_RESET : OUTCOME_OK);
+        link_clear(&link);
+    }
+}
+
 static void test_our_reset(void **state)
 {
     struct pair pair = {0};
@@ -168,6 +251,9 @@ int main(void)
         cmocka_unit_test(test_bytes_and_a_clean_end),
         cmocka_unit_test(test_a_reset),
         cmocka_unit_test(test_a_half_close_after_a_reset),
+        cmocka_unit_test(test_a_send_that_meets_a_reset),
+        cmocka_unit_test(test_a_send_after_a_fin),
+        cmocka_unit_test(test_a_send_to_a_unix_peer_that_is_gone),
         cmocka_unit_test(test_our_reset),
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_a_full_kernel),

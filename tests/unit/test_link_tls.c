@@ -3,6 +3,7 @@
 #include "link_peer.h"
 
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -208,9 +209,42 @@ static void test_an_alert_before_a_reset(void **state)
     pair.peer = NULL;
     pair.fd = -1;
     link_peer_await(&pair.link);
-    assert_int_equal(link_half_close(&pair.link), LINK_ENDED);
+    assert_int_equal(link_half_close(&pair.link), LINK_DONE);
+    char byte;
+    assert_int_equal(receive(&pair.link, &byte, 1), -1);
     assert_refused(&pair);
     close_pair(&pair);
+}
+
+/* A send that fails hides nothing that came before: bytes, or an end of TLS's own. */
+static void test_a_send_that_meets_a_reset(void **state)
+{
+    (void)state;
+    for (int has_notify = 0; has_notify < 2; has_notify++) {
+        struct pair pair = {0};
+        char came[16];
+        const int on = 1;
+        open_pair(&pair, (struct link_tls_options){.is_insecure = true});
+        /* What Nagle's algorithm holds back a reset would take along. */
+        assert_int_equal(setsockopt(pair.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
+        assert_int_equal(SSL_write(pair.peer, "last", 4), 4);
+        if (has_notify)
+            assert_int_equal(SSL_shutdown(pair.peer), 0);
+        sock_set_reset(pair.fd);
+        end_peer(&pair);
+        pair.peer = NULL;
+        pair.fd = -1;
+        link_peer_await(&pair.link);
+        while (!link_cannot_send(&pair.link))
+            assert_true(link_send(&pair.link, "x", 1) >= 0);
+        assert_true(link_has_more(&pair.link));
+        assert_int_equal(link_recv(&pair.link, came, 3), 3);
+        assert_int_equal(link_recv(&pair.link, came, sizeof(came)), 1);
+        assert_int_equal(link_recv(&pair.link, came, sizeof(came)), -1);
+        assert_int_equal(pair.link.ending.end, has_notify ? STREAM_END_FIN : STREAM_END_RST);
+        assert_int_equal(pair.link.ending.outcome, has_notify ? OUTCOME_OK : OUTCOME_RESET);
+        close_pair(&pair);
+    }
 }
 
 static void test_records_that_came_at_once(void **state)
@@ -430,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_it_is_refused),
         cmocka_unit_test(test_an_alert_is_not_forgotten),
         cmocka_unit_test(test_an_alert_before_a_reset),
+        cmocka_unit_test(test_a_send_that_meets_a_reset),
         cmocka_unit_test(test_records_that_came_at_once),
         cmocka_unit_test(test_the_end_comes_after_the_last_bytes),
         cmocka_unit_test(test_an_end_without_close_notify),
