@@ -14,7 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A seed for one of many streams, far from all others'. */
+/* The seed of one of a run's streams, which is its first word too. For one `seed` it is a bijection
+ * of `stream`: no two streams of a run begin with the same 8 bytes, nor, but for a chance of 2^-64,
+ * two of runs with different seeds. */
 uint64_t pattern_seed(uint64_t seed, uint64_t stream);
 
 /* The size of a message of that number of the stream: min to max, the same for the same seed. */

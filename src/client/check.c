@@ -249,6 +249,9 @@ static void run_all(struct check *check, struct tally *tally, FILE *out)
         if (is_chosen(check->options, property))
             run_one(check, property, budget_end_ns, chosen - tally->done, tally, out);
     }
+    if (tally->verdicts[VERDICT_OK] < tally->done)
+        fprintf(out, "# seed %" PRIu64 "\n",
+                check->options->seed); /* to try it with the same bytes */
     tally->is_interrupted = tally->done < chosen;
     if (tally->is_interrupted)
         fprintf(out, "Bail out! interrupted after %d of %d %s\n", tally->done, chosen,

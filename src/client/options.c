@@ -4,7 +4,11 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
 
+#include "base/clock.h"
+#include "base/pattern.h"
 #include "base/units.h"
 
 #define AT(field) offsetof(struct options, field)
@@ -20,10 +24,10 @@
         "timeout", 0, OPTION_TIME, 0, "TIME", seconds, 1, MS_MAX, NULL, AT(timeout_ms), \
             "give up where connecting, or an answer, takes longer"                      \
     }
-#define ROW_SEED                                                            \
-    {                                                                       \
-        "seed", 0, OPTION_COUNT, 0, "N", "1", 0, INT64_MAX, NULL, AT(seed), \
-            "what the bytes are made from"                                  \
+#define ROW_SEED                                                                                 \
+    {                                                                                            \
+        "seed", 0, OPTION_COUNT, 0, "N|random", "random", 0, INT64_MAX, SEED_WORDS, AT(seed),    \
+            "what the bytes are made from: the same N, the same bytes; random: its own each run" \
     }
 #define ROW_SIZE                                                                 \
     {                                                                            \
@@ -81,6 +85,8 @@
     {                                                                                        \
         "help", 'h', OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(help), "print this and exit" \
     }
+
+static const char *const SEED_WORDS[] = {"random", NULL};
 
 /* As enum proxy_version counts. */
 static const char *const PROXY_WORDS[] = {"none", "v1", "v2", NULL};
@@ -217,6 +223,16 @@ static int read_endpoint(struct options *options, struct error *err)
     return 0;
 }
 
+/* A seed for this run alone, so that no bytes of another one are taken for its own. It is below
+ * 2^53: a JSON reader may keep a number as a double (RFC 8259, 6). */
+static uint64_t draw_seed(void)
+{
+    uint64_t seed;
+    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+        seed = pattern_seed(clock_now_ns(), (uint64_t)getpid());
+    return seed >> 11;
+}
+
 int options_read(struct options *options, const struct command *command, int argc, char **argv,
                  struct error *err)
 {
@@ -231,6 +247,8 @@ int options_read(struct options *options, const struct command *command, int arg
         result = read_endpoint(options, err);
     if (result == 0)
         result = parse_sizes(options, err);
+    if (options->seed == OPTION_AUTO)
+        options->seed = draw_seed();
     if (result < 0)
         options_clear(options);
     return result;

@@ -23,7 +23,8 @@ struct command {
 };
 
 struct options {
-    uint64_t connections, threads, requests, rate, pipeline, per_connection, seed;
+    uint64_t connections, threads, requests, rate, pipeline, per_connection;
+    uint64_t seed; /* of this run: what --seed says, or drawn */
     uint64_t duration_ms, interval_ms, timeout_ms, ramp_up_ms, warm_up_ms, idle_ms;
     uint64_t count;              /* ping: messages; 0: until interrupted */
     uint64_t size_min, size_max; /* bytes of a message */

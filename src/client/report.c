@@ -117,10 +117,11 @@ static void print_head(const struct options *options, const char *target,
     fprintf(out, "evecho bench %s\n", target);
     fprintf(out,
             "  %" PRIu64 " connection%s, %" PRIu64
-            " thread%s, messages of %s byte%s, pipeline of %" PRIu64 ", %s loop\n",
+            " thread%s, messages of %s byte%s, pipeline of %" PRIu64 ", %s loop, seed %" PRIu64
+            "\n",
             options->connections, units_plural(options->connections), options->threads,
             units_plural(options->threads), options->size, units_plural(options->size_max),
-            options->pipeline, options->rate ? "open" : "closed");
+            options->pipeline, options->rate ? "open" : "closed", options->seed);
     fprintf(out, "  %.2f s measured, after %.2f s of warm-up\n\n", report_seconds(results),
             (double)results->warm_up_ns / NS_PER_S);
 }

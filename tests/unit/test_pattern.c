@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/pattern.h"
 
 #define BYTES 5000
+#define STREAMS 300000
 
 static void test_fill_is_byte_by_byte(void **state)
 {
@@ -77,6 +79,27 @@ static void test_size(void **state)
     assert_int_equal(most, 19);
 }
 
+static int compare_words(const void *one, const void *other)
+{
+    uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
+    return a < b ? -1 : a > b;
+}
+
+/* No two streams of a run begin with the same 8 bytes, nor streams of runs with other seeds. */
+static void test_first_words_differ(void **state)
+{
+    static uint64_t words[3 * STREAMS];
+    (void)state;
+    for (uint64_t seed = 0; seed < 3; seed++) {
+        for (uint64_t stream = 0; stream < STREAMS; stream++)
+            pattern_fill(pattern_seed(seed, stream), 0,
+                         (unsigned char *)&words[seed * STREAMS + stream], sizeof(words[0]));
+    }
+    qsort(words, COUNT_OF(words), sizeof(words[0]), compare_words);
+    for (size_t i = 1; i < COUNT_OF(words); i++)
+        assert_true(words[i - 1] != words[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -85,6 +108,7 @@ int main(void)
         cmocka_unit_test(test_locate),
         cmocka_unit_test(test_streams_differ),
         cmocka_unit_test(test_size),
+        cmocka_unit_test(test_first_words_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
