@@ -44,6 +44,7 @@ struct cat {
     int local_error;   /* of standard input or output */
     const char *local; /* which of them */
     uint64_t sent, received;
+    uint64_t early; /* bytes that were received before so many were sent, at most */
     uint64_t progress_ns;
 };
 
@@ -137,6 +138,8 @@ static void read_peer(struct cat *cat)
     if (bytes >= 0) {
         buffer->length += (size_t)bytes;
         cat->received += (uint64_t)bytes;
+        if (cat->received > cat->sent + cat->early)
+            cat->early = cat->received - cat->sent;
     } else {
         note_end(cat);
     }
@@ -277,8 +280,8 @@ static int conclude(const struct cat *cat)
 {
     uint64_t unsent = cat->to_peer.length;
     char text[320];
-    bool is_short =
-        cat->received != cat->sent || unsent > 0 || (!cat->has_input_end && !cat->is_interrupted);
+    bool is_wrong = cat->received != cat->sent || unsent > 0 || cat->early > 0 ||
+                    (!cat->has_input_end && !cat->is_interrupted);
     fprintf(stderr,
             OPTIONS_PROGRAM ": %s: sent %" PRIu64 " byte%s, received %" PRIu64 " byte%s, %s",
             cat->plan.target.name, cat->sent, units_plural(cat->sent), cat->received,
@@ -294,12 +297,15 @@ static int conclude(const struct cat *cat)
     else if (cat->received > cat->sent)
         fprintf(stderr, "; %" PRIu64 " byte%s more than were sent", cat->received - cat->sent,
                 units_plural(cat->received - cat->sent));
+    else if (cat->early > 0)
+        fprintf(stderr, "; %" PRIu64 " byte%s came before %s sent", cat->early,
+                units_plural(cat->early), cat->early == 1 ? "it was" : "they were");
     if (cat->local_error)
         fprintf(stderr, "; %s: %s", cat->local, strerror(cat->local_error));
     fputc('\n', stderr);
     if (cat->local_error)
         return EXIT_CODE_START;
-    return cat->has_failed || is_short ? EXIT_CODE_FAILED : EXIT_CODE_OK;
+    return cat->has_failed || is_wrong ? EXIT_CODE_FAILED : EXIT_CODE_OK;
 }
 
 int cat_run(const struct options *options)

@@ -84,11 +84,14 @@ static const char *hint_of(const unsigned char *bytes, size_t length)
 void flow_explain(struct flow_failure *failure, uint64_t seed, uint64_t offset, uint64_t sent,
                   const unsigned char *bytes, size_t length)
 {
-    *failure = (struct flow_failure){.how = {.outcome = OUTCOME_MISMATCH},
-                                     .has_byte = true,
-                                     .is_extra = offset >= sent,
-                                     .came = bytes[0],
-                                     .expected = pattern_byte(seed, offset)};
+    *failure = (struct flow_failure){
+        .how = {.outcome = OUTCOME_MISMATCH},
+        .has_byte = true,
+        .is_extra = offset >= sent,
+        .is_early = offset >= sent && pattern_match(seed, offset, bytes, length) == length,
+        .more = length,
+        .came = bytes[0],
+        .expected = pattern_byte(seed, offset)};
     if (offset == 0)
         failure->how.hint = hint_of(bytes, length);
     failure->has_place = pattern_locate(seed, bytes, length, sent, &failure->place);

@@ -37,14 +37,16 @@ struct flow_failure {
     uint64_t offset;     /* bytes that had come right */
     uint64_t awaited;    /* bytes that were still to come */
     bool has_byte;       /* a wrong or extra byte came at `offset`: */
-    bool is_extra;       /* more came than was sent */
+    bool is_extra;       /* more came than was sent: */
+    bool is_early;       /* and it is what is to be sent next */
+    uint64_t more;       /* so many bytes, as far as they were received at once */
     unsigned char expected, came;
     bool has_place; /* what came belongs at: */
     uint64_t place;
 };
 
-/* Says of bytes that are wrong from the first on, at a stream's offset of which `sent` bytes were
- * sent: what should have come, and where what came belongs. */
+/* Explains bytes that are wrong from the first on, at a stream's offset of which `sent` bytes were
+ * sent: what should have come, where what came belongs, or that it is more than was sent. */
 void flow_explain(struct flow_failure *failure, uint64_t seed, uint64_t offset, uint64_t sent,
                   const unsigned char *bytes, size_t length);
 

@@ -23,7 +23,8 @@
 #include "client/udp_ping.h"
 
 #define SCRATCH_BYTES 65536
-#define NS_PER_MS 1000000U
+#define NS_PER_MS UINT64_C(1000000)
+#define END_WAIT_MS 1000 /* for the endpoint's end, after ours */
 
 struct ping {
     const struct options *options;
@@ -32,10 +33,12 @@ struct ping {
     int interrupt_fd;
     FILE *out;                         /* standard output, unless the JSON goes there */
     bool is_interrupted, is_under_way; /* the last message sent is */
-    uint64_t connection, seed;         /* this connection's */
-    uint64_t offset;                   /* bytes of the stream so far, sent and back */
-    uint64_t random;                   /* for sizes */
-    uint64_t sent, received;           /* messages */
+    bool is_finishing;
+    struct flow_failure ended; /* the connection has, between two messages */
+    uint64_t connection, seed; /* this connection's */
+    uint64_t offset;           /* bytes of the stream so far, sent and back */
+    uint64_t random;           /* for sizes */
+    uint64_t sent, received;   /* messages */
     uint64_t sent_bytes, received_bytes;
     uint64_t errors[OUTCOME_COUNT];
     struct histogram times; /* ns */
@@ -142,6 +145,61 @@ static void receive_some(struct ping *ping, struct message *message)
                      ping->scratch + right, length - right);
 }
 
+/* Tells of what is wrong, but no message's fault, and closes. */
+static void tell_stray(struct ping *ping, struct flow_failure *failure)
+{
+    failure->connection = ping->connection;
+    failure->offset = ping->offset;
+    ping->errors[failure->how.outcome]++;
+    fprintf(ping->out, "wrong: ");
+    report_failure(failure, ping->plan.target.name, ping->out);
+    link_close(&ping->link);
+}
+
+/* Receives until that time, or a failure, while nothing is under way. */
+static struct flow_failure receive_unasked(struct ping *ping, uint64_t until_ns)
+{
+    struct message none = {0};
+    while (none.failure.how.outcome == OUTCOME_OK && wait_for(ping, POLLIN, until_ns)) {
+        receive_some(ping, &none);
+        if (ping->is_interrupted && !ping->is_finishing)
+            break;
+    }
+    return none.failure;
+}
+
+/* Waits for the time of the next message. Bytes that come now were not asked for. An end is the
+ * failure of the next message, if there is one. */
+static void watch_until(struct ping *ping, uint64_t until_ns)
+{
+    if (ping->link.state == LINK_OPEN && ping->ended.how.outcome == OUTCOME_OK)
+        ping->ended = receive_unasked(ping, until_ns);
+    if (ping->ended.how.outcome == OUTCOME_MISMATCH) {
+        tell_stray(ping, &ping->ended);
+        ping->ended = (struct flow_failure){0};
+    }
+    if (!ping->is_interrupted)
+        (void)wait_for(ping, 0, until_ns);
+}
+
+/* Half-closes and reads to the endpoint's end, as nothing more may come. One that leaves its side
+ * open is not waited for any longer than an answer took. */
+static void finish(struct ping *ping)
+{
+    if (ping->link.state != LINK_OPEN)
+        return;
+    uint64_t wait_ns = END_WAIT_MS * NS_PER_MS + ping->times.max;
+    uint64_t until_ns = clock_now_ns() + wait_ns;
+    enum link_step step = LINK_WAIT;
+    ping->is_finishing = true;
+    while ((step = link_half_close(&ping->link)) == LINK_WAIT && wait_for(ping, POLLOUT, until_ns))
+        continue;
+    if (step == LINK_DONE && ping->ended.how.outcome == OUTCOME_OK)
+        ping->ended = receive_unasked(ping, until_ns);
+    if (ping->ended.how.outcome != OUTCOME_OK && ping->ended.how.outcome != OUTCOME_FIN)
+        tell_stray(ping, &ping->ended);
+}
+
 /* Sends one message and awaits it; returns its outcome. */
 static enum outcome exchange(struct ping *ping, struct message *message)
 {
@@ -171,7 +229,8 @@ static void ping_once(struct ping *ping)
 {
     uint64_t start_ns = clock_now_ns();
     struct message message = {.bytes = next_size(ping),
-                              .due_ns = start_ns + ping->options->timeout_ms * NS_PER_MS};
+                              .due_ns = start_ns + ping->options->timeout_ms * NS_PER_MS,
+                              .failure = ping->ended};
     ping->sent++;
     ping->is_under_way = true;
     enum outcome outcome = exchange(ping, &message);
@@ -180,13 +239,15 @@ static void ping_once(struct ping *ping)
     ping->sent_bytes += message.sent;
     ping->received_bytes += message.back;
     ping->offset += message.back;
-    if (outcome == OUTCOME_OK) {
+    if (message.back == message.bytes) {
         ping->received++;
         histogram_add(&ping->times, time_ns);
         if (!ping->options->quiet)
             fprintf(ping->out, "%" PRIu64 " byte%s from %s: seq=%" PRIu64 " time=%.3f ms\n",
                     message.bytes, units_plural(message.bytes), ping->plan.target.name, ping->sent,
                     (double)time_ns / 1e6);
+        if (outcome != OUTCOME_OK) /* more came right behind it */
+            tell_stray(ping, &message.failure);
         return;
     }
     ping->errors[outcome]++;
@@ -202,6 +263,7 @@ static void start_connection(struct ping *ping)
     ping->connection++;
     ping->seed = pattern_seed(ping->options->seed, ping->connection);
     ping->offset = 0;
+    ping->ended = (struct flow_failure){0};
 }
 
 /* As link_connect(), but an interrupt ends it. */
@@ -247,6 +309,7 @@ static void run(struct ping *ping)
     uint64_t due_ns = clock_now_ns();
     while (!ping->is_interrupted && !ferror(ping->out) &&
            (options->count == 0 || ping->sent < options->count)) {
+        watch_until(ping, clock_now_ns());
         if (ping->link.state != LINK_OPEN)
             reconnect(ping);
         if (ping->link.state == LINK_OPEN)
@@ -256,7 +319,7 @@ static void run(struct ping *ping)
         if (due_ns < clock_now_ns())
             due_ns = clock_now_ns(); /* a late answer does not make a burst of the next ones */
         if (options->count == 0 || ping->sent < options->count)
-            (void)wait_for(ping, 0, due_ns);
+            watch_until(ping, due_ns);
     }
 }
 
@@ -272,7 +335,10 @@ static int conclude(struct ping *ping)
         fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
         return (int)err.exit_code;
     }
-    return ping->received == ping->sent ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+    uint64_t errors = 0;
+    for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++)
+        errors += ping->errors[i];
+    return ping->received == ping->sent && errors == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILED;
 }
 
 static int open_and_run(struct ping *ping)
@@ -287,10 +353,11 @@ static int open_and_run(struct ping *ping)
     ping->interrupt_fd = interrupt_open();
     start_connection(ping);
     link_describe(&ping->link, tls, sizeof(tls));
-    fprintf(ping->out, "PING %s: messages of %s byte%s%s%s\n", ping->plan.target.name,
-            ping->options->size, units_plural(ping->options->size_max), *tls ? "; " : "", tls);
+    fprintf(ping->out, "PING %s, seed %" PRIu64 ": messages of %s byte%s%s%s\n",
+            ping->plan.target.name, ping->options->seed, ping->options->size,
+            units_plural(ping->options->size_max), *tls ? "; " : "", tls);
     run(ping);
-    (void)link_leave(&ping->link, LINK_LEAVE_MS);
+    finish(ping);
     link_clear(&ping->link);
     int code = conclude(ping);
     target_close(&ping->plan);

@@ -38,8 +38,13 @@ void report_failure(const struct flow_failure *failure, const char *target, FILE
     char text[256];
     fprintf(out, "%s: connection %" PRIu64 ", offset %" PRIu64 ": ", target, failure->connection,
             failure->offset);
-    if (failure->is_extra)
-        fprintf(out, "an extra byte came, 0x%02x", failure->came);
+    if (failure->is_early)
+        fprintf(out, "answered before asked: %" PRIu64 " byte%s came before %s sent", failure->more,
+                units_plural(failure->more), failure->more == 1 ? "it was" : "they were");
+    else if (failure->is_extra)
+        fprintf(out, "an extra byte came, 0x%02x: %" PRIu64 " byte%s more than %s sent",
+                failure->came, failure->more, units_plural(failure->more),
+                failure->more == 1 ? "was" : "were");
     else if (failure->has_byte)
         fprintf(out, "expected 0x%02x, came 0x%02x%s%s", failure->expected, failure->came,
                 failure->how.hint ? "; " : "", failure->how.hint ? failure->how.hint : "");

@@ -42,6 +42,10 @@ uint64_t udp_loss_ppm(const struct udp_counts *counts)
 void udp_wrong_print(const struct udp_wrong *wrong, const char *target, FILE *out)
 {
     fprintf(out, "%s: flow %" PRIu64 ", ", target, wrong->flow);
+    if (wrong->is_early) {
+        fprintf(out, "datagram %" PRIu64 ": answered before asked\n", wrong->sequence);
+        return;
+    }
     if (wrong->has_sequence)
         fprintf(out, "datagram %" PRIu64 " of %zu bytes: ", wrong->sequence, wrong->sent_bytes);
     else
@@ -114,6 +118,14 @@ static size_t match(const struct udp_flow *flow, uint64_t sequence, const unsign
     wrong->offset = right;
     wrong->came = right < length ? bytes[right] : 0;
     return right;
+}
+
+static bool is_whole(const struct udp_flow *flow, uint64_t sequence, const unsigned char *bytes,
+                     size_t length)
+{
+    struct udp_wrong unused;
+    return length == size_of(flow, sequence) &&
+           match(flow, sequence, bytes, length, &unused) == length;
 }
 
 /* ---- what was sent ---- */
@@ -275,13 +287,16 @@ struct udp_news udp_flow_take(struct udp_flow *flow, const unsigned char *bytes,
     if (length >= UDP_HEADER_BYTES && read_number(bytes) == flow->seed)
         sequence = read_number(bytes + sizeof(uint64_t));
     bool has_sequence = sequence < flow->next;
-    if (!has_sequence)
+    bool is_early =
+        !has_sequence && sequence < UINT64_MAX && is_whole(flow, sequence, bytes, length);
+    if (!has_sequence && !is_early)
         sequence = flow->oldest;
     size_t size = size_of(flow, sequence);
     news.sequence = sequence;
     news.wrong = (struct udp_wrong){.flow = flow->number,
                                     .sequence = sequence,
                                     .has_sequence = has_sequence,
+                                    .is_early = is_early,
                                     .sent_bytes = size,
                                     .came_bytes = length};
     size_t right = match(flow, sequence, bytes, length < size ? length : size, &news.wrong);

@@ -46,6 +46,7 @@ struct udp_wrong {
     uint64_t flow;
     uint64_t sequence;
     bool has_sequence; /* it said one that was sent */
+    bool is_early;     /* it is the one of `sequence`, and that was not sent yet */
     size_t sent_bytes, came_bytes;
     size_t offset; /* of the first byte that is wrong; came_bytes: it was cut there */
     unsigned char expected, came;

@@ -21,7 +21,8 @@
 #include "client/udp_target.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-#define REMEMBERED 65536 /* so long a late one can be told from one that came twice */
+#define LINGER_NS (200 * NS_PER_MS) /* at the end, for what comes twice */
+#define REMEMBERED 65536            /* so long a late one can be told from one that came twice */
 
 struct ping {
     const struct options *options;
@@ -30,7 +31,7 @@ struct ping {
     struct udp_flow flow;
     int fd, interrupt_fd;
     FILE *out;
-    bool is_interrupted;
+    bool is_interrupted, is_lingering;
     uint64_t errors[OUTCOME_COUNT];
     uint64_t sent_bytes, received_bytes;
     struct histogram times; /* ns */
@@ -74,20 +75,25 @@ static void fail(struct ping *ping, int error)
             strerror(error));
 }
 
+/* The kernel reports a refusal before the answers that wait: they are received first. */
 static void receive(struct ping *ping)
 {
+    int error = 0;
     for (;;) {
         ssize_t length = recv(ping->fd, ping->scratch, sizeof(ping->scratch), 0);
+        if (length < 0 && (error || errno == EAGAIN || errno == EINTR))
+            break;
         if (length < 0) {
-            if (errno != EAGAIN && errno != EINTR)
-                fail(ping, errno);
-            return;
+            error = errno;
+            continue;
         }
         if (ping->flow.awaited == 0) /* what a wrong copy came for is late after its time, too */
             (void)udp_flow_expire(&ping->flow, clock_now_ns() - ping->timeout_ns + 1);
         const struct udp_news news = udp_flow_take(&ping->flow, ping->scratch, (size_t)length);
         tell_arrival(ping, &news);
     }
+    if (error)
+        fail(ping, error);
 }
 
 /* ---- waiting ---- */
@@ -114,7 +120,7 @@ static void wait_until(struct ping *ping, uint64_t until_ns, bool for_answer)
                                       (long)(left_ns % 1000000000U)};
         struct pollfd polled[] = {{.fd = ping->fd, .events = POLLIN},
                                   {.fd = ping->interrupt_fd, .events = POLLIN}};
-        if (for_answer ? ping->flow.awaited == 0 : ping->is_interrupted)
+        if (for_answer ? ping->flow.awaited == 0 : ping->is_interrupted && !ping->is_lingering)
             return;
         if (ppoll(polled, 2, &left, NULL) <= 0)
             continue;
@@ -129,6 +135,7 @@ static void wait_until(struct ping *ping, uint64_t until_ns, bool for_answer)
 
 static void ping_once(struct ping *ping)
 {
+    receive(ping); /* what comes before its question is no answer */
     uint64_t now_ns = clock_now_ns();
     size_t size = udp_flow_make(&ping->flow, ping->scratch);
     ssize_t sent = send(ping->fd, ping->scratch, size, MSG_NOSIGNAL);
@@ -164,7 +171,8 @@ static void run(struct ping *ping)
         if (!is_over(ping))
             wait_until(ping, due_ns, false);
     }
-    receive(ping);
+    ping->is_lingering = true;
+    wait_until(ping, clock_now_ns() + LINGER_NS + ping->times.max, false);
 }
 
 static int conclude(struct ping *ping)
@@ -200,7 +208,8 @@ static int open_and_run(struct ping *ping, struct error *err)
     if (udp_flow_init(&ping->flow, options, 1, REMEMBERED) < 0)
         return error_start(err, "no memory for a flow");
     ping->interrupt_fd = interrupt_open();
-    fprintf(ping->out, "PING %s: datagrams of %s bytes\n", ping->target.name, options->size);
+    fprintf(ping->out, "PING %s, seed %" PRIu64 ": datagrams of %s bytes\n", ping->target.name,
+            options->seed, options->size);
     run(ping);
     return 0;
 }

@@ -12,6 +12,12 @@
  *     extra             N bytes that nobody sent, before the byte at OFFSET
  *     mute              the byte at OFFSET and all behind it never come, and no end
  *     late-MODE         that lie about one byte, after N ms
+ *     spoil             after N ms one bit of the byte at OFFSET, then a reset once that byte is
+ *                       acknowledged
+ *     behind            N bytes that nobody sent, behind the first OFFSET bytes and at once
+ *     foresee           the same, but the N bytes that the client will send there
+ *     parting           N bytes that nobody sent, before its own end
+ *     replay            in place of a connection's bytes those of the first one
  *
  * With -o only connection K lies, counted from 1, and all others are served honestly.
  *
@@ -19,27 +25,42 @@
  * be.
  */
 #include <arpa/inet.h>
+#include <endian.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <linux/sockios.h>
 
 #define LIFE_SECONDS 120
 #define CHUNK 65536
 #define SLICE_US 10000
 #define LATE "late-"
 #define WAIT_MS 50 /* for the rest of what a lie takes, where a client has sent less so far */
+#define KEPT 1048576
+#define STEP 0x9e3779b97f4a7c15U /* from one word of the client's pattern to the next */
 
 struct lie {
     const char *mode;
     size_t offset, n;
 };
+
+/* The first connection's bytes, for the connections after it. */
+static struct {
+    size_t length;
+    pid_t owner;
+    char bytes[KEPT];
+} * kept;
 
 static int is(const struct lie *lie, const char *mode)
 {
@@ -85,6 +106,29 @@ static void end_with_reset(int fd)
     _exit(0);
 }
 
+static void put_extra(int fd, size_t n)
+{
+    while (n-- > 0)
+        put(fd, "!", 1);
+}
+
+static void end_once_acknowledged(int fd)
+{
+    int unacknowledged = 1;
+    while (ioctl(fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0)
+        wait_ms(1);
+    end_with_reset(fd);
+}
+
+/* What the client will send from `offset` on, made of the first word that it has sent. */
+static void put_foreseen(int fd, uint64_t word, size_t offset, size_t n)
+{
+    for (size_t i = offset; i < offset + n; i++) {
+        char byte = (char)((word + i / 8 * STEP) >> (8 * (i % 8)));
+        put(fd, &byte, 1);
+    }
+}
+
 /* The stream's bytes from OFFSET on, of which `length` are here. Returns how many were dealt with.
  */
 static size_t tell_lie(int fd, const struct lie *lie, char *bytes, size_t length)
@@ -115,14 +159,60 @@ static size_t tell_lie(int fd, const struct lie *lie, char *bytes, size_t length
     } else if (is(lie, "reset")) {
         end_with_reset(fd);
     } else if (is(lie, "extra")) {
-        for (size_t i = 0; i < lie->n; i++)
-            put(fd, "!", 1);
+        put_extra(fd, lie->n);
+    } else if (is(lie, "spoil")) {
+        bytes[0] ^= 4;
+        wait_ms(lie->n);
+        put(fd, bytes, 1);
+        end_once_acknowledged(fd);
     } else if (is(lie, "mute")) {
         while (recv(fd, bytes, 1, 0) > 0)
             ;
         pause();
     }
     return 0;
+}
+
+/* An echo that lies as soon as OFFSET bytes are back. */
+static void serve_ahead(int fd, const struct lie *lie)
+{
+    static char bytes[CHUNK];
+    size_t stream = 0, skip = 0;
+    uint64_t word = 0;
+    ssize_t length = 0;
+    int has_lied = 0;
+    do {
+        size_t left = (size_t)length, some = skip < left ? skip : left;
+        for (size_t i = 0; i < left && stream + i < sizeof(word); i++)
+            ((char *)&word)[stream + i] = bytes[i];
+        put(fd, bytes + some, left - some);
+        skip -= some;
+        stream += left;
+        if (has_lied || stream < lie->offset)
+            continue;
+        has_lied = 1;
+        if (is(lie, "behind")) {
+            put_extra(fd, lie->n);
+        } else {
+            put_foreseen(fd, le64toh(word), stream, lie->n);
+            skip = lie->n;
+        }
+    } while ((length = recv(fd, bytes, sizeof(bytes), 0)) > 0);
+}
+
+static void serve_replay(int fd)
+{
+    static char bytes[CHUNK];
+    size_t stream = 0;
+    ssize_t length;
+    while ((length = recv(fd, bytes, sizeof(bytes), 0)) > 0 && stream + (size_t)length <= KEPT) {
+        if (!kept->owner)
+            kept->owner = getpid();
+        if (kept->owner == getpid())
+            memcpy(kept->bytes + stream, bytes, (size_t)length);
+        put(fd, kept->bytes + stream, (size_t)length);
+        stream += (size_t)length;
+    }
 }
 
 static void serve(int fd, const struct lie *lie)
@@ -137,7 +227,7 @@ static void serve(int fd, const struct lie *lie)
             put_slowly(fd, bytes, left, lie->n);
             continue;
         }
-        if (!has_lied && stream + left > lie->offset) {
+        if (!has_lied && stream + left > lie->offset && !is(lie, "parting")) {
             done = lie->offset - stream;
             put(fd, bytes, done);
             while (left - done < lie->n + 1 && left < sizeof(bytes)) {
@@ -155,6 +245,8 @@ static void serve(int fd, const struct lie *lie)
         put(fd, bytes + done, left - done);
         stream += left;
     }
+    if (is(lie, "parting"))
+        put_extra(fd, lie->n);
 }
 
 int main(int argc, char **argv)
@@ -188,6 +280,7 @@ int main(int argc, char **argv)
     printf("listening tcp://127.0.0.1:%u\nready\n", ntohs(address.sin_port));
     fflush(stdout);
     signal(SIGCHLD, SIG_IGN);
+    kept = mmap(NULL, sizeof(*kept), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     alarm(LIFE_SECONDS);
     for (long number = 1;; number++) {
         int fd = accept(listener, NULL, NULL);
@@ -200,7 +293,12 @@ int main(int argc, char **argv)
         if (fork() == 0) {
             close(listener);
             alarm(LIFE_SECONDS);
-            serve(fd, &lie);
+            if (is(&lie, "replay"))
+                serve_replay(fd);
+            else if (is(&lie, "behind") || is(&lie, "foresee"))
+                serve_ahead(fd, &lie);
+            else
+                serve(fd, &lie);
             _exit(0);
         }
         close(fd);

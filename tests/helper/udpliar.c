@@ -18,17 +18,23 @@
  *     elsewhere   it comes back from another port
  *     wedge       an empty datagram, and nothing is answered any more
  *     silent      nothing ever comes back
+ *     leave       datagram N is the last one of all that comes back: its port is closed then
+ *     foresee     with it comes what the client will send next
+ *     replay      in place of M bytes come those of the first source port that sent so many
  *
  * The first of a source port has the number 0; -1 is every one. With -o only source port K lies, in
  * the order in which they were first seen, counted from 1.
  */
 #include <arpa/inet.h>
+#include <endian.h>
 #include <signal.h>
 
 #include "wire.h"
 
 #define LIFE_SECONDS 120
 #define BYTES_MAX 65536
+#define KEPT 64                  /* datagrams of a replay */
+#define STEP 0x9e3779b97f4a7c15U /* from one word of the client's pattern to the next */
 
 struct lie {
     const char *mode;
@@ -68,6 +74,36 @@ static void put_late(int fd, const struct lie *lie, const char *bytes, size_t le
     _exit(0);
 }
 
+/* What the client will send next: its flow's 8 bytes, the number, and a pattern made of both. */
+static void put_foreseen(int fd, const char *bytes, size_t length, const struct sockaddr_in *to)
+{
+    uint64_t words[BYTES_MAX / sizeof(uint64_t)], flow, number;
+    memcpy(&flow, bytes, sizeof flow);
+    memcpy(&number, bytes + sizeof flow, sizeof number);
+    number = le64toh(number) + 1;
+    uint64_t word = ~le64toh(flow) + (number + 1) * STEP;
+    word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9U;
+    word = (word ^ (word >> 27)) * 0x94d049bb133111ebU;
+    word ^= word >> 31;
+    words[0] = flow;
+    words[1] = htole64(number);
+    for (size_t i = 2; i * sizeof word < length; i++, word += STEP)
+        words[i] = htole64(word);
+    put(fd, (const char *)words, length, to);
+}
+
+/* Those of the first source port come in place of any other's of the same number. */
+static void replay(int fd, char *bytes, size_t length, long number, const struct sockaddr_in *to)
+{
+    static struct kept first[KEPT];
+    static in_port_t port;
+    struct kept *kept = &first[number % KEPT];
+    port = port ? port : to->sin_port;
+    if (port == to->sin_port)
+        memcpy(kept->bytes, bytes, length);
+    put(fd, kept->bytes, length, to);
+}
+
 /* The datagram that is lied about. */
 static void tell_lie(int fd, const struct lie *lie, char *bytes, size_t length,
                      const struct sockaddr_in *to)
@@ -93,6 +129,10 @@ static void tell_lie(int fd, const struct lie *lie, char *bytes, size_t length,
         length += (size_t)lie->m;
     }
     put(fd, bytes, length, to);
+    if (is(lie, "leave"))
+        exit(0);
+    if (is(lie, "foresee"))
+        put_foreseen(fd, bytes, length, to);
     if (is(lie, "corrected") && (size_t)lie->m < length) {
         bytes[lie->m] ^= 4;
         put(fd, bytes, length, to);
@@ -132,7 +172,9 @@ static void serve(int fd, const struct lie *lie)
             kept.is_kept = 1;
             continue;
         }
-        if (number == lie->number || lie->number < 0)
+        if (is(lie, "replay") && length == (size_t)lie->m)
+            replay(fd, bytes, length, number, &from);
+        else if (number == lie->number || lie->number < 0)
             tell_lie(fd, lie, bytes, length, &from);
         else
             put(fd, bytes, length, &from);

@@ -9,8 +9,10 @@ EVECHO=${EVECHO:-${top_builddir:-.}/src/evecho}
 # evecho ARGUMENT...: under the leash, so that nothing outlives its test.
 evecho() { "$HELPERS/leash" "$LIFE" "$EVECHO" "$@" 3>&-; }
 
-# start_liar MODE OFFSET [N]: starts liar, or the helper that LIAR names; sets LIAR_ENDPOINT and LIAR_PID.
+# start_liar MODE OFFSET [N]: starts liar, or the helper that LIAR names, in place of the one before; sets
+# LIAR_ENDPOINT and LIAR_PID.
 start_liar() {
+    stop_liar
     : >"$T/liar.out"
     "$HELPERS/leash" "$LIFE" "$HELPERS/${LIAR:-liar}" "$@" >"$T/liar.out" 2>/dev/null 3>&- &
     LIAR_PID=$!
@@ -25,6 +27,9 @@ stop_liar() {
     wait "$LIAR_PID" 2>/dev/null || true
     LIAR_PID=
 }
+
+# json CONDITION: it holds for the results in the file json.
+json() { jq -e "$1" json >/dev/null || fail "not $1: $(jq -c 'del(.config)' json)"; }
 
 # A port that refused a moment ago.
 refusing_port() {

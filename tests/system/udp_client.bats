@@ -12,11 +12,8 @@ teardown() {
 }
 
 lying() {
-    stop_liar
     LIAR=udpliar start_liar "$@"
 }
-
-json() { jq -e "$1" json >/dev/null || fail "not $1: $(jq -c 'del(.config)' json)"; }
 
 # pings CODE ARGUMENT...: six datagrams of a liar, quickly.
 pings() {
@@ -194,6 +191,12 @@ pings() {
     stop_liar
     finish bench || true
     json '.errors.refused > 0 and .datagrams_right > 0'
+}
+
+@test "bench: answers that wait are received before a refusal is counted" {
+    lying leave 50
+    ends 1 evecho bench -p 512 -s 1k -t 500ms --timeout 300ms --json json "$LIAR_ENDPOINT"
+    json '.datagrams_right == 51 and .errors_total == .datagrams_lost and .errors.refused > 0'
 }
 
 # The liar's queue is read: somebody has sent to it.

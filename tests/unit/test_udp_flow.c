@@ -156,6 +156,26 @@ static void test_right_after_wrong(void **state)
     udp_flow_clear(&fixture.flow);
 }
 
+/* An answer before its question: whole, and with a number that was not sent yet. */
+static void test_answered_before_asked(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    begin(&fixture, 2);
+    fixture.sizes[2] = udp_flow_make(&fixture.flow, fixture.sent[2]);
+    const struct udp_news news = take(&fixture, 2);
+    assert_int_equal(news.arrival, UDP_WRONG);
+    assert_true(news.wrong.is_early);
+    assert_int_equal(news.wrong.sequence, 2);
+    assert_int_equal(fixture.flow.awaited, 2);
+    fixture.sent[2][SIZE - 1] ^= 1; /* no answer to anything */
+    assert_false(take(&fixture, 2).wrong.is_early);
+    fixture.sent[2][SIZE - 1] ^= 1;
+    udp_flow_sent(&fixture.flow, 3, 3);
+    assert_int_equal(take(&fixture, 2).arrival, UDP_RIGHT);
+    udp_flow_clear(&fixture.flow);
+}
+
 /* One that is awaited while so many others come and go that its place is needed is lost, and the
  * numbers add up. */
 static void test_a_place_that_is_needed(void **state)
@@ -282,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_every_flip_and_length),
         cmocka_unit_test(test_wrong_ends_the_wait),
         cmocka_unit_test(test_right_after_wrong),
+        cmocka_unit_test(test_answered_before_asked),
         cmocka_unit_test(test_a_place_that_is_needed),
         cmocka_unit_test(test_counts_begin_anew),
         cmocka_unit_test(test_a_stranger_is_wrong),
