@@ -74,6 +74,8 @@
       "datagrams dropped because the system did not send the answer")                              \
     X(UDP_KERNEL_DROPS, "udp_kernel_drops", COUNTER, "udp_kernel_drops_total",                     \
       "datagrams that the system dropped because they came faster than they were read")            \
+    X(UDP_BAD_CHECKSUM, "udp_bad_checksum", COUNTER, "udp_bad_checksum_total",                     \
+      "datagrams that the system dropped because their checksum was wrong")                        \
     X(UDP_ERRORS, "udp_errors", COUNTER, "udp_errors_total", "receptions that the system failed")  \
     X(TLS_HANDSHAKES, "tls_handshakes", COUNTER, "tls_handshakes_total", "TLS handshakes done")    \
     X(LOG_DROPPED, "log_dropped", COUNTER, "log_dropped_total",                                    \

@@ -333,7 +333,7 @@ static int find_target(struct bench *bench, struct error *err)
 {
     struct link link;
     if (bench->is_udp)
-        return udp_target_find(bench->options, &bench->plan.target, err);
+        return udp_target_find(bench->options, &bench->plan.target, NULL, err);
     if (target_connect(bench->options, &bench->plan, &link, err) < 0)
         return -1;
     (void)link_leave(&link, LINK_LEAVE_MS);

@@ -117,4 +117,8 @@ void bench_results_merge(struct bench_results *sum, const struct bench_results *
     udp_counts_add(&sum->datagrams, &one->datagrams);
     for (uint32_t i = 0; i < one->wrong_kept && sum->wrong_kept < UDP_WRONG_KEPT; i++)
         sum->wrong[sum->wrong_kept++] = one->wrong[i];
+    for (int i = 0; i < BENCH_SLICES; i++)
+        sum->slices[i] += one->slices[i];
+    if (sum->network.error == 0)
+        sum->network = one->network;
 }

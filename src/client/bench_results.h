@@ -15,9 +15,11 @@
 #include "base/histogram.h"
 #include "client/flow.h"
 #include "client/outcome.h"
+#include "client/udp_error.h"
 #include "client/udp_flow.h"
 
 #define BENCH_FAILURES_KEPT 5
+#define BENCH_SLICES 32
 
 /* Everything from the end of the warm-up on. Results of threads add up. */
 struct bench_results {
@@ -50,6 +52,8 @@ struct bench_results {
     struct udp_counts datagrams;
     struct udp_wrong wrong[UDP_WRONG_KEPT];
     uint32_t wrong_kept;
+    uint64_t slices[BENCH_SLICES]; /* right ones, by when they were due: equal parts of --duration */
+    struct udp_error network;      /* the first error that the network told; its error is 0: none */
 };
 
 /* The warm-up is over: only what is due from now on counts, and wrong bytes from before. */

@@ -283,7 +283,7 @@ static int find_target(struct check *check, struct error *err)
     if (check->options->endpoint.kind == ENDPOINT_UDP)
         return udp_check_options(check->options, err) < 0
                    ? -1
-                   : udp_target_find(check->options, &check->plan.target, err);
+                   : udp_target_find(check->options, &check->plan.target, NULL, err);
     if (target_connect(check->options, &check->plan, &link, err) < 0)
         return -1;
     (void)link_leave(&link, LINK_LEAVE_MS);

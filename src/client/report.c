@@ -9,6 +9,7 @@
 #define NS_PER_S 1e9
 #define NS_PER_MS 1e6
 #define BITS_PER_BYTE 8
+#define LIMIT_LOSS_MIN 0.01 /* less does not show what makes it */
 
 static const double PERCENTILES[] = {50, 75, 90, 99, 99.9, 99.99, 100};
 
@@ -166,7 +167,31 @@ void report_datagrams(const struct udp_counts *counts, FILE *out)
     if (counts->own_drops)
         fprintf(out, "; %" PRIu64 " came and were dropped here: this machine is too slow",
                 counts->own_drops);
+    if (counts->bad_checksums)
+        fprintf(out,
+                "; %" PRIu64 " came to this machine with a wrong checksum and were dropped by the "
+                "system (all of its network namespace's are counted)",
+                counts->bad_checksums);
     fputc('\n', out);
+}
+
+/* A bucket of tokens may be full at first, so the second half is looked at. Of n sent in each slice
+ * chance lets n * p through, with a variance of n * p * (1 - p). */
+double report_limit(const struct options *options, const struct bench_results *results)
+{
+    double right[BENCH_SLICES / 2], sum = 0,
+                                    slice_s = (double)options->duration_ms / 1e3 / BENCH_SLICES;
+    double sent = (double)options->rate * slice_s;
+    if (!options->rate || !options->duration_ms || results->is_interrupted)
+        return 0;
+    for (int i = 0; i < BENCH_SLICES / 2; i++) {
+        right[i] = (double)results->slices[BENCH_SLICES / 2 + i];
+        sum += right[i];
+    }
+    double mean = sum / (BENCH_SLICES / 2), share = mean / sent;
+    bool is_limited = share > 0 && share < 1 - LIMIT_LOSS_MIN &&
+                      udp_is_even(right, BENCH_SLICES / 2, sent * share * (1 - share));
+    return is_limited ? mean / slice_s : 0;
 }
 
 static void print_flows(const struct bench_results *results, const struct options *options,
@@ -176,6 +201,12 @@ static void print_flows(const struct bench_results *results, const struct option
     report_datagrams(&results->datagrams, out);
     fprintf(out, "  flows        %" PRIu64 " requested, %" PRIu64 " answered\n",
             options->connections, results->established);
+    double limit = report_limit(options, results);
+    if (limit > 0)
+        fprintf(out,
+                "  limit        %.0f/s came back, evenly: a limit on the rate does that (evechod: "
+                "--udp-rate), a path's losses do not\n",
+                limit);
 }
 
 void report_text(const struct options *options, const char *target,
@@ -209,6 +240,10 @@ void report_text(const struct options *options, const char *target,
     for (uint32_t i = 0; i < results->failures_kept; i++) {
         fprintf(out, "    ");
         report_failure(&results->failures[i], target, out);
+    }
+    if (results->network.error) {
+        char text[UDP_ERROR_TEXT_MAX];
+        fprintf(out, "    %s: %s\n", target, udp_error_text(&results->network, text, sizeof(text)));
     }
     for (uint32_t i = 0; i < results->wrong_kept; i++) {
         fprintf(out, "    ");

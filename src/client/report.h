@@ -18,6 +18,10 @@
 double report_rate(const struct bench_results *results);
 double report_seconds(const struct bench_results *results);
 
+/* Answers a second that a limit on the rate let through, if the losses of datagrams are so even
+ * that it was one; 0: they are not. */
+double report_limit(const struct options *options, const struct bench_results *results);
+
 /* Failures of all classes. */
 uint64_t report_errors(const struct bench_results *results);
 

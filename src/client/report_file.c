@@ -144,7 +144,16 @@ void report_json_datagrams(json_t *root, const struct udp_counts *counts)
     set_number(root, "datagrams_reordered", counts->reordered);
     set_number(root, "datagrams_wrong", counts->wrong);
     set_number(root, "datagrams_dropped_here", counts->own_drops);
+    set_number(root, "datagrams_bad_checksum", counts->bad_checksums);
     set_number(root, "loss_ppm", udp_loss_ppm(counts));
+}
+
+static void set_datagrams(json_t *root, const struct options *options,
+                          const struct bench_results *results)
+{
+    double limit = report_limit(options, results);
+    report_json_datagrams(root, &results->datagrams);
+    (void)json_object_set_new(root, "rate_limit_per_s", limit > 0 ? json_real(limit) : json_null());
 }
 
 static json_t *failures_of(const struct bench_results *results, const char *target)
@@ -161,6 +170,11 @@ static json_t *failures_of(const struct bench_results *results, const char *targ
             fclose(memory);
         text[strcspn(text, "\n")] = '\0';
         (void)json_array_append_new(failures, json_string(text));
+    }
+    if (results->network.error) {
+        char text[UDP_ERROR_TEXT_MAX];
+        (void)json_array_append_new(
+            failures, json_string(udp_error_text(&results->network, text, sizeof(text))));
     }
     return failures;
 }
@@ -212,7 +226,7 @@ int report_json(const struct options *options, const char *target,
     (void)json_object_set_new(root, "errors", report_json_errors(results->errors));
     (void)json_object_set_new(root, "failures", failures_of(results, target));
     if (options->endpoint.kind == ENDPOINT_UDP)
-        report_json_datagrams(root, &results->datagrams);
+        set_datagrams(root, options, results);
     double seconds = report_seconds(results);
     set_number(root, "handshakes", results->handshake.count);
     set_number(root, "handshakes_resumed", results->resumed);

@@ -11,6 +11,9 @@
 
 #define PPM 1000000U
 #define SLOTS_MIN 1024
+#define EVEN_COUNT_MIN 12
+#define EVEN_COUNT_MAX 256
+#define EVEN_SHARE 4 /* so much smaller must a variance be */
 
 /* GIVEN_UP: something else came for it, and nobody waits for it any more; still its time is not
  * over, and what comes within it is right. */
@@ -31,6 +34,7 @@ void udp_counts_add(struct udp_counts *sum, const struct udp_counts *one)
     sum->reordered += one->reordered;
     sum->wrong += one->wrong;
     sum->own_drops += one->own_drops;
+    sum->bad_checksums += one->bad_checksums;
 }
 
 uint64_t udp_loss_ppm(const struct udp_counts *counts)
@@ -237,6 +241,46 @@ uint64_t udp_flow_give_up(struct udp_flow *flow)
             lost += lose(flow, sequence, FATE_GIVEN_UP);
     }
     return lost;
+}
+
+/* ---- limits ---- */
+
+bool udp_is_even(const double *numbers, size_t count, double variance_by_chance)
+{
+    double sum = 0, squares = 0;
+    if (count < EVEN_COUNT_MIN)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        sum += numbers[i];
+    for (size_t i = 0; i < count; i++)
+        squares += (numbers[i] - sum / (double)count) * (numbers[i] - sum / (double)count);
+    return squares / (double)(count - 1) < variance_by_chance / EVEN_SHARE;
+}
+
+/* Chance makes the distances between the lost, or those that are back, geometrical: the variance is
+ * mean * (mean - 1). A limit makes them all alike. Whichever are fewer say more. */
+bool udp_flow_is_limited(const struct udp_flow *flow)
+{
+    double distances[EVEN_COUNT_MAX];
+    uint64_t first = flow->next > flow->slot_count ? flow->next - flow->slot_count : 0, lost = 0;
+    while (first < flow->next && slot_of(flow, first)->fate != FATE_LOST)
+        first++;
+    for (uint64_t i = first; i < flow->next; i++)
+        lost += slot_of(flow, i)->fate == FATE_LOST;
+    enum fate rare = lost <= (flow->next - first) / 2 ? FATE_LOST : FATE_BACK;
+    size_t count = 0;
+    uint64_t last = UINT64_MAX, begin = first;
+    for (uint64_t i = first; i < flow->next && count < EVEN_COUNT_MAX; i++) {
+        if (slot_of(flow, i)->fate != rare)
+            continue;
+        if (last == UINT64_MAX)
+            begin = i;
+        else
+            distances[count++] = (double)(i - last);
+        last = i;
+    }
+    double mean = count > 0 ? (double)(last - begin) / (double)count : 0;
+    return udp_is_even(distances, count, mean * (mean - 1));
 }
 
 /* ---- what comes back ---- */

@@ -27,12 +27,13 @@
 /* What became of datagrams. All sent are right, late, lost or, while the run lasts, awaited. */
 struct udp_counts {
     uint64_t sent, right;
-    uint64_t late;       /* right, but after the timeout */
-    uint64_t lost;       /* never came, or only wrong */
-    uint64_t duplicates; /* came once more */
-    uint64_t reordered;  /* right, but after one that was sent later (RFC 4737) */
-    uint64_t wrong;      /* came with bytes that were not sent, too short or too long */
-    uint64_t own_drops;  /* came, and this machine's own socket had no room */
+    uint64_t late;          /* right, but after the timeout */
+    uint64_t lost;          /* never came, or only wrong */
+    uint64_t duplicates;    /* came once more */
+    uint64_t reordered;     /* right, but after one that was sent later (RFC 4737) */
+    uint64_t wrong;         /* came with bytes that were not sent, too short or too long */
+    uint64_t own_drops;     /* came, and this machine's own socket had no room */
+    uint64_t bad_checksums; /* came to any socket of this network namespace, and were dropped */
 };
 
 void udp_counts_add(struct udp_counts *sum, const struct udp_counts *one);
@@ -79,7 +80,7 @@ struct udp_flow {
     uint64_t counted_from_ns; /* those due before it are none of the counts */
     struct udp_slot *slots;   /* what became of the last slot_count */
     uint64_t slot_count;      /* a power of two */
-    struct udp_counts counts; /* own_drops aside */
+    struct udp_counts counts; /* own_drops and bad_checksums aside */
 };
 
 /* In place; sizes are from the options. It remembers as many datagrams as it is told, at least. -1
@@ -115,6 +116,13 @@ bool udp_flow_expire_one(struct udp_flow *flow, uint64_t before_ns, uint64_t *du
 /* Something else came for all that are awaited, like a refusal: they are lost, unless they come
  * within their time after all. Returns how many were counted. */
 uint64_t udp_flow_give_up(struct udp_flow *flow);
+
+/* True if the losses lie as evenly as a limit on a rate makes them, and not as a path's: from the
+ * first one lost to the last one sent, which all must have their fate. */
+bool udp_flow_is_limited(const struct udp_flow *flow);
+
+/* True if numbers vary far less than they would by chance; false where they are too few to tell. */
+bool udp_is_even(const double *numbers, size_t count, double variance_by_chance);
 
 /* When the oldest whose time is not over was sent; UINT64_MAX: there is none. */
 uint64_t udp_flow_oldest_ns(const struct udp_flow *flow);

@@ -17,8 +17,11 @@
 #include "client/interrupt.h"
 #include "client/ping_report.h"
 #include "client/report.h"
+#include "client/udp_error.h"
 #include "client/udp_flow.h"
 #include "client/udp_target.h"
+#include "net/datagram.h"
+#include "net/udp_stats.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define LINGER_NS (200 * NS_PER_MS) /* at the end, for what comes twice */
@@ -34,6 +37,8 @@ struct ping {
     bool is_interrupted, is_lingering;
     uint64_t errors[OUTCOME_COUNT];
     uint64_t sent_bytes, received_bytes;
+    struct udp_stats_source stats;
+    struct udp_stats stats_before;
     struct histogram times; /* ns */
     unsigned char scratch[UDP_BYTES_MAX + 1];
 };
@@ -69,10 +74,12 @@ static void tell_arrival(struct ping *ping, const struct udp_news *news)
 /* A refusal answers the datagram under way. */
 static void fail(struct ping *ping, int error)
 {
+    char text[UDP_ERROR_TEXT_MAX];
+    const struct udp_error failure = udp_error_take(ping->fd, error);
     uint64_t lost = udp_flow_give_up(&ping->flow);
-    ping->errors[outcome_of_errno(error)] += lost ? lost : 1;
+    ping->errors[outcome_of_errno(failure.error)] += lost ? lost : 1;
     fprintf(ping->out, "seq=%" PRIu64 " lost: %s: %s\n", ping->flow.next, ping->target.name,
-            strerror(error));
+            udp_error_text(&failure, text, sizeof(text)));
 }
 
 /* The kernel reports a refusal before the answers that wait: they are received first. */
@@ -175,10 +182,20 @@ static void run(struct ping *ping)
     wait_until(ping, clock_now_ns() + LINGER_NS + ping->times.max, false);
 }
 
+/* What came to this machine and was dropped there. */
+static void count_drops(struct ping *ping, struct udp_counts *counts)
+{
+    const struct udp_stats stats = udp_stats_read(&ping->stats);
+    uint64_t drops = datagram_drops(ping->fd);
+    counts->own_drops = drops - udp_stats_bad_checksum(&ping->stats_before, &stats, drops);
+    counts->bad_checksums = stats.bad_checksum - ping->stats_before.bad_checksum;
+}
+
 static int conclude(struct ping *ping)
 {
     struct error err;
-    const struct udp_counts *counts = &ping->flow.counts;
+    struct udp_counts *counts = &ping->flow.counts;
+    count_drops(ping, counts);
     const struct ping_results results = {.sent = counts->sent,
                                          .received = counts->right,
                                          .sent_bytes = ping->sent_bytes,
@@ -200,13 +217,15 @@ static int conclude(struct ping *ping)
 static int open_and_run(struct ping *ping, struct error *err)
 {
     const struct options *options = ping->options;
-    if (udp_check_options(options, err) < 0 || udp_target_find(options, &ping->target, err) < 0)
+    if (udp_check_options(options, err) < 0 ||
+        udp_target_find(options, &ping->target, NULL, err) < 0)
         return -1;
     ping->fd = udp_connect(&ping->target);
     if (ping->fd < 0)
         return error_start(err, "cannot reach %s: %s", ping->target.name, strerror(-ping->fd));
     if (udp_flow_init(&ping->flow, options, 1, REMEMBERED) < 0)
         return error_start(err, "no memory for a flow");
+    ping->stats_before = udp_stats_read(&ping->stats);
     ping->interrupt_fd = interrupt_open();
     fprintf(ping->out, "PING %s, seed %" PRIu64 ": datagrams of %s bytes\n", ping->target.name,
             options->seed, options->size);
@@ -223,6 +242,7 @@ int udp_ping_run(const struct options *options)
     ping->options = options;
     ping->timeout_ns = options->timeout_ms * NS_PER_MS;
     ping->fd = -1;
+    udp_stats_open(&ping->stats);
     ping->out = report_is_output(options->json) ? stderr : stdout;
     int code;
     if (open_and_run(ping, &err) < 0) {
@@ -233,6 +253,7 @@ int udp_ping_run(const struct options *options)
         code = conclude(ping);
     }
     udp_flow_clear(&ping->flow);
+    udp_stats_close(&ping->stats);
     if (ping->fd >= 0)
         close(ping->fd);
     free(ping);

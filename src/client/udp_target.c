@@ -2,6 +2,7 @@
 #include "client/udp_target.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,11 +11,16 @@
 #include "base/clock.h"
 #include "base/pattern.h"
 #include "client/interrupt.h"
+#include "client/udp_error.h"
 #include "client/udp_flow.h"
 #include "net/address.h"
+#include "net/datagram.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define TRIES 3
+#define PROBE_BYTES_MAX 9000
+#define PATH_WAIT_NS (100 * NS_PER_MS)
+#define IPV6_UDP_BYTES 48 /* headers */
 #define ROOM_BYTES (4 << 20)
 
 int udp_unconnected(const struct dial_target *target)
@@ -27,6 +33,8 @@ int udp_unconnected(const struct dial_target *target)
      */
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+    datagram_let_fragment(fd, target->address.ss_family);
+    udp_error_enable(fd, target->address.ss_family);
     return fd;
 }
 
@@ -46,7 +54,7 @@ int udp_connect(const struct dial_target *target)
 static int await_answer(int fd, const unsigned char *asked, size_t length, uint64_t until_ns)
 {
     int result = -ETIMEDOUT;
-    unsigned char came[UDP_HEADER_BYTES + 1];
+    unsigned char came[PROBE_BYTES_MAX + 1];
     struct pollfd readable = {.fd = fd, .events = POLLIN};
     for (uint64_t now_ns; (now_ns = clock_now_ns()) < until_ns;) {
         if (poll(&readable, 1, (int)((until_ns - now_ns) / NS_PER_MS) + 1) <= 0)
@@ -87,38 +95,79 @@ static bool is_answered_from_elsewhere(const struct dial_target *target, uint64_
 }
 
 /* Why a target will not do. */
-static void explain(const struct dial_target *target, int failure, uint64_t timeout_ns, char *out,
-                    size_t size)
+static void explain(const struct dial_target *target, const struct udp_error *failure,
+                    uint64_t timeout_ns, char *out, size_t size)
 {
     struct address from;
     char text[ADDRESS_TEXT_MAX];
-    if (failure == ETIMEDOUT && is_answered_from_elsewhere(target, timeout_ns, &from))
+    if (failure->error == ETIMEDOUT && is_answered_from_elsewhere(target, timeout_ns, &from))
         snprintf(out, size, "an answer came from %s alone",
                  address_format(text, sizeof(text), &from));
-    else
+    else if (failure->error == ETIMEDOUT || failure->error == EBADMSG)
         snprintf(out, size, "%s",
-                 failure == ETIMEDOUT ? "no answer"
-                 : failure == EBADMSG ? "what came was not what was sent"
-                                      : strerror(failure));
+                 failure->error == ETIMEDOUT ? "no answer" : "what came was not what was sent");
+    else
+        (void)udp_error_text(failure, out, size);
 }
 
-static int ask(const struct dial_target *target, uint64_t seed, uint64_t timeout_ns)
+/* One socket asks at most TRIES times, each for its share of the time. What came of it: its error
+ * is 0 if an answer came, and *took_ns is how long that took. */
+static struct udp_error ask(int fd, uint64_t seed, size_t length, uint64_t timeout_ns,
+                            uint64_t *took_ns)
 {
-    unsigned char bytes[UDP_HEADER_BYTES];
-    int fd = udp_connect(target), result = -ETIMEDOUT;
-    if (fd < 0)
-        return fd;
-    pattern_fill(pattern_seed(seed, 0), 0, bytes, sizeof(bytes));
-    for (int i = 0; i < TRIES && (result == -ETIMEDOUT || result == -EBADMSG); i++) {
-        result = send(fd, bytes, sizeof(bytes), 0) < 0 ? -errno : 0;
+    unsigned char bytes[PROBE_BYTES_MAX];
+    struct udp_error failure = {0};
+    pattern_fill(pattern_seed(seed, 0), 0, bytes, length);
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t start_ns = clock_now_ns();
+        int result = send(fd, bytes, length, 0) < 0 ? -errno : 0;
         if (result == 0)
-            result = await_answer(fd, bytes, sizeof(bytes), clock_now_ns() + timeout_ns / TRIES);
+            result = await_answer(fd, bytes, length, start_ns + timeout_ns / TRIES);
+        *took_ns = clock_now_ns() - start_ns;
+        /* What the network said is worth more than its silence, which may be a limit of its own. */
+        if (result != -ETIMEDOUT || failure.error == 0)
+            failure = udp_error_take(fd, -result);
+        if (result == 0 || failure.error == ECONNREFUSED)
+            break;
     }
-    close(fd);
-    return result;
+    return failure;
 }
 
-int udp_target_find(const struct options *options, struct dial_target *target, struct error *err)
+/* An IPv6 datagram that the interface takes whole may be too large for the path, which is told when
+ * the first such one is lost (datagram.h). So one goes ahead, and its answer comes back, before
+ * anything is counted: both ends then know. */
+static void find_path_mtu(int fd, const struct options *options, uint64_t timeout_ns)
+{
+    int mtu = 0;
+    socklen_t length = sizeof(mtu);
+    uint64_t took_ns;
+    uint64_t largest = options->size_max ? options->size_max : UDP_BYTES_MAX;
+    if (getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &length) < 0 || mtu <= DATAGRAM_IPV6_MTU)
+        return;
+    uint64_t whole = (uint64_t)mtu - IPV6_UDP_BYTES;
+    largest = largest < whole ? largest : whole;
+    largest = largest < PROBE_BYTES_MAX ? largest : PROBE_BYTES_MAX;
+    if (largest + IPV6_UDP_BYTES > DATAGRAM_IPV6_MTU)
+        (void)ask(fd, options->seed, (size_t)largest, timeout_ns, &took_ns);
+}
+
+/* What keeps a target from answering: its error is 0 if it does, and *round_trip_ns is known. */
+static struct udp_error try_target(const struct options *options, const struct dial_target *target,
+                                   uint64_t timeout_ns, uint64_t *round_trip_ns)
+{
+    int fd = udp_connect(target);
+    if (fd < 0)
+        return (struct udp_error){.error = -fd};
+    struct udp_error failure = ask(fd, options->seed, UDP_HEADER_BYTES, timeout_ns, round_trip_ns);
+    uint64_t wait_ns = TRIES * (2 * *round_trip_ns + PATH_WAIT_NS);
+    if (failure.error == 0 && target->address.ss_family == AF_INET6)
+        find_path_mtu(fd, options, wait_ns < timeout_ns ? wait_ns : timeout_ns);
+    close(fd);
+    return failure;
+}
+
+int udp_target_find(const struct options *options, struct dial_target *target,
+                    uint64_t *round_trip_ns, struct error *err)
 {
     struct dial_target targets[DIAL_TARGETS_MAX];
     char reasons[400] = "";
@@ -127,14 +176,17 @@ int udp_target_find(const struct options *options, struct dial_target *target, s
     if (count < 0)
         return error_prefix(err, "'%.200s': ", options->endpoint_text);
     for (int i = 0; i < count; i++) {
-        char why[128];
+        char why[UDP_ERROR_TEXT_MAX];
         uint64_t timeout_ns = options->timeout_ms * NS_PER_MS / (uint64_t)count;
-        int result = ask(&targets[i], options->seed, timeout_ns);
-        if (result == 0) {
+        uint64_t took_ns = 0;
+        struct udp_error failure = try_target(options, &targets[i], timeout_ns, &took_ns);
+        if (failure.error == 0) {
             *target = targets[i];
+            if (round_trip_ns)
+                *round_trip_ns = took_ns;
             return 0;
         }
-        explain(&targets[i], -result, timeout_ns / TRIES, why, sizeof(why));
+        explain(&targets[i], &failure, timeout_ns / TRIES, why, sizeof(why));
         dial_add_reason(reasons, sizeof(reasons), options->endpoint_text, &targets[i], why);
     }
     return error_start(err, "cannot reach %.200s: %s", options->endpoint_text, reasons);

@@ -8,17 +8,20 @@
 #include "client/options.h"
 #include "net/dial.h"
 
-/* A non-blocking socket connected to it, or -errno: only from there datagrams come in, and that
- * nobody is there is told (ICMP). */
+/* A non-blocking socket connected to it, or -errno: only from there datagrams come in. What the
+ * network says of those that are sent (ICMP) is an error of send and recv, to be taken
+ * (udp_error.h). */
 int udp_connect(const struct dial_target *target) MUST_CHECK;
 
 /* A socket for anything from anywhere, or -errno. */
 int udp_unconnected(const struct dial_target *target) MUST_CHECK;
 
 /* Asks the endpoint's addresses in order, three times each within its share of --timeout; the first
- * that answers is the target. 0, or -1 where none does: *err names every address and its reason. */
+ * that answers is the target, and *round_trip_ns, if not NULL, how long that took. Over IPv6 a
+ * larger datagram goes ahead, so that both ends know the path's MTU. 0, or -1 where none answers:
+ * *err names every address and its reason. */
 int udp_target_find(const struct options *options, struct dial_target *target,
-                    struct error *err) MUST_CHECK;
+                    uint64_t *round_trip_ns, struct error *err) MUST_CHECK;
 
 /* Refuses what makes no sense with datagrams. 0 or -1. */
 int udp_check_options(const struct options *options, struct error *err) MUST_CHECK;

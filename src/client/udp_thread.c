@@ -14,9 +14,11 @@
 #include "base/units.h"
 #include "client/quota.h"
 #include "client/require.h"
+#include "client/udp_error.h"
 #include "client/udp_flow.h"
 #include "client/udp_target.h"
 #include "net/datagram.h"
+#include "net/udp_stats.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define TICK_NS (5 * NS_PER_MS)    /* how often timeouts are looked at */
@@ -48,6 +50,8 @@ struct udp_thread {
     uint64_t tick_ns, quiet_ns;               /* the last tick; the end of the linger */
     bool is_ending;
     bool loss_is_error;
+    struct udp_stats_source stats; /* of the system, for all threads */
+    struct udp_stats stats_before; /* in the warm-up */
     struct bench_results results;
     unsigned char scratch[UDP_BYTES_MAX + 1];
     pthread_t id;
@@ -162,6 +166,17 @@ static void keep_wrong(struct bench_results *results, const struct udp_wrong *wr
         results->wrong[results->wrong_kept++] = *wrong;
 }
 
+static void count_slice(struct udp_thread *thread, uint64_t due_ns)
+{
+    const struct options *options = thread->share.options;
+    if (!options->rate || !options->duration_ms)
+        return;
+    uint64_t slice =
+        (due_ns - thread->results.start_ns) * BENCH_SLICES / (options->duration_ms * NS_PER_MS);
+    if (slice < BENCH_SLICES)
+        thread->results.slices[slice]++;
+}
+
 static void on_datagram(struct udp_thread *thread, struct runner *runner, size_t length)
 {
     struct bench_results *results = &thread->results;
@@ -216,10 +231,13 @@ static int receive_one(struct udp_thread *thread, struct runner *runner)
  * received first, and what is still under way is lost. */
 static void on_failure(struct udp_thread *thread, struct runner *runner, int error, uint64_t now_ns)
 {
+    const struct udp_error failure = udp_error_take(runner->fd, error);
     for (int i = 0; i < WAITING_MAX && receive_one(thread, runner) == 0; i++)
         continue;
     uint64_t lost = udp_flow_give_up(&runner->flow);
-    thread->results.errors[outcome_of_errno(error)] += lost ? lost : 1;
+    thread->results.errors[outcome_of_errno(failure.error)] += lost ? lost : 1;
+    if (thread->results.network.error == 0)
+        thread->results.network = failure;
     runner->paused_until_ns = now_ns + PAUSE_NS;
     note_failure(thread, runner, now_ns, thread->timeout_ns);
 }
@@ -241,6 +259,7 @@ static void on_readable(struct udp_thread *thread, struct runner *runner)
 static void end_warm_up(struct udp_thread *thread, uint64_t now_ns)
 {
     bench_results_restart(&thread->results, now_ns);
+    thread->stats_before = udp_stats_read(&thread->stats);
     for (uint64_t i = 0; i < thread->share.connections; i++) {
         struct runner *runner = &thread->runners[i];
         udp_flow_restart_counts(&runner->flow, now_ns);
@@ -279,12 +298,16 @@ static void keep_time(struct udp_thread *thread, uint64_t now_ns)
 static void publish(struct udp_thread *thread)
 {
     struct udp_counts *counts = &thread->results.datagrams;
+    const struct udp_stats stats = udp_stats_read(&thread->stats);
     *counts = (struct udp_counts){0};
     for (uint64_t i = 0; i < thread->share.connections; i++) {
         struct udp_counts one = thread->runners[i].flow.counts;
         one.own_drops = datagram_drops(thread->runners[i].fd) - thread->runners[i].drops_before;
         udp_counts_add(counts, &one);
     }
+    counts->own_drops -= udp_stats_bad_checksum(&thread->stats_before, &stats, counts->own_drops);
+    if (thread->share.first_connection == 1) /* they are every thread's */
+        counts->bad_checksums = stats.bad_checksum - thread->stats_before.bad_checksum;
     thread->results.unanswered = counts->lost;
     thread->results.opened = thread->share.connections;
     thread->results.opened_meanwhile = thread->results.warm_up_ns ? 0 : thread->share.connections;
@@ -419,6 +442,8 @@ struct udp_thread *udp_thread_new(const struct bench_share *share, struct error 
     thread->timeout_ns = share->options->timeout_ms * NS_PER_MS;
     thread->loss_is_error = !require_names(share->options->require, "loss");
     pthread_mutex_init(&thread->lock, NULL);
+    udp_stats_open(&thread->stats);
+    thread->stats_before = udp_stats_read(&thread->stats);
     thread->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     thread->snapshot = calloc(1, sizeof(*thread->snapshot));
     if (thread->epoll_fd < 0 || !thread->snapshot || open_runners(thread) < 0) {
@@ -476,6 +501,7 @@ void udp_thread_free(struct udp_thread *thread)
     }
     if (thread->epoll_fd >= 0)
         close(thread->epoll_fd);
+    udp_stats_close(&thread->stats);
     pthread_mutex_destroy(&thread->lock);
     free(thread->snapshot);
     free(thread->runners);

@@ -555,6 +555,15 @@ const char *acceptor_name(const struct acceptor *acceptor, size_t index)
     return acceptor->listeners[index].sock.name;
 }
 
+bool acceptor_has_datagrams(const struct acceptor *acceptor)
+{
+    for (size_t i = 0; i < acceptor_count(acceptor); i++) {
+        if (acceptor->listeners[i].sock.is_datagram)
+            return true;
+    }
+    return false;
+}
+
 const struct counters *acceptor_datagram_counters(const struct acceptor *acceptor, size_t index)
 {
     struct listener *listener = &acceptor->listeners[index];

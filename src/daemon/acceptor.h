@@ -76,6 +76,9 @@ int acceptor_check(const struct options *options, struct error *notice,
 size_t acceptor_count(const struct acceptor *acceptor);
 const char *acceptor_name(const struct acceptor *acceptor, size_t index);
 
+/* True if any of the listeners is one of datagrams. */
+bool acceptor_has_datagrams(const struct acceptor *acceptor);
+
 /* What a listener's datagrams have counted; its thread is the only writer. */
 const struct counters *acceptor_datagram_counters(const struct acceptor *acceptor, size_t index);
 

@@ -480,7 +480,8 @@ static int open_server(struct server *server, struct error *err)
         return -1;
     server->limit = limit_new(&values);
     server->name = name_of(options);
-    server->udp = udp_new(options->udp_rate, (unsigned)options->source_prefix, server->name);
+    server->udp = udp_new(options->udp_rate, (unsigned)options->source_prefix, server->name,
+                          acceptor_has_datagrams(server->acceptor));
     if (!server->limit || !server->name || !server->udp)
         return error_start(err, "no memory for the limits");
     notify_open(&server->notify);

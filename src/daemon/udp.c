@@ -14,17 +14,21 @@
 #include "daemon/service.h"
 #include "daemon/udp_rule.h"
 #include "net/datagram.h"
+#include "net/udp_stats.h"
 
 /* A flood shares the loop with the others: so many batches, then they have their turn. */
 #define BATCHES_A_TURN 4
 /* How long answers wait for room in the kernel. */
 #define HOLD_MS 100
+/* How often a flood has us look for why the system drops. */
+#define LOOK_NS UINT64_C(100000000)
 /* How long a stop answers what is queued in a socket that somebody else can still be sent by. */
 #define QUEUED_MS 250
 
 struct udp {
     struct udp_rule *rule;
     const char *name;
+    struct udp_stats_source stats;
 };
 
 struct udp_socket {
@@ -34,11 +38,14 @@ struct udp_socket {
     struct counters *counters;
     struct datagram_batch *batch;
     struct event *readable, *writable;
-    uint32_t kernel_drops; /* told so far */
+    uint32_t kernel_drops;  /* counted so far */
+    uint64_t bad_checksums; /* of these */
+    uint64_t looked_ns;     /* when */
+    struct udp_stats stats; /* the system's at the beginning */
     bool is_stopping;
 };
 
-struct udp *udp_new(uint64_t rate, unsigned prefix, const char *name)
+struct udp *udp_new(uint64_t rate, unsigned prefix, const char *name, bool has_sockets)
 {
     struct udp *udp = calloc(1, sizeof(*udp));
     if (udp)
@@ -48,6 +55,10 @@ struct udp *udp_new(uint64_t rate, unsigned prefix, const char *name)
         return NULL;
     }
     udp->name = name;
+    if (has_sockets)
+        udp_stats_open(&udp->stats);
+    else
+        udp->stats = (struct udp_stats_source){{-1, -1}};
     return udp;
 }
 
@@ -55,6 +66,7 @@ void udp_free(struct udp *udp)
 {
     if (!udp)
         return;
+    udp_stats_close(&udp->stats);
     udp_rule_free(udp->rule);
     free(udp);
 }
@@ -142,17 +154,38 @@ static void judge(struct udp_socket *socket, int received)
     }
 }
 
-static void count_kernel_drops(struct udp_socket *socket, uint32_t drops)
+static void tell_kernel_drops(const struct udp_socket *socket, enum counter counter,
+                              const char *message)
+{
+    log_limited(LOG_LEVEL_WARN, message, LOG_TEXT("listener", socket->sock->name),
+                LOG_NUMBER("dropped", counter_get(socket->counters, counter)));
+}
+
+/* The socket's drops, by why: the system counts that for all sockets together. */
+static void count_kernel_drops(struct udp_socket *socket, uint32_t drops, uint64_t now_ns)
 {
     /* A datagram tells what had been dropped when it was queued, which may be less than is known.
      */
     int32_t news = (int32_t)(drops - socket->kernel_drops);
     if (news <= 0 || socket->is_stopping)
         return;
+    /* Since the beginning: what the system has counted, the socket may tell later. */
+    const struct udp_stats stats = udp_stats_read(&socket->udp->stats);
+    uint64_t all_bad = udp_stats_bad_checksum(&socket->stats, &stats, drops);
+    uint64_t bad = all_bad > socket->bad_checksums ? all_bad - socket->bad_checksums : 0;
+    bad = bad < (uint64_t)news ? bad : (uint64_t)news;
+    uint64_t no_room = (uint64_t)news - bad;
     socket->kernel_drops = drops;
-    count(socket, COUNTER_UDP_KERNEL_DROPS, (uint64_t)news);
-    log_limited(LOG_LEVEL_WARN, "datagrams dropped by the system: they came faster than we read",
-                LOG_TEXT("listener", socket->sock->name), LOG_NUMBER("dropped", drops));
+    socket->bad_checksums += bad;
+    socket->looked_ns = now_ns;
+    count(socket, COUNTER_UDP_BAD_CHECKSUM, bad);
+    count(socket, COUNTER_UDP_KERNEL_DROPS, no_room);
+    if (bad > 0)
+        tell_kernel_drops(socket, COUNTER_UDP_BAD_CHECKSUM,
+                          "datagrams dropped by the system: their checksum was wrong");
+    if (no_room > 0)
+        tell_kernel_drops(socket, COUNTER_UDP_KERNEL_DROPS,
+                          "datagrams dropped by the system: they came faster than we read");
 }
 
 /* True where nothing is left to send; false where the kernel has no room now. One that the system
@@ -199,8 +232,10 @@ static int read_batch(struct udp_socket *socket)
                     LOG_TEXT("listener", socket->sock->name),
                     LOG_TEXT("error", strerror(-received)));
     } else if (received > 0) {
+        uint64_t now_ns = clock_now_ns();
         judge(socket, received);
-        count_kernel_drops(socket, datagram_kernel_drops(socket->batch));
+        if (now_ns - socket->looked_ns >= LOOK_NS)
+            count_kernel_drops(socket, datagram_kernel_drops(socket->batch), now_ns);
     }
     return received;
 }
@@ -273,13 +308,14 @@ struct udp_socket *udp_open(struct udp *udp, struct loop *loop, const struct soc
         return NULL;
     }
     udp_rule_add_port(udp->rule, sock->port);
+    socket->stats = udp_stats_read(&udp->stats);
     tell_room(sock);
     return socket;
 }
 
 void udp_look(struct udp_socket *socket)
 {
-    count_kernel_drops(socket, datagram_drops(socket->sock->fd));
+    count_kernel_drops(socket, datagram_drops(socket->sock->fd), clock_now_ns());
 }
 
 void udp_answer_queued(struct udp_socket *socket)

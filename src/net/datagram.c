@@ -45,6 +45,16 @@ struct datagram_batch {
 
 /* ---- the socket ---- */
 
+void datagram_let_fragment(int fd, int family)
+{
+    /* IPv4: without DF, a router fragments what its next hop cannot carry. */
+    sock_set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+    /* IPv6: no router fragments, so we do, to the size that every link carries (RFC 8200, 5). Linux
+     * does not where the interface takes the datagram whole: that waits for a Packet Too Big. */
+    if (family == AF_INET6)
+        sock_set_option(fd, IPPROTO_IPV6, IPV6_MTU, DATAGRAM_IPV6_MTU);
+}
+
 void datagram_set_options(int fd, int family)
 {
     /* With the right (CAP_NET_ADMIN) beyond what the system allows to others. */
@@ -54,9 +64,7 @@ void datagram_set_options(int fd, int family)
     sock_set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, DATAGRAM_ROOM_BYTES);
     sock_set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
     sock_set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
-    /* Large answers go in fragments, whatever size somebody claims that the path has. IPv6 does so
-     * unasked. */
-    sock_set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+    datagram_let_fragment(fd, family);
     if (family == AF_INET6)
         sock_set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 }

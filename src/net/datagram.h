@@ -43,6 +43,15 @@ int datagram_open(const struct address *address) MUST_CHECK;
 /* What makes a bound socket that somebody else has opened say the same. */
 void datagram_set_options(int fd, int family);
 
+/* Every IPv6 link carries packets of so many bytes. */
+#define DATAGRAM_IPV6_MTU 1280
+
+/* Makes a socket send large datagrams in fragments that any path carries, so that the first one
+ * arrives too: path MTU discovery would lose it. An IPv6 datagram that is larger than
+ * DATAGRAM_IPV6_MTU and smaller than the interface's MTU still goes whole, and is lost once where
+ * the path is narrower (ipv6(7): IPV6_MTU). */
+void datagram_let_fragment(int fd, int family);
+
 /* Bytes that the kernel keeps for the socket, as setsockopt(2) counts them: less than
  * DATAGRAM_ROOM_BYTES where the system does not allow that. */
 size_t datagram_room(int fd);

@@ -2,17 +2,20 @@
 /*
  * link_emulator: a bad line between two network namespaces.
  *
- *     link_emulator [-t SECONDS] [-s SEED] [-l LOSS] [-u TWICE] [-r EARLY] [-d DELAY_MS]
- *         NETNS NETNS DEVICE
+ *     link_emulator [-t SECONDS] [-s SEED] [-l LOSS] [-u TWICE] [-r EARLY] [-d DELAY_MS] [-m MTU]
+ *         [-x BAD] NETNS NETNS DEVICE
  *
  * Carries packets between the TUN devices of one name in two namespaces (files such as
  * /proc/PID/ns/net), which their owner has made and given addresses. Of each hundred packets LOSS
- * never arrive, TWICE arrive twice, and EARLY overtake others; all take DELAY_MS. What befalls the
- * n-th packet follows from the seed and n alone. SIGTERM ends it, with its facts.
+ * never arrive, TWICE arrive twice, EARLY overtake others, and BAD have a bit of their last byte
+ * flipped; all take DELAY_MS. An IPv4 packet longer than MTU is dropped, and its sender told so
+ * (RFC 1191), whatever its DF says. What befalls the n-th packet follows from the seed and n alone.
+ * SIGTERM ends it, with its facts.
  */
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -22,7 +25,10 @@
 
 #define PACKET_MAX 2048
 #define QUEUE_MAX 4096 /* packets under way; a line holds no more, and drops */
-#define SCALE 1000000u /* what a chance is counted in */
+#define IPV4_BYTES 20
+#define ICMP_BYTES 8
+#define QUOTED_BYTES 28 /* an IPv4 and a UDP header */
+#define SCALE 1000000u  /* what a chance is counted in */
 
 struct packet {
     uint64_t due_us, order;
@@ -34,13 +40,14 @@ struct packet {
 static struct {
     int ends[2];
     uint64_t seed, delay_us;
-    unsigned loss, twice, early; /* of SCALE */
+    unsigned loss, twice, early, bad; /* of SCALE */
+    size_t mtu;                       /* 0: none */
     struct packet packets[QUEUE_MAX];
     struct packet *queue[QUEUE_MAX]; /* the first `queued` are a heap, the others are free */
     size_t queued;
     uint64_t drawn, order;
     /* facts */
-    unsigned carried, lost, doubled, overtaken, overflowed;
+    unsigned carried, lost, doubled, overtaken, flipped, too_long, overflowed;
 } line = {.seed = 1};
 
 static volatile sig_atomic_t is_over;
@@ -153,13 +160,60 @@ static void send_off(const uint8_t *bytes, size_t len, int to)
     }
 }
 
+static uint16_t checksum(const uint8_t *bytes, size_t len)
+{
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i + 1 < len; i += 2)
+        sum += (uint32_t)bytes[i] << 8 | bytes[i + 1];
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t) ~(sum + (sum >> 16));
+}
+
+static void put_word(uint8_t *out, size_t word)
+{
+    out[0] = (uint8_t)(word >> 8);
+    out[1] = (uint8_t)word;
+}
+
+/* "Fragmentation needed", with the first bytes of the packet, back to its sender as if from the one
+ * it was for. */
+static void refuse_length(const uint8_t *packet, int end)
+{
+    uint8_t answer[IPV4_BYTES + ICMP_BYTES + QUOTED_BYTES] = {0x45};
+    uint8_t *icmp = answer + IPV4_BYTES;
+
+    put_word(answer + 2, sizeof answer);
+    answer[8] = 64;
+    answer[9] = IPPROTO_ICMP;
+    memcpy(answer + 12, packet + 16, 4);
+    memcpy(answer + 16, packet + 12, 4);
+    put_word(answer + 10, checksum(answer, IPV4_BYTES));
+    icmp[0] = 3;
+    icmp[1] = 4;
+    put_word(icmp + 6, line.mtu);
+    memcpy(icmp + ICMP_BYTES, packet, QUOTED_BYTES);
+    put_word(icmp + 2, checksum(icmp, ICMP_BYTES + QUOTED_BYTES));
+    push(answer, sizeof answer, end, wire_now_us());
+    line.too_long++;
+}
+
 static void take_from(int end)
 {
     uint8_t bytes[PACKET_MAX];
     ssize_t len;
 
-    while ((len = read(line.ends[end], bytes, sizeof bytes)) > 0)
+    while ((len = read(line.ends[end], bytes, sizeof bytes)) > 0) {
+        if (line.mtu > 0 && (size_t)len > line.mtu && bytes[0] >> 4 == 4) {
+            refuse_length(bytes, end);
+            continue;
+        }
+        if (line.bad > 0 && befalls(line.bad)) {
+            bytes[len - 1] ^= 4;
+            line.flipped++;
+        }
         send_off(bytes, (size_t)len, 1 - end);
+    }
 }
 
 static void deliver_due(void)
@@ -207,7 +261,7 @@ static void read_options(int argc, char **argv)
     unsigned life = 60;
     int option;
 
-    while ((option = getopt(argc, argv, "t:s:l:u:r:d:")) != -1) {
+    while ((option = getopt(argc, argv, "t:s:l:u:r:d:m:x:")) != -1) {
         if (option == 't')
             life = (unsigned)atoi(optarg);
         else if (option == 's')
@@ -218,6 +272,10 @@ static void read_options(int argc, char **argv)
             line.twice = chance_of(optarg);
         else if (option == 'r')
             line.early = chance_of(optarg);
+        else if (option == 'x')
+            line.bad = chance_of(optarg);
+        else if (option == 'm')
+            line.mtu = (size_t)atoi(optarg);
         else if (option == 'd')
             line.delay_us = strtoull(optarg, NULL, 10) * 1000;
         else
@@ -241,7 +299,9 @@ int main(int argc, char **argv)
     puts("the line is up");
     fflush(stdout);
     carry();
-    printf("carried=%u\nlost=%u\ndoubled=%u\novertaken=%u\noverflowed=%u\n", line.carried,
-           line.lost, line.doubled, line.overtaken, line.overflowed);
+    printf(
+        "carried=%u\nlost=%u\ndoubled=%u\novertaken=%u\nflipped=%u\ntoo_long=%u\noverflowed=%u\n",
+        line.carried, line.lost, line.doubled, line.overtaken, line.flipped, line.too_long,
+        line.overflowed);
     return TOOL_OK;
 }

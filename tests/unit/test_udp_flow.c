@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pattern.h"
 #include "client/udp_flow.h"
 
 #define SIZE 100
@@ -293,6 +294,71 @@ static void test_words(void **state)
     assert_int_equal(udp_loss_ppm(&(struct udp_counts){.sent = 100, .lost = 1, .late = 1}), 20000);
 }
 
+/* So many datagrams, of which those that `is_lost` names never come back. */
+static bool is_limited(uint64_t count, bool (*is_lost)(uint64_t))
+{
+    static unsigned char bytes[UDP_BYTES_MAX];
+    struct udp_flow flow;
+    const struct options options = {.seed = 1, .size_min = SIZE, .size_max = SIZE};
+    assert_int_equal(udp_flow_init(&flow, &options, 1, count), 0);
+    for (uint64_t i = 0; i < count; i++) {
+        size_t size = udp_flow_make(&flow, bytes);
+        udp_flow_sent(&flow, i, i);
+        if (!is_lost(i))
+            assert_int_equal(udp_flow_take(&flow, bytes, size).arrival, UDP_RIGHT);
+    }
+    (void)udp_flow_expire(&flow, UINT64_MAX);
+    bool result = udp_flow_is_limited(&flow);
+    udp_flow_clear(&flow);
+    return result;
+}
+
+static uint64_t chance_seed;
+static double chance;
+
+static bool by_chance(uint64_t i)
+{
+    return (double)(pattern_seed(chance_seed, i) >> 11) / 9007199254740992.0 < chance;
+}
+
+static bool never(uint64_t i)
+{
+    return i > 1000;
+}
+
+/* 100 a second of 333, once a bucket of 100 is empty. */
+static bool by_a_bucket(uint64_t i)
+{
+    return i >= 140 && (i * 100 / 333) == ((i - 1) * 100 / 333);
+}
+
+static bool one_in_ten(uint64_t i)
+{
+    return i % 10 == 9;
+}
+
+static bool in_bursts(uint64_t i)
+{
+    return i % 40 < 7;
+}
+
+static void test_limit(void **state)
+{
+    static const double CHANCES[] = {0.05, 0.1, 0.3, 0.5, 0.7, 0.9};
+    int mistakes = 0;
+    (void)state;
+    assert_false(is_limited(200, never));
+    assert_true(is_limited(200, by_a_bucket));
+    assert_true(is_limited(200, one_in_ten));
+    assert_false(is_limited(200, in_bursts));
+    for (size_t i = 0; i < sizeof(CHANCES) / sizeof(CHANCES[0]); i++) {
+        chance = CHANCES[i];
+        for (chance_seed = 1; chance_seed <= 500; chance_seed++)
+            mistakes += is_limited(200, by_chance);
+    }
+    assert_true(mistakes <= 15); /* of 3000 */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_a_stranger_is_wrong),
         cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_words),
+        cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
