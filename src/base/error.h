@@ -16,6 +16,7 @@ enum exit_code {
     EXIT_CODE_USAGE = 2,  /* the words are wrong */
     EXIT_CODE_START = 3,  /* the system refuses */
     EXIT_CODE_OWED = 4,   /* evechod: drained with bytes owed */
+    EXIT_CODE_UNTRIED = 5 /* evecho: nothing failed, and not everything could be tried */
 };
 
 struct error {

@@ -52,8 +52,9 @@ struct bench_results {
     struct udp_counts datagrams;
     struct udp_wrong wrong[UDP_WRONG_KEPT];
     uint32_t wrong_kept;
-    uint64_t slices[BENCH_SLICES]; /* right ones, by when they were due: equal parts of --duration */
-    struct udp_error network;      /* the first error that the network told; its error is 0: none */
+    uint64_t
+        slices[BENCH_SLICES]; /* right ones, by when they were due: equal parts of --duration */
+    struct udp_error network; /* the first error that the network told; its error is 0: none */
 };
 
 /* The warm-up is over: only what is due from now on counts, and wrong bytes from before. */

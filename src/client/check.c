@@ -21,9 +21,16 @@
 #include "client/target.h"
 #include "client/udp_target.h"
 
-/* All properties together, where every one of them hangs (evecho(1): within 40 s). */
-#define BUDGET_MS 38000
 #define NS_PER_MS UINT64_C(1000000)
+/* Of --budget, what ending takes where every property hangs. */
+#define BUDGET_RESERVE 20
+/* For a property of streams to be tried at all: to connect, a few rounds, the end. */
+#define SHARE_ROUND_TRIPS 8
+#define LATELY_ROUND_TRIPS 4
+#define LATELY_MS 1000
+/* For measuring the round trip: echoes, and the share of --budget that they may take. */
+#define MEASURED_ECHOES 3
+#define MEASURED_SHARE 8
 
 /* ---- for the properties ---- */
 
@@ -55,15 +62,35 @@ bool check_is_interrupted(const struct check *check)
     return check->interrupt.has_come;
 }
 
+static uint64_t left_ns(uint64_t until_ns)
+{
+    uint64_t now_ns = clock_now_ns();
+    return until_ns > now_ns ? until_ns - now_ns : 0;
+}
+
+uint64_t check_rounds(struct check *check, uint64_t most, uint64_t least, uint64_t round_trips)
+{
+    uint64_t round_ns = check->round_trip_ns * round_trips + 1;
+    uint64_t rounds = left_ns(check->until_ns) / 2 / round_ns;
+    rounds = rounds < least ? least : rounds;
+    check->is_shortened |= rounds < most;
+    return rounds < most ? rounds : most;
+}
+
+uint64_t check_still_ms(const struct check *check, uint64_t still_ms)
+{
+    return still_ms + LATELY_ROUND_TRIPS * check->round_trip_ns / NS_PER_MS;
+}
+
 bool check_is_our_limit(struct check *check, int error)
 {
     if (error == EMFILE)
-        (void)check_verdict(check, VERDICT_CHOICE,
-                            "cannot be tried: our own descriptor limit (ulimit -n) of %" PRIu64
+        (void)check_verdict(check, VERDICT_UNTRIED,
+                            "our own descriptor limit (ulimit -n) of %" PRIu64
                             " leaves none for another connection",
                             descriptors_limit());
     else if (error == ENFILE)
-        (void)check_verdict(check, VERDICT_CHOICE, "cannot be tried here: %s", strerror(error));
+        (void)check_verdict(check, VERDICT_UNTRIED, "%s", strerror(error));
     return error == EMFILE || error == ENFILE;
 }
 
@@ -73,16 +100,15 @@ enum verdict check_fault(struct check *check, struct probe *probe)
     if (probe->failure.how.outcome == OUTCOME_OK)
         return VERDICT_OK;
     if (check_is_our_limit(check, probe->failure.how.error))
-        return VERDICT_CHOICE;
+        return VERDICT_UNTRIED;
     if (probe->is_out_of_time && probe->sent == 0)
-        return check_verdict(check, VERDICT_CHOICE,
-                             "its share of our time was over while it still connected: alone, with "
-                             "--only, it has all of it");
+        return check_verdict(
+            check, VERDICT_UNTRIED,
+            "its share of our time was over while it still connected" CHECK_MORE_TIME);
     if (probe->is_out_of_time)
-        return check_verdict(check, VERDICT_CHOICE,
+        return check_verdict(check, VERDICT_UNTRIED,
                              "its share of our time was over before it was done, with %" PRIu64
-                             " of %" PRIu64 " bytes back and right: alone, with --only, it has all "
-                             "of it",
+                             " of %" PRIu64 " bytes back and right" CHECK_MORE_TIME,
                              probe->checked, probe->sent);
     FILE *text = fmemopen(check->diagnosis, sizeof(check->diagnosis), "w");
     if (text) {
@@ -174,30 +200,73 @@ static int count_chosen(const struct options *options)
     return count;
 }
 
+/* ---- one property ---- */
+
+/* What became of a property: of --repeat tries, how many held before the last. */
+struct result {
+    enum verdict verdict;
+    uint64_t held;
+    uint64_t elapsed_ns;
+};
+
+/* Tries it --repeat times, each within its share of what is left, until it does not hold. */
+static struct result try_property(struct check *check, const struct property *property,
+                                  uint64_t end_ns)
+{
+    struct result result = {.verdict = VERDICT_OK};
+    uint64_t repeat = check->options->repeat, begin_ns = clock_now_ns();
+    uint64_t silence_ns =
+        property->when == WITH_IDLE ? check->options->idle_ms * NS_PER_MS : 0; /* besides */
+    for (; result.held < repeat && !check_is_interrupted(check); result.held++) {
+        uint64_t start_ns = clock_now_ns(), share_ns = left_ns(end_ns) / (repeat - result.held);
+        enum verdict verdict = VERDICT_UNTRIED;
+        check->until_ns = start_ns + share_ns + silence_ns;
+        end_ns += silence_ns;
+        check->run.progress_ns = start_ns;
+        check->diagnosis[0] = '\0';
+        if (share_ns >= NS_PER_MS)
+            verdict = property->run(check);
+        else
+            (void)check_verdict(check, verdict, "our time was over" CHECK_MORE_TIME);
+        if (verdict > result.verdict || verdict == VERDICT_FAULT)
+            result.verdict = verdict;
+        if (verdict == VERDICT_FAULT || verdict == VERDICT_UNTRIED)
+            break;
+    }
+    result.elapsed_ns = clock_now_ns() - begin_ns;
+    return result;
+}
+
 /* ---- telling ---- */
 
 static void print_verdict(const struct check *check, const struct property *property, int number,
-                          enum verdict verdict, FILE *out)
+                          const struct result *result, FILE *out)
 {
-    bool has_more = check->diagnosis[0] != '\0';
-    if (verdict == VERDICT_CHOICE)
-        fprintf(out, "ok %d %s # SKIP %s\n", number, property->name, check->diagnosis);
-    else
-        fprintf(out, "%s %d %s\n", verdict == VERDICT_OK ? "ok" : "not ok", number, property->name);
-    if (verdict != VERDICT_CHOICE && has_more)
+    enum verdict verdict = result->verdict;
+    bool is_skip = verdict == VERDICT_CHOICE || verdict == VERDICT_UNTRIED;
+    fprintf(out, "%s %d %s", verdict == VERDICT_FAULT ? "not ok" : "ok", number, property->name);
+    if (is_skip)
+        fprintf(out, " # SKIP %s%s", verdict == VERDICT_UNTRIED ? "not tried: " : "",
+                check->diagnosis);
+    fputc('\n', out);
+    if (check->options->repeat > 1)
+        fprintf(out, "# held %" PRIu64 " of %" PRIu64 " times\n", result->held,
+                check->options->repeat);
+    if (!is_skip && check->diagnosis[0])
         fprintf(out, "# %s\n", check->diagnosis);
     standard_flush(out);
 }
 
 static json_t *json_of(const struct check *check, const struct property *property,
-                       enum verdict verdict, uint64_t elapsed_ns)
+                       const struct result *result)
 {
-    static const char *const WORDS[] = {"ok", "not ok", "choice"};
+    static const char *const WORDS[VERDICT_COUNT] = {"ok", "not ok", "choice", "not tried"};
     json_t *object = json_object();
     (void)json_object_set_new(object, "name", json_string(property->name));
-    (void)json_object_set_new(object, "verdict", json_string(WORDS[verdict]));
+    (void)json_object_set_new(object, "verdict", json_string(WORDS[result->verdict]));
     (void)json_object_set_new(object, "diagnosis", json_string(check->diagnosis));
-    (void)json_object_set_new(object, "elapsed_ns", json_integer((json_int_t)elapsed_ns));
+    (void)json_object_set_new(object, "held", json_integer((json_int_t)result->held));
+    (void)json_object_set_new(object, "elapsed_ns", json_integer((json_int_t)result->elapsed_ns));
     return object;
 }
 
@@ -211,38 +280,82 @@ static void show_progress(const struct options *options, const char *name)
 
 struct tally {
     int done;
-    int verdicts[3];
+    int verdicts[VERDICT_COUNT];
     bool is_interrupted; /* before all were done */
     json_t *properties;
 };
 
 /* Each property may take its share of what is left, so that one that hangs leaves the others
- * theirs, and what the quick ones do not use goes to the heavy ones at the end. What one comes to
- * that is interrupted is no verdict. */
+ * theirs, and what the quick ones do not use goes to the heavy ones at the end. On a slow path a
+ * share has room for a few round trips, or nothing could be tried at all. What one comes to that is
+ * interrupted is no verdict. */
 static void run_one(struct check *check, const struct property *property, uint64_t budget_end_ns,
                     int left, struct tally *tally, FILE *out)
 {
-    uint64_t start_ns = clock_now_ns();
-    uint64_t budget_ns = budget_end_ns > start_ns ? budget_end_ns - start_ns : 0;
-    check->until_ns = start_ns + budget_ns / (uint64_t)left;
-    check->run.progress_ns = start_ns;
-    check->diagnosis[0] = '\0';
+    uint64_t start_ns = clock_now_ns(), budget_ns = left_ns(budget_end_ns);
+    uint64_t share_ns = budget_ns / (uint64_t)left;
+    uint64_t least_ns = SHARE_ROUND_TRIPS * check->round_trip_ns;
+    share_ns = share_ns > least_ns ? share_ns : least_ns;
+    share_ns = share_ns < budget_ns ? share_ns : budget_ns;
     show_progress(check->options, property->name);
-    enum verdict verdict = property->run(check);
+    struct result result = try_property(check, property, start_ns + share_ns);
     show_progress(check->options, "");
     if (check_is_interrupted(check))
         return;
-    print_verdict(check, property, ++tally->done, verdict, out);
-    tally->verdicts[verdict]++;
-    (void)json_array_append_new(tally->properties,
-                                json_of(check, property, verdict, clock_now_ns() - start_ns));
+    print_verdict(check, property, ++tally->done, &result, out);
+    tally->verdicts[result.verdict]++;
+    (void)json_array_append_new(tally->properties, json_of(check, property, &result));
+}
+
+/* An echo of one byte, on the connection that is open already: whether it is right is not judged
+ * here. The shortest of a few, since on a bad path one may have been sent twice. */
+static void measure_round_trip(struct check *check, uint64_t budget_ns)
+{
+    uint64_t wait_ns = budget_ns / MEASURED_SHARE,
+             timeout_ns = check->options->timeout_ms * NS_PER_MS;
+    struct probe probe = check_probe(check);
+    check->connections--; /* none of the properties' */
+    probe.link = check->first;
+    probe.until_ns = clock_now_ns() + (wait_ns < timeout_ns ? wait_ns : timeout_ns);
+    for (int i = 0; i < MEASURED_ECHOES; i++) {
+        uint64_t start_ns = clock_now_ns();
+        if (!probe_exchange(&probe, 1))
+            break;
+        uint64_t took_ns = clock_now_ns() - start_ns;
+        if (i == 0 || took_ns < check->round_trip_ns)
+            check->round_trip_ns = took_ns;
+    }
+    probe_close(&probe);
+}
+
+/* What concerns all of them. */
+static void tell_end(const struct check *check, const struct tally *tally, int chosen, FILE *out)
+{
+    const char *properties = chosen == 1 ? "property" : "properties";
+    if (check->is_shortened)
+        fprintf(
+            out,
+            "# a round trip takes %.1f ms: some properties had fewer rounds, or less data, than "
+            "on a faster path\n",
+            (double)check->round_trip_ns / 1e6);
+    if (tally->is_interrupted)
+        fprintf(out, "Bail out! interrupted after %d of %d %s\n", tally->done, chosen, properties);
+    else if (tally->verdicts[VERDICT_UNTRIED] > 0)
+        fprintf(out, "# %d of %d %s %s not tried: exit status %d\n",
+                tally->verdicts[VERDICT_UNTRIED], chosen, properties, chosen == 1 ? "was" : "were",
+                EXIT_CODE_UNTRIED);
 }
 
 /* A first interrupt ends the property that runs; a second one ends the program at once. */
 static void run_all(struct check *check, struct tally *tally, FILE *out)
 {
     int chosen = count_chosen(check->options);
-    uint64_t budget_end_ns = clock_now_ns() + BUDGET_MS * NS_PER_MS;
+    uint64_t budget_ms = check->options->budget_ms - check->options->budget_ms / BUDGET_RESERVE;
+    uint64_t budget_ns = budget_ms * NS_PER_MS, budget_end_ns = check->start_ns + budget_ns;
+    check->run.lately_ns = LATELY_MS * NS_PER_MS;
+    if (check->first.fd >= 0)
+        measure_round_trip(check, budget_ns);
+    check->run.lately_ns = check_still_ms(check, LATELY_MS) * NS_PER_MS;
     fprintf(out, "1..%d\n", chosen);
     for (const struct property *property = properties_of(check->options);
          property->name && !check_is_interrupted(check); property++) {
@@ -253,21 +366,28 @@ static void run_all(struct check *check, struct tally *tally, FILE *out)
         fprintf(out, "# seed %" PRIu64 "\n",
                 check->options->seed); /* to try it with the same bytes */
     tally->is_interrupted = tally->done < chosen;
-    if (tally->is_interrupted)
-        fprintf(out, "Bail out! interrupted after %d of %d %s\n", tally->done, chosen,
-                chosen == 1 ? "property" : "properties");
+    tell_end(check, tally, chosen, out);
     standard_flush(out);
 }
 
 static int write_json(const struct check *check, const struct tally *tally, struct error *err)
 {
-    static const char *const NAMES[] = {"passed", "failed", "choices"};
+    static const char *const NAMES[VERDICT_COUNT] = {"passed", "failed", "choices", "not_tried"};
     json_t *root = report_json_head("check", check->options, check->plan.target.name);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < VERDICT_COUNT; i++)
         (void)json_object_set_new(root, NAMES[i], json_integer(tally->verdicts[i]));
+    (void)json_object_set_new(root, "round_trip_ns",
+                              json_integer((json_int_t)check->round_trip_ns));
     (void)json_object_set_new(root, "interrupted", json_boolean(tally->is_interrupted));
     (void)json_object_set(root, "properties", tally->properties);
     return report_json_write(root, check->options->json, err);
+}
+
+static enum exit_code exit_code_of(const struct tally *tally)
+{
+    if (tally->verdicts[VERDICT_FAULT] > 0 || tally->is_interrupted)
+        return EXIT_CODE_FAILED;
+    return tally->verdicts[VERDICT_UNTRIED] > 0 ? EXIT_CODE_UNTRIED : EXIT_CODE_OK;
 }
 
 static int complain(const struct error *err)
@@ -276,18 +396,20 @@ static int complain(const struct error *err)
     return (int)err->exit_code;
 }
 
-/* The one address that answers. */
+/* The one address that answers. How long that took stands for a round trip until one is measured.
+ */
 static int find_target(struct check *check, struct error *err)
 {
-    struct link link;
+    link_init(&check->first);
     if (check->options->endpoint.kind == ENDPOINT_UDP)
         return udp_check_options(check->options, err) < 0
                    ? -1
-                   : udp_target_find(check->options, &check->plan.target, NULL, err);
-    if (target_connect(check->options, &check->plan, &link, err) < 0)
+                   : udp_target_find(check->options, &check->plan.target, &check->round_trip_ns,
+                                     err);
+    uint64_t start_ns = clock_now_ns();
+    if (target_connect(check->options, &check->plan, &check->first, err) < 0)
         return -1;
-    (void)link_leave(&link, LINK_LEAVE_MS);
-    link_clear(&link);
+    check->round_trip_ns = clock_now_ns() - start_ns;
     return 0;
 }
 
@@ -304,6 +426,7 @@ static int run(struct check *check, struct error *err)
 {
     const struct options *options = check->options;
     struct tally tally = {0};
+    check->start_ns = clock_now_ns();
     if (find_target(check, err) < 0) {
         report_json_failure("check", options, err);
         return complain(err);
@@ -313,13 +436,14 @@ static int run(struct check *check, struct error *err)
     if (interrupt_watch_start(&check->interrupt) < 0) {
         error_start(err, "no thread to wait for signals");
         json_decref(tally.properties);
+        link_clear(&check->first);
+        target_close(&check->plan);
         return complain(err);
     }
     run_all(check, &tally, report_is_output(options->json) ? stderr : stdout);
     interrupt_watch_stop(&check->interrupt);
     interrupt_while_reporting();
-    bool is_verified = tally.verdicts[VERDICT_FAULT] == 0 && !tally.is_interrupted;
-    int code = is_verified ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+    int code = (int)exit_code_of(&tally);
     if (options->json && write_json(check, &tally, err) < 0)
         code = complain(err);
     json_decref(tally.properties);

@@ -14,8 +14,11 @@
 enum verdict {
     VERDICT_OK,
     VERDICT_FAULT,  /* bytes are lost or wrong, or the endpoint does not go on */
-    VERDICT_CHOICE, /* it is not as ours, and no byte is lost by it; or we cannot find out */
+    VERDICT_CHOICE, /* it is not as ours, and no byte is lost by it; or this path does not show it
+                     */
+    VERDICT_UNTRIED /* we could not find out, for want of time or of descriptors */
 };
+#define VERDICT_COUNT 4
 
 /* One run of all properties. */
 struct check {
@@ -23,12 +26,19 @@ struct check {
     struct link_plan plan;
     struct interrupt_watch interrupt;
     struct probe_run run; /* progress_ns is of the property that runs now */
+    struct link first;    /* open until the round trip is measured; of a stream alone */
     bool is_unix;
+    uint64_t round_trip_ns; /* of one echo at the start */
+    bool is_shortened;      /* a property had fewer rounds for it */
+    uint64_t start_ns;
     uint64_t until_ns;    /* of the property that runs now */
     uint64_t connections; /* opened so far */
     unsigned char *scratch;
     char diagnosis[512]; /* why the verdict is what it is; empty: nothing to add */
 };
+
+/* Ends the diagnosis of what was not tried for want of time. */
+#define CHECK_MORE_TIME "; --budget gives more"
 
 enum property_when { ALWAYS, WITH_IDLE /* given */, WITH_TLS };
 
@@ -49,8 +59,16 @@ struct probe check_probe(struct check *check);
 /* True once the user has interrupted: nothing is waited for any more, and no verdict is told. */
 bool check_is_interrupted(const struct check *check);
 
-/* Puts the probe's failure into the diagnosis, closes it, and returns VERDICT_FAULT; or, where it
- * was for want of descriptors of ours, VERDICT_CHOICE. */
+/* How many rounds, each of so many round trips, half of the property's time has room for: not more
+ * than `most`, and not fewer than `least`, which may turn out to be too many. */
+uint64_t check_rounds(struct check *check, uint64_t most, uint64_t least, uint64_t round_trips);
+
+/* How long nothing comes from an endpoint that still has something under way: so long, and the
+ * path's round trips besides. In ms. */
+uint64_t check_still_ms(const struct check *check, uint64_t still_ms);
+
+/* Puts the probe's failure into the diagnosis, closes it, and returns VERDICT_FAULT; or, if it was
+ * for want of time or of descriptors of ours, VERDICT_UNTRIED. */
 enum verdict check_fault(struct check *check, struct probe *probe);
 
 /* True where this errno is our own limit and says nothing of the endpoint; the diagnosis then

@@ -2,8 +2,10 @@
 /* What a faithful echo of datagrams does, property by property. All of it together stays below a
  * thousand datagrams, which a rate limit is likely to allow. */
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -13,9 +15,12 @@
 #include "base/pattern.h"
 #include "base/units.h"
 #include "client/check.h"
+#include "client/udp_error.h"
 #include "client/udp_flow.h"
 #include "client/udp_target.h"
 #include "net/address.h"
+#include "net/datagram.h"
+#include "net/udp_stats.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
@@ -24,7 +29,10 @@
 #define BURST_COUNT 50
 #define QUIET_NS (100 * NS_PER_MS) /* for what comes twice */
 #define EARLIER_MAX 16             /* as many as a property exchanges one by one */
-#define PRIVILEGED_PORT 19         /* chargen: the other half of the oldest loop */
+#define ASKS 3
+#define ASKS_BYTES 8192    /* one ask more for each */
+#define ASK_MS 200         /* and some round trips: then the next ask is due */
+#define PRIVILEGED_PORT 19 /* chargen: the other half of the oldest loop */
 
 /* One socket, and the datagrams that were sent from it: datagram i has the pattern of seed + i. */
 struct asker {
@@ -38,7 +46,8 @@ struct asker {
         size_t length;
     } earlier[EARLIER_MAX]; /* those that were sent before */
     size_t earlier_count;
-    bool is_out_of_time; /* nothing came, and not for want of --timeout or of an endpoint */
+    struct udp_error failure; /* what the network said last */
+    bool is_out_of_time;      /* nothing came, and not for want of --timeout or of an endpoint */
 };
 
 static struct asker open_asker(struct check *check, bool is_connected)
@@ -57,29 +66,38 @@ static enum verdict leave(struct asker *asker, enum verdict verdict)
     if (asker->fd >= 0)
         close(asker->fd);
     if (verdict == VERDICT_FAULT && asker->is_out_of_time)
-        return check_verdict(asker->check, VERDICT_CHOICE,
-                             "its share of our time was over before it was done: alone, with "
-                             "--only, it has all of it");
+        return check_verdict(asker->check, VERDICT_UNTRIED,
+                             "its share of our time was over before it was done" CHECK_MORE_TIME);
     return verdict;
 }
 
 static enum verdict cannot(struct asker *asker, const char *what, int error)
 {
     if (check_is_our_limit(asker->check, error))
-        return leave(asker, VERDICT_CHOICE);
+        return leave(asker, VERDICT_UNTRIED);
     (void)check_verdict(asker->check, VERDICT_FAULT, "%s: %s", what, strerror(error));
     return leave(asker, VERDICT_FAULT);
+}
+
+/* True where a call failed by what the network said, or the system, and not for want of input or
+ * room. */
+static bool has_failed(struct asker *asker, ssize_t result)
+{
+    if (result >= 0 || errno == EAGAIN || errno == EINTR)
+        return false;
+    asker->failure = udp_error_take(asker->fd, errno);
+    return true;
 }
 
 static bool send_datagram(struct asker *asker, const void *bytes, size_t length)
 {
     const struct dial_target *target = &asker->check->plan.target;
-    return sendto(asker->fd, bytes, length, MSG_NOSIGNAL, (const struct sockaddr *)&target->address,
-                  target->length) >= 0;
+    ssize_t sent = sendto(asker->fd, bytes, length, MSG_NOSIGNAL,
+                          (const struct sockaddr *)&target->address, target->length);
+    return !has_failed(asker, sent) && sent >= 0;
 }
 
-/* The length of what comes next, -1 where nothing does in that time, or the system fails (then
- * errno is no EAGAIN). */
+/* The length of what comes next, -1 where nothing does in that time, or the network says why. */
 static ssize_t receive(struct asker *asker, uint64_t wait_ns)
 {
     uint64_t until_ns = clock_now_ns() + wait_ns;
@@ -92,9 +110,8 @@ static ssize_t receive(struct asker *asker, uint64_t wait_ns)
         uint64_t now_ns = clock_now_ns();
         if (length >= 0)
             asker->check->run.progress_ns = now_ns;
-        if (length >= 0 || (errno != EAGAIN && errno != EINTR))
+        if (length >= 0 || has_failed(asker, length))
             return length;
-        errno = EAGAIN;
         if (now_ns >= until_ns || check_is_interrupted(asker->check))
             return -1;
         const struct timespec left = {(time_t)((until_ns - now_ns) / NS_PER_S),
@@ -130,31 +147,62 @@ static bool is_earlier(const struct asker *asker, size_t length)
     return false;
 }
 
-/* Sends one datagram and awaits just that; the diagnosis says what was wrong. */
-static bool exchange(struct asker *asker, const unsigned char *bytes, size_t length)
+/* Awaits one datagram, but for earlier ones that come once more. As receive(). */
+static ssize_t receive_new(struct asker *asker, uint64_t wait_ns)
+{
+    uint64_t until_ns = clock_now_ns() + wait_ns, now_ns;
+    ssize_t came;
+    do {
+        now_ns = clock_now_ns();
+        came = receive(asker, until_ns > now_ns ? until_ns - now_ns : 0);
+    } while (came >= 0 && is_earlier(asker, (size_t)came));
+    return came;
+}
+
+/* What a datagram that came is, or why none did: by what the network said, if anything. */
+static bool judge_answer(struct asker *asker, const unsigned char *bytes, size_t length,
+                         ssize_t came)
 {
     struct check *check = asker->check;
-    if (!send_datagram(asker, bytes, length)) {
-        (void)check_verdict(check, VERDICT_FAULT, "a datagram of %zu byte%s cannot be sent: %s",
-                            length, units_plural(length), strerror(errno));
-        return false;
-    }
-    ssize_t came = receive(asker, patience_ns(check));
-    while (came >= 0 && is_earlier(asker, (size_t)came))
-        came = receive(asker, patience_ns(check));
-    uint64_t now_ns = clock_now_ns();
-    asker->is_out_of_time =
-        came < 0 && now_ns >= check->until_ns && now_ns - check->run.progress_ns < PROBE_LATELY_NS;
+    char text[UDP_ERROR_TEXT_MAX];
     if (came < 0)
-        (void)check_verdict(check, VERDICT_FAULT, "a datagram of %zu byte%s: %s", length,
-                            units_plural(length), errno == EAGAIN ? "no answer" : strerror(errno));
+        (void)check_verdict(
+            check, VERDICT_FAULT, "a datagram of %zu byte%s: %s", length, units_plural(length),
+            asker->failure.error ? udp_error_text(&asker->failure, text, sizeof(text))
+                                 : "no answer");
     else if ((size_t)came != length)
         (void)check_verdict(check, VERDICT_FAULT, "of %zu byte%s %zd came back", length,
                             units_plural(length), came);
     else if (memcmp(bytes, asker->came, length) != 0)
         (void)check_verdict(check, VERDICT_FAULT, "of %zu byte%s some came back changed", length,
                             units_plural(length));
-    return came >= 0 && (size_t)came == length && memcmp(bytes, asker->came, length) == 0;
+    else
+        return true;
+    return false;
+}
+
+/* Sends one datagram and awaits just that; the diagnosis says what was wrong. A network loses
+ * datagrams, which steady-flow is about: so it is sent a few times, and more often where it goes in
+ * fragments, any of which may be lost. */
+static bool exchange(struct asker *asker, const unsigned char *bytes, size_t length)
+{
+    struct check *check = asker->check;
+    uint64_t asks = ASKS + length / ASKS_BYTES, left_ns = patience_ns(check);
+    uint64_t wait_ns = check_still_ms(check, ASK_MS) * NS_PER_MS, end_ns = clock_now_ns() + left_ns;
+    ssize_t came = -1;
+    asker->failure.error = 0;
+    for (uint64_t i = 0; i < asks && came < 0 && !check_is_interrupted(check); i++) {
+        uint64_t now_ns = clock_now_ns();
+        left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
+        bool is_last = i + 1 == asks;
+        uint64_t share_ns = left_ns / (asks - i);
+        if (send_datagram(asker, bytes, length))
+            came = receive_new(asker, is_last || share_ns < wait_ns ? share_ns : wait_ns);
+    }
+    uint64_t now_ns = clock_now_ns();
+    asker->is_out_of_time = came < 0 && !asker->failure.error && now_ns >= check->until_ns &&
+                            now_ns - check->run.progress_ns < check->run.lately_ns;
+    return judge_answer(asker, bytes, length, came);
 }
 
 static bool exchange_pattern(struct asker *asker, size_t length)
@@ -170,7 +218,8 @@ static enum verdict check_sizes(struct check *check, const size_t *sizes, size_t
     struct asker asker = open_asker(check, true);
     if (asker.fd < 0)
         return cannot(&asker, "no socket", -asker.fd);
-    for (size_t i = 0; i < count; i++) {
+    size_t rounds = (size_t)check_rounds(check, count, 2, 1), step = (count + rounds - 1) / rounds;
+    for (size_t i = (count - 1) % step; i < count; i += step) { /* the last is always tried */
         if (!exchange_pattern(&asker, sizes[i]))
             return leave(&asker, VERDICT_FAULT);
     }
@@ -275,10 +324,46 @@ static void run_flow(struct asker *asker, struct udp_flow *flow, uint64_t count,
     (void)udp_flow_expire(flow, UINT64_MAX);
 }
 
+/* What came to this machine and was dropped there, since a reading and a socket's beginning. */
+static void count_drops(struct udp_counts *counts, int fd, const struct udp_stats *before,
+                        const struct udp_stats_source *source)
+{
+    const struct udp_stats after = udp_stats_read(source);
+    uint64_t drops = datagram_drops(fd);
+    counts->own_drops = drops - udp_stats_bad_checksum(before, &after, drops);
+    counts->bad_checksums = after.bad_checksum - before->bad_checksum;
+}
+
+/* What went wrong with a flow, and whose fault it may be. */
+static void tell_flow(const struct asker *asker, const struct udp_counts *counts, bool is_limited)
+{
+    char here[200] = "", text[UDP_ERROR_TEXT_MAX];
+    if (asker->failure.error)
+        snprintf(here, sizeof(here), "; %s", udp_error_text(&asker->failure, text, sizeof(text)));
+    else if (counts->own_drops)
+        snprintf(here, sizeof(here), "; %" PRIu64 " of them came and this machine was too slow",
+                 counts->own_drops);
+    else if (counts->bad_checksums)
+        snprintf(here, sizeof(here),
+                 "; %" PRIu64 " came to this machine with a wrong checksum (all of its network "
+                 "namespace's are counted)",
+                 counts->bad_checksums);
+    else if (is_limited)
+        snprintf(
+            here, sizeof(here),
+            "; the losses are as even as a limit on the rate makes them (evechod: --udp-rate)");
+    (void)check_verdict(asker->check, VERDICT_FAULT,
+                        "of %" PRIu64 " datagrams %" PRIu64 " did not come back, %" PRIu64
+                        " came twice, %" PRIu64 " were reordered, %" PRIu64 " wrong%s",
+                        counts->sent, counts->lost, counts->duplicates, counts->reordered,
+                        counts->wrong, here);
+}
+
 static enum verdict check_flow(struct check *check, uint64_t count, uint64_t step_ns,
                                struct udp_counts *counts)
 {
     struct options options = *check->options;
+    struct udp_stats_source source;
     struct udp_flow flow;
     struct asker asker = open_asker(check, true);
     if (asker.fd < 0)
@@ -286,19 +371,17 @@ static enum verdict check_flow(struct check *check, uint64_t count, uint64_t ste
     options.size_min = options.size_max = 200;
     if (udp_flow_init(&flow, &options, check->connections, count) < 0)
         return cannot(&asker, "a flow", ENOMEM);
+    udp_stats_open(&source);
+    const struct udp_stats before = udp_stats_read(&source);
     run_flow(&asker, &flow, count, step_ns);
     *counts = flow.counts;
-    udp_flow_clear(&flow);
+    count_drops(counts, asker.fd, &before, &source);
+    udp_stats_close(&source);
     bool is_right = counts->right == count && counts->wrong == 0 && counts->duplicates == 0 &&
                     counts->reordered == 0;
     if (!is_right)
-        (void)check_verdict(check, VERDICT_FAULT,
-                            "of %llu datagrams %llu did not come back, %llu came twice, %llu were "
-                            "reordered, %llu wrong",
-                            (unsigned long long)count, (unsigned long long)counts->lost,
-                            (unsigned long long)counts->duplicates,
-                            (unsigned long long)counts->reordered,
-                            (unsigned long long)counts->wrong);
+        tell_flow(&asker, counts, udp_flow_is_limited(&flow));
+    udp_flow_clear(&flow);
     return leave(&asker, is_right ? VERDICT_OK : VERDICT_FAULT);
 }
 
@@ -340,14 +423,41 @@ static enum verdict privileged_source(struct check *check)
                             PRIVILEGED_PORT, strerror(errno));
         return leave(&asker, VERDICT_CHOICE);
     }
-    uint64_t wait_ns = patience_ns(check) < 5 * QUIET_NS ? patience_ns(check) : 5 * QUIET_NS;
-    if (!send_datagram(&asker, "loop", 4) || receive(&asker, wait_ns) < 0)
+    bool is_answered = false;
+    for (int i = 0; i < ASKS && !is_answered; i++) {
+        uint64_t left_ns = patience_ns(check);
+        uint64_t wait_ns = check_still_ms(check, ASK_MS) * NS_PER_MS;
+        is_answered = send_datagram(&asker, "loop", 4) &&
+                      receive(&asker, left_ns < wait_ns ? left_ns : wait_ns) >= 0;
+    }
+    if (!is_answered)
         return leave(&asker, answers_others(check) ? VERDICT_OK : VERDICT_CHOICE);
     (void)check_verdict(check, VERDICT_CHOICE,
                         "source port %d is answered: one forged datagram sets two such services on "
                         "each other (CVE-2024-2169)",
                         PRIVILEGED_PORT);
     return leave(&asker, VERDICT_CHOICE);
+}
+
+/* A NAT or a balancer forgets who has been silent (RFC 4787, 4.3: not before two minutes). */
+static enum verdict idle(struct check *check)
+{
+    const struct timespec silence = {(time_t)(check->options->idle_ms / 1000),
+                                     (long)(check->options->idle_ms % 1000 * NS_PER_MS)};
+    struct pollfd interrupt = {.fd = check->interrupt.fd, .events = POLLIN};
+    char why[sizeof(check->diagnosis)];
+    struct asker asker = open_asker(check, true);
+    if (asker.fd < 0)
+        return cannot(&asker, "no socket", -asker.fd);
+    if (!exchange_pattern(&asker, 64))
+        return leave(&asker, VERDICT_FAULT);
+    (void)ppoll(&interrupt, 1, &silence, NULL);
+    if (exchange_pattern(&asker, 64))
+        return leave(&asker, VERDICT_OK);
+    snprintf(why, sizeof(why), "%s", check->diagnosis);
+    (void)check_verdict(check, VERDICT_FAULT, "after %.3f s of silence: %.400s",
+                        (double)check->options->idle_ms / 1000, why);
+    return leave(&asker, VERDICT_FAULT);
 }
 
 const struct property CHECK_UDP_PROPERTIES[] = {
@@ -362,5 +472,6 @@ const struct property CHECK_UDP_PROPERTIES[] = {
     {"burst", "50 at once", ALWAYS, burst},
     {"privileged-source", "source ports below 1024, other services, are not answered", ALWAYS,
      privileged_source},
+    {"idle", "an echo after --idle of silence, from the same port", WITH_IDLE, idle},
     {NULL, NULL, ALWAYS, NULL},
 };

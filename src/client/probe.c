@@ -40,8 +40,8 @@ static bool fail_link(struct probe *probe)
 static bool fail_late(struct probe *probe)
 {
     uint64_t now_ns = clock_now_ns();
-    probe->is_out_of_time =
-        now_ns + NS_PER_MS >= probe->until_ns && now_ns - probe->run->progress_ns < PROBE_LATELY_NS;
+    probe->is_out_of_time = now_ns + NS_PER_MS >= probe->until_ns &&
+                            now_ns - probe->run->progress_ns < probe->run->lately_ns;
     return fail(probe, (struct flow_failure){.how = link_timeout(&probe->link)});
 }
 
@@ -242,43 +242,65 @@ bool probe_raw(struct probe *probe, const unsigned char *bytes, size_t length)
             return fail_link(probe);
         bytes += sent;
         length -= (size_t)sent;
+        probe->sent += (uint64_t)sent;
     }
     return is_alive(probe);
 }
 
-bool probe_urgent(struct probe *probe, unsigned char byte)
+bool probe_urgent(struct probe *probe, const unsigned char *bytes, size_t length)
 {
     short ready;
     if (!is_alive(probe) || !await(probe, POLLOUT, &ready))
         return false;
-    if (send(probe->link.fd, &byte, 1, MSG_OOB | MSG_NOSIGNAL) < 0)
+    ssize_t sent = send(probe->link.fd, bytes, length, MSG_OOB | MSG_NOSIGNAL);
+    if (sent < 0)
         link_fail_send(&probe->link, ending_of_errno(errno));
+    else
+        probe->sent += (uint64_t)sent;
     return true;
 }
 
 bool probe_expect_raw(struct probe *probe, const unsigned char *bytes, size_t length)
 {
-    size_t came = 0;
-    while (is_alive(probe) && came < length) {
-        short ready;
-        if (!await(probe, POLLIN, &ready))
+    for (size_t right = 0; is_alive(probe) && right < length; right++) {
+        unsigned char byte;
+        size_t came;
+        if (!probe_receive_raw(probe, &byte, 1, probe->timeout_ms, &came))
             return false;
-        ssize_t some = link_recv(&probe->link, probe->scratch, length - came);
+        if (came == 0)
+            return fail_late(probe);
+        if (byte != bytes[right]) {
+            probe->checked--;
+            return fail(probe, (struct flow_failure){.how = {.outcome = OUTCOME_MISMATCH},
+                                                     .has_byte = true,
+                                                     .expected = bytes[right],
+                                                     .came = byte});
+        }
+    }
+    return is_alive(probe);
+}
+
+bool probe_receive_raw(struct probe *probe, unsigned char *bytes, size_t length, uint64_t still_ms,
+                       size_t *came)
+{
+    *came = 0;
+    while (is_alive(probe) && *came < length) {
+        short ready;
+        uint64_t now_ns = clock_now_ns();
+        uint64_t left_ms = probe->until_ns > now_ns ? (probe->until_ns - now_ns) / NS_PER_MS : 0;
+        int count = link_poll(&probe->link, POLLIN, left_ms < still_ms ? left_ms : still_ms,
+                              probe->wake_fd, &ready);
+        if (count < 0 && errno != EINTR)
+            return fail_late(probe);
+        if (count == 0)
+            break;
+        ssize_t some = link_recv(&probe->link, bytes + *came, length - *came);
         if (some < 0)
             return fail_link(probe);
         if (some > 0)
             note_progress(probe);
-        for (ssize_t i = 0; i < some; i++, came++) {
-            if (probe->scratch[i] != bytes[came]) {
-                struct flow_failure failure = {.how = {.outcome = OUTCOME_MISMATCH},
-                                               .has_byte = true,
-                                               .expected = bytes[came],
-                                               .came = probe->scratch[i]};
-                (void)fail(probe, failure);
-                probe->failure.offset = came;
-                return false;
-            }
-        }
+        *came += (size_t)some;
+        probe->checked += (uint64_t)some;
     }
     return is_alive(probe);
 }

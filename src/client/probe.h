@@ -15,12 +15,10 @@
 #include "client/flow.h"
 #include "client/link.h"
 
-/* What came within this still comes. */
-#define PROBE_LATELY_NS UINT64_C(1000000000)
-
 /* What the probes of a check have in common. */
 struct probe_run {
     uint64_t progress_ns; /* when anything came last */
+    uint64_t lately_ns;   /* what came within this still comes: a path has its round trip */
     bool leaves_open;     /* the endpoint did not answer our close_notify: it is not waited for */
 };
 
@@ -69,10 +67,16 @@ bool probe_await_end(struct probe *probe) MUST_CHECK;
 /* True where nothing comes for so long, and no end. */
 bool probe_stay_silent(struct probe *probe, uint64_t silent_ms) MUST_CHECK;
 
-/* Sends bytes of the caller's, and expects others back. The pattern's offsets do not move. */
+/* Sends bytes of the caller's, and expects others back. They count in the stream's offsets. */
 bool probe_raw(struct probe *probe, const unsigned char *bytes, size_t length) MUST_CHECK;
-bool probe_urgent(struct probe *probe, unsigned char byte) MUST_CHECK;
+bool probe_urgent(struct probe *probe, const unsigned char *bytes,
+                  size_t length) MUST_CHECK; /* the last of them is urgent */
 bool probe_expect_raw(struct probe *probe, const unsigned char *bytes, size_t length) MUST_CHECK;
+
+/* Receives bytes until `length` have come, or none for `still_ms` or until the step's time is over,
+ * which is no failure. *came is how many are in `bytes`, whatever they are. */
+bool probe_receive_raw(struct probe *probe, unsigned char *bytes, size_t length, uint64_t still_ms,
+                       size_t *came) MUST_CHECK;
 
 void probe_close(struct probe *probe);
 void probe_reset(struct probe *probe);

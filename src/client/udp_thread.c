@@ -169,7 +169,7 @@ static void keep_wrong(struct bench_results *results, const struct udp_wrong *wr
 static void count_slice(struct udp_thread *thread, uint64_t due_ns)
 {
     const struct options *options = thread->share.options;
-    if (!options->rate || !options->duration_ms)
+    if (!options->rate || !options->duration_ms || due_ns < thread->results.start_ns)
         return;
     uint64_t slice =
         (due_ns - thread->results.start_ns) * BENCH_SLICES / (options->duration_ms * NS_PER_MS);
@@ -191,6 +191,7 @@ static void on_datagram(struct udp_thread *thread, struct runner *runner, size_t
     quota_works(&runner->quota);
     results->received_bytes += length;
     bench_results_add_echo(results, news.due_ns, news.sent_ns, now_ns);
+    count_slice(thread, news.due_ns);
 }
 
 /* The time of what was sent before that is over. It is an error, and in the latency, unless a share
@@ -232,8 +233,11 @@ static int receive_one(struct udp_thread *thread, struct runner *runner)
 static void on_failure(struct udp_thread *thread, struct runner *runner, int error, uint64_t now_ns)
 {
     const struct udp_error failure = udp_error_take(runner->fd, error);
-    for (int i = 0; i < WAITING_MAX && receive_one(thread, runner) == 0; i++)
-        continue;
+    int next = 0;
+    for (int i = 0; i < WAITING_MAX && next == 0; i++)
+        next = receive_one(thread, runner);
+    if (next && next != EAGAIN && next != EINTR)
+        (void)udp_error_take(runner->fd, next); /* or poll would go on telling of it */
     uint64_t lost = udp_flow_give_up(&runner->flow);
     thread->results.errors[outcome_of_errno(failure.error)] += lost ? lost : 1;
     if (thread->results.network.error == 0)

@@ -26,7 +26,8 @@ struct udp_socket;
 
 /* `rate` datagrams a second a source; 0: no limit. The first `prefix` bits of an IPv6 address are
  * its source. The name is for whoami, and must live as long. Where there will be sockets it opens
- * what says why the system drops datagrams, before the sandbox forbids that. NULL without memory. */
+ * what says why the system drops datagrams, before the sandbox forbids that. NULL without memory.
+ */
 struct udp *udp_new(uint64_t rate, unsigned prefix, const char *name, bool has_sockets);
 void udp_free(struct udp *udp);
 void udp_set_rate(struct udp *udp, uint64_t rate);

@@ -11,6 +11,10 @@
  *     truncate, reset   a FIN, or a reset, where the byte at OFFSET should come
  *     extra             N bytes that nobody sent, before the byte at OFFSET
  *     mute              the byte at OFFSET and all behind it never come, and no end
+ *     deaf              urgent bytes are dropped, as by most proxies (OFFSET is 0)
+ *     stuck             reads on behind an urgent byte only when more comes, or, with N = 2, never
+ *     tired             connection OFFSET (the round trip's is 0) and all later ones are mute
+ *     far               no lie: each piece is echoed N ms after it came, as on a long path
  *     late-MODE         that lie about one byte, after N ms
  *     spoil             after N ms one bit of the byte at OFFSET, then a reset once that byte is
  *                       acknowledged
@@ -34,6 +38,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -215,6 +220,74 @@ static void serve_replay(int fd)
     }
 }
 
+/* Reads once each time that more has come, as one who takes a short read for the last. The kernel
+ * ends a read at an urgent mark, so what is behind it waits. With N = 2 it does so for ever. */
+static void serve_stuck(int fd, const struct lie *lie)
+{
+    static char bytes[CHUNK];
+    const struct timespec all_has_come = {0, WAIT_MS * 1000000};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    int epoll_fd = epoll_create1(0);
+    ssize_t length;
+    nanosleep(&all_has_come, NULL);
+    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    while (epoll_wait(epoll_fd, &event, 1, -1) > 0) {
+        length = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+        if (length == 0)
+            return;
+        put(fd, bytes, length > 0 ? (size_t)length : 0);
+        if (lie->n > 1 && sockatmark(fd) == 1)
+            pause();
+    }
+}
+
+struct piece {
+    uint64_t due_ms;
+    size_t length;
+    struct piece *next;
+    char bytes[];
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* A long path: what came N ms ago leaves, whatever else comes meanwhile. */
+static void serve_late(int fd, const struct lie *lie)
+{
+    static char bytes[CHUNK];
+    struct piece *first = NULL, **last = &first;
+    int has_ended = 0;
+    while (!has_ended || first) {
+        struct pollfd readable = {.fd = has_ended ? -1 : fd, .events = POLLIN};
+        uint64_t now = now_ms();
+        int wait_ms = !first ? -1 : first->due_ms > now ? (int)(first->due_ms - now) : 0;
+        if (poll(&readable, 1, wait_ms) > 0) {
+            ssize_t length = recv(fd, bytes, sizeof(bytes), 0);
+            has_ended = length <= 0;
+            struct piece *piece = malloc(sizeof(*piece) + sizeof(bytes));
+            if (!piece)
+                _exit(1);
+            piece->due_ms = now_ms() + lie->n;
+            piece->length = has_ended ? 0 : (size_t)length;
+            piece->next = NULL;
+            memcpy(piece->bytes, bytes, piece->length);
+            *last = piece;
+            last = &piece->next;
+        }
+        if (first && first->due_ms <= now_ms()) {
+            struct piece *piece = first;
+            put(fd, piece->bytes, piece->length);
+            first = piece->next;
+            last = first ? last : &first;
+            free(piece);
+        }
+    }
+}
+
 static void serve(int fd, const struct lie *lie)
 {
     static char bytes[2 * CHUNK];
@@ -223,6 +296,10 @@ static void serve(int fd, const struct lie *lie)
     int has_lied = 0;
     while ((length = recv(fd, bytes, CHUNK, 0)) > 0) {
         size_t done = 0, left = (size_t)length;
+        if (is(lie, "deaf")) {
+            put(fd, bytes, left);
+            continue;
+        }
         if (is(lie, "slow")) {
             put_slowly(fd, bytes, left, lie->n);
             continue;
@@ -271,7 +348,8 @@ int main(int argc, char **argv)
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    setsockopt(listener, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+    if (!is(&lie, "deaf") && !is(&lie, "stuck"))
+        setsockopt(listener, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
     if (bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, 512) < 0 ||
         getsockname(listener, (struct sockaddr *)&address, &length) < 0) {
         perror("liar");
@@ -290,6 +368,8 @@ int main(int argc, char **argv)
             lie.mode = "honest";
         else
             lie.mode = argv[1];
+        if (is(&lie, "tired") && number > (long)lie.offset + 1)
+            lie = (struct lie){"mute", 0, 1};
         if (fork() == 0) {
             close(listener);
             alarm(LIFE_SECONDS);
@@ -297,6 +377,10 @@ int main(int argc, char **argv)
                 serve_replay(fd);
             else if (is(&lie, "behind") || is(&lie, "foresee"))
                 serve_ahead(fd, &lie);
+            else if (is(&lie, "far"))
+                serve_late(fd, &lie);
+            else if (is(&lie, "stuck"))
+                serve_stuck(fd, &lie);
             else
                 serve(fd, &lie);
             _exit(0);

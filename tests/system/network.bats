@@ -6,6 +6,7 @@
 #     EVECHO_THOROUGH=1 bats network.bats   more seeds, and the system's own long timeouts
 
 load lib
+load client
 load netns
 
 # ---- F28: a bad line ----
@@ -232,4 +233,108 @@ closed_in_state() {
     wait_for 10 reaped_for idle
     closed_in_state fin-wait-1 20
     end_bg deaf
+}
+
+# ---- datagrams on a path that is narrow, or leads nowhere ----
+
+@test "a hop with a smaller MTU: the first datagram of each size comes back, in both families" {
+    local endpoint size
+    start_behind_a_narrow_hop 1300 --udp-rate 0 -l "udp://$HOP_NEAR:0" -l "udp://[$HOP_NEAR6]:0"
+    for endpoint in "${ENDPOINTS[@]}"; do
+        for size in 1290 1400 1452 3000 60000; do
+            forget_the_path
+            ends 0 far_evecho ping -c 1 -s $size --timeout 3s "$endpoint"
+            forget_the_path
+            ends 0 far_evecho bench -n 4 -p 4 -s $size --timeout 3s "$endpoint"
+        done
+    done
+}
+
+@test "a hop with a smaller MTU: check comes to the same verdict each time" {
+    local endpoint
+    start_behind_a_narrow_hop 1400 --udp-rate 0 -l "udp://$HOP_NEAR:0" -l "udp://[$HOP_NEAR6]:0"
+    for endpoint in "${ENDPOINTS[@]}"; do
+        forget_the_path
+        ends 0 far_evecho check "$endpoint"
+        not grep -q '^not ok' stdout
+        mv stdout first
+        ends 0 far_evecho check "$endpoint"
+        cmp first stdout
+    done
+}
+
+@test "a hop that refuses what is too long: the path's MTU is named, by ping, bench and check" {
+    local endpoint
+    start_behind_a_bad_line --udp-rate 0 -l "udp://$NEAR:0"
+    endpoint=${ENDPOINTS[1]}
+    line_up -m 1300
+    ends 1 far_evecho ping -c 1 -s 3000 --timeout 1s "$endpoint"
+    grep -q "^seq=1 lost: .*: Message too long: the path's MTU is 1300 bytes, says $NEAR" stdout
+    ends 3 far_evecho bench -n 1 -s 3000 --timeout 1s --json json "$endpoint"
+    grep -q "Message too long: the path's MTU is 1300 bytes, says $NEAR" stdout
+    jq -e '.failures[0] | test("MTU is 1300")' json
+    ends 1 far_evecho check --only large-datagrams "$endpoint"
+    grep -q "^# a datagram of 1473 bytes: Message too long: the path's MTU is 1300 bytes, says $NEAR" stdout
+    line_down
+}
+
+@test "an unreachable host is named, and who says so" {
+    start_behind_a_narrow_hop 1300 --udp-rate 0 -l "udp://$HOP_NEAR:0" -l "udp://[$HOP_NEAR6]:0"
+    ends 3 far_evecho ping udp://192.0.2.1:7
+    grep -q 'Network is unreachable, says 10.78.0.254' stderr
+    hop ip route add unreachable 192.0.2.1
+    ends 3 far_evecho bench udp://192.0.2.1:7
+    grep -q 'No route to host, says 10.78.0.254' stderr
+    hop ip route add prohibit 2001:db8::1
+    ends 3 far_evecho check 'udp://[2001:db8::1]:7'
+    grep -q 'Permission denied, says fd78::fe' stderr
+}
+
+@test "a host that cannot be reached any more is named in the middle of a run" {
+    start_behind_a_narrow_hop 1300 --udp-rate 0 -l "udp://$HOP_NEAR:0" -l "udp://[$HOP_NEAR6]:0"
+    bg_far run "$EVECHO" bench -r 200 -t 50s --timeout 500ms --json json "${ENDPOINTS[0]}"
+    run_is_answered() { kill -USR1 "$PID" && in_log ' notice counters .* udp_out=[1-9]'; }
+    wait_for 5 run_is_answered
+    hop ip route replace unreachable "$HOP_NEAR"
+    watch_for 1
+    kill -INT "${BG_PID[run]}"
+    not finish run
+    jq -e '.errors.other > 0 and (.failures[0] | test("No route to host, says 10.78.0.254"))' json
+}
+
+@test "datagrams with a wrong checksum are told from those that we were too slow for, at both ends" {
+    local endpoint size
+    start_behind_a_bad_line --udp-rate 0 -l "udp://$NEAR:0"
+    endpoint=${ENDPOINTS[1]}
+    line_up -x 10
+    for size in 40 500; do # the system looks at small ones before it knows whose they are
+        ends 1 far_evecho bench -n 200 -p 20 -s $size --timeout 300ms --json json "$endpoint"
+        jq -e '.datagrams_bad_checksum > 0 and .datagrams_dropped_here == 0 and .datagrams_wrong == 0' json
+        grep -qE '[0-9]+ came to this machine with a wrong checksum' stdout
+        not grep -q 'too slow' stdout
+    done
+    ends 1 far_evecho ping -c 40 -i 5ms -s 500 --timeout 200ms --json json "$endpoint"
+    jq -e '.datagrams_bad_checksum > 0 and .datagrams_dropped_here == 0' json
+    ends 1 far_evecho check --only steady-flow "$endpoint"
+    grep -qE '^# of 200 datagrams .*; [0-9]+ came to this machine with a wrong checksum' stdout
+    line_down
+    ask_counters
+    (($(counter udp_bad_checksum) > 0 && $(counter udp_kernel_drops) == 0)) || fail "$COUNTERS"
+    in_log 'datagrams dropped by the system: their checksum was wrong .*dropped=[1-9]'
+    not in_log 'they came faster than we read'
+}
+
+@test "check: a loss by chance is the steady flow's, and no other property's" {
+    local seed
+    start_behind_a_bad_line --udp-rate 0 -l "udp://$NEAR:0"
+    for seed in 1 2 3; do
+        line_up -s $seed -l 2
+        ends 1 far_evecho check --skip large-datagrams,largest-datagram "${ENDPOINTS[1]}"
+        [[ $(grep '^not ok' stdout) =~ ^not\ ok\ [0-9]+\ steady-flow$ ]] || fail "$(<stdout)"
+        not grep -q 'limit on the rate' stdout
+        line_down
+        line_up -s $seed -l 0.5
+        ends 0 far_evecho check --only large-datagrams,largest-datagram "${ENDPOINTS[1]}"
+        line_down
+    done
 }

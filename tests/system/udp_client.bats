@@ -61,8 +61,8 @@ pings() {
     lying swap 3
     ends 0 evecho bench -n 50 -p 4 --json json "$LIAR_ENDPOINT"
     json '.datagrams_reordered == 1 and .datagrams_right == 50'
-    lying late 0 320
-    pings 1
+    lying late 0 700
+    pings 1 -i 200ms
     json '.datagrams_late == 1 and .datagrams_lost == 0 and .errors.timeout == 1'
     grep -q '^seq=1 late: after' stdout
     lying flip 3 40
@@ -259,4 +259,37 @@ socket_to() { ss -Huna "dport = :$1" | grep -q .; }
     kill -INT "$bench"
     wait "$bench"
     grep -qE 'echoes +[1-9][0-9]* verified' stdout
+}
+
+@test "a service's own limit on the rate is told from a path's losses" {
+    start_server --udp-rate 100 -l udp://127.0.0.1:0
+    ends 1 evecho check --only steady-flow "$ENDPOINT"
+    grep -q '^# of 200 datagrams .*; the losses are as even as a limit on the rate makes them' stdout
+    stop_server
+    start_server --udp-rate 500 -l udp://127.0.0.1:0
+    ends 0 evecho bench -r 2k -t 3s --timeout 500ms --require loss=90% --json json "$ENDPOINT"
+    grep -qE '^  limit +(4[5-9]|5[0-4]).?/s came back, evenly' stdout
+    json '.rate_limit_per_s > 450 and .rate_limit_per_s < 550'
+    stop_server
+    start_server --udp-rate 0 -l udp://127.0.0.1:0
+    ends 0 evecho bench -r 2k -t 500ms --json json "$ENDPOINT"
+    json '.rate_limit_per_s == null'
+}
+
+@test "check --idle: silent for so long, and then an echo" {
+    start_server --udp-rate 0 -l udp://127.0.0.1:0
+    ends 0 evecho check --only idle --idle 300ms "$ENDPOINT"
+    [[ $(<stdout) == $'1..1\nok 1 idle' ]]
+    lying mute 1
+    ends 1 evecho check --only idle --idle 300ms --timeout 500ms "$LIAR_ENDPOINT"
+    grep -qx '# after 0.300 s of silence: a datagram of 64 bytes: no answer' stdout
+}
+
+@test "check: a service that goes away in the middle of a flow is refused, and named" {
+    lying honest 0
+    bg check "$EVECHO" check --only steady-flow --repeat 50 --timeout 1s "$LIAR_ENDPOINT"
+    sleep_until_it_answers
+    stop_liar
+    not finish check
+    grep -qE '^# of 200 datagrams .*; Connection refused, says 127\.0\.0\.1' check.out
 }
