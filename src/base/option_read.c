@@ -3,10 +3,13 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/option.h"
 #include "base/option_value.h"
@@ -209,14 +212,41 @@ static int set_line(struct option_set *set, char *line, unsigned number, struct 
     return result < 0 ? error_prefix(err, "%s: ", name) : 0;
 }
 
+/* A file that is read by read(2) alone: a reload reads it in the sandbox, and what stdio asks about
+ * a file besides differs between C libraries. */
+struct reader {
+    int fd;
+    int failure; /* an errno, after which the file is at its end */
+    size_t at, filled;
+    char bytes[LINE_MAX_BYTES];
+};
+
+/* EOF at the end. */
+static int next_byte(struct reader *reader)
+{
+    if (reader->at == reader->filled) {
+        ssize_t got;
+        do
+            got = read(reader->fd, reader->bytes, sizeof(reader->bytes));
+        while (got < 0 && errno == EINTR);
+        if (got < 0)
+            reader->failure = errno;
+        if (got <= 0)
+            return EOF;
+        reader->at = 0;
+        reader->filled = (size_t)got;
+    }
+    return (unsigned char)reader->bytes[reader->at++];
+}
+
 /* Reads one line without its '\n'. 1, 0 at the end, -1 where it cannot be a line of options. */
-static int read_line(FILE *file, char *line, struct error *err)
+static int read_line(struct reader *reader, char *line, struct error *err)
 {
     size_t length = 0;
-    for (int byte = getc(file); byte != '\n'; byte = getc(file)) {
+    for (int byte = next_byte(reader); byte != '\n'; byte = next_byte(reader)) {
         if (byte == EOF) {
             line[length] = '\0';
-            return length > 0;
+            return length > 0 && !reader->failure;
         }
         if (byte == '\0')
             return error_usage(err, "a NUL byte: this is no configuration file");
@@ -230,14 +260,13 @@ static int read_line(FILE *file, char *line, struct error *err)
 
 int option_set_file(struct option_set *set, const char *path, struct error *err)
 {
-    FILE *file = fopen(path, "re");
-    if (!file)
+    struct reader reader = {.fd = open(path, O_RDONLY | O_CLOEXEC)};
+    if (reader.fd < 0)
         return error_usage(err, "--config: cannot read '%s': %s", path, strerror(errno));
     char line[LINE_MAX_BYTES];
     unsigned number = 1;
     int result;
-    errno = 0;
-    while ((result = read_line(file, line, err)) > 0) {
+    while ((result = read_line(&reader, line, err)) > 0) {
         result = set_line(set, line, number, err);
         if (result < 0)
             break;
@@ -245,9 +274,9 @@ int option_set_file(struct option_set *set, const char *path, struct error *err)
     }
     if (result < 0)
         error_prefix(err, "%s:%u: ", path, number);
-    else if (ferror(file))
-        result = error_usage(err, "--config: cannot read '%s': %s", path, strerror(errno));
-    fclose(file);
+    else if (reader.failure)
+        result = error_usage(err, "--config: cannot read '%s': %s", path, strerror(reader.failure));
+    close(reader.fd);
     return result;
 }
 

@@ -10,6 +10,11 @@
  * refuses every use as a closed descriptor does. */
 void standard_descriptors_open(int flags);
 
+/* Writes a text to standard output by write(2) alone: stdio first asks what kind of file it is, by
+ * system calls that differ between C libraries and that a sandbox may not know. The rest of a text
+ * that cannot be written is dropped. Before it nothing may have been left unflushed by stdio. */
+void standard_write(const char *text);
+
 /* Flushes as fflush(3) does. Why standard output failed first is remembered, since stdio knows only
  * that it did. */
 void standard_flush(FILE *file);

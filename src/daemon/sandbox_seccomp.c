@@ -1,14 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The system calls that are left, as a seccomp(2) filter.
+/* The system calls that are left, as a seccomp(2) filter. Of a call that is none of them, either
+ * the process is ended, or the call fails:
  *
- * A list of some 50 numbers needs no library: libseccomp 2.5 builds a wrong filter, or hangs, where
- * an allocation fails, and here there is none. For 64-bit machines; configure knows which.
+ *     what serving needs          is allowed, under each name that a C library may call it by
+ *     what a C library may ask    fails: it reads something about this process or this system, and
+ *                                 a library must live without the answer, as on an older kernel
+ *     what is newer than this     fails as on an older kernel: a library of tomorrow tries it first
+ *     anything else               ends the process: no library calls it unasked, so somebody else
+ *                                 may be at work here
+ *
+ * A call that fails helps an intruder no more than one that ends the process, so nothing is given
+ * away; but an update of the C library must not end a service. glibc 2.42 looks for a terminal by
+ * TCGETS2 where older ones did by TCGETS, musl by TIOCGWINSZ.
+ *
+ * What runs once the filter stands, and through which functions of a C library:
+ *
+ *     the loop, connections    sockets, epoll, poll, splice, malloc, threads' locks, the clock
+ *     the ready lines          write (standard_write())
+ *     SIGHUP                   open, fstat, stat, read, close; getopt_long, strerror; setrlimit;
+ *                              if_nametoindex for a zone; OpenSSL reads certificates by stdio
+ *     SIGUSR1, the log         write or sendmsg; gmtime_r, localtime_r, strftime (the time zone is
+ *                              read before, in log_open()); snprintf
+ *     the status pages         fprintf into memory (fopencookie)
+ *     the end                  unlink, stat, close, pthread_join, exit
+ *
+ * getaddrinfo, getpwnam, gethostname, pipe, eventfd and the start of threads come before it alone.
+ *
+ * A list of some 100 numbers needs no library: libseccomp 2.5 builds a wrong filter, or hangs,
+ * where an allocation fails, and here there is none. For 64-bit machines; configure knows which.
  */
 #include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <stddef.h>
@@ -22,34 +48,90 @@
 #include "config.h"
 #include "daemon/sandbox_parts.h"
 
+/* Younger than some headers that this builds with; from 424 on a call has the same number on every
+ * machine. */
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
+#ifndef SYS_faccessat2
+#define SYS_faccessat2 439
+#endif
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+#define SYS_MAP_SHADOW_STACK 453
+#define SYS_FUTEX_WAKE 454
+#define SYS_FUTEX_WAIT 455
+#define SYS_FUTEX_REQUEUE 456
+#define SYS_MSEAL 462
+
+/* The lists know every call up to this one (Linux 6.10). Above are those of later kernels, then,
+ * from 2^30 on, numbers that are no kernel's: another machine's interface (x32), or -1. */
+#define NEWEST_CALL SYS_MSEAL
+#define FIRST_FOREIGN_CALL 0x40000000U
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#endif
+#ifndef TCGETS2
+#define TCGETS2 _IOR('T', 0x2A, struct termios2)
+#endif
+
 /* Never among them: socket, bind, connect, execve, clone. */
 static const uint32_t CALLS[] = {
 #ifdef SYS_epoll_wait /* younger architectures have only what stands below */
-    SYS_epoll_wait, SYS_poll, SYS_stat, SYS_lstat, SYS_unlink, SYS_time,
+    SYS_epoll_wait, SYS_poll, SYS_stat, SYS_lstat, SYS_unlink, SYS_time, SYS_select,
 #endif
     /* the loop */
-    SYS_epoll_pwait, SYS_epoll_pwait2, SYS_epoll_ctl, SYS_ppoll,
+    SYS_epoll_pwait, SYS_epoll_pwait2, SYS_epoll_ctl, SYS_ppoll, SYS_pselect6, SYS_nanosleep,
+    SYS_clock_nanosleep,
     /* connections */
     SYS_accept, SYS_accept4, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_sendto, SYS_sendmsg,
     SYS_sendmmsg, SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_splice, SYS_close, SYS_shutdown,
     SYS_getsockopt, SYS_setsockopt, SYS_getpeername, SYS_getsockname, SYS_fcntl,
     /* files that are open, and those that are removed at the end */
-    SYS_fstat, SYS_newfstatat, SYS_statx, SYS_lseek, SYS_unlinkat,
+    SYS_pread64, SYS_preadv, SYS_preadv2, SYS_pwrite64, SYS_pwritev, SYS_pwritev2, SYS_fstat,
+    SYS_newfstatat, SYS_statx, SYS_lseek, SYS_unlinkat,
     /* memory */
     SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
     /* threads that are there, and their end */
-    SYS_futex, SYS_rseq, SYS_set_robust_list, SYS_sched_yield, SYS_sched_getaffinity, SYS_gettid,
-    SYS_getpid, SYS_restart_syscall, SYS_exit, SYS_exit_group,
+    SYS_futex, SYS_rseq, SYS_set_robust_list, SYS_set_tid_address, SYS_sched_yield,
+    SYS_sched_getaffinity, SYS_gettid, SYS_getpid, SYS_restart_syscall, SYS_exit, SYS_exit_group,
     /* signals */
     SYS_rt_sigreturn, SYS_rt_sigaction, SYS_rt_sigprocmask,
     /* time and chance, where the kernel's page for them is not to be had */
-    SYS_clock_gettime, SYS_gettimeofday, SYS_getrandom,
+    SYS_clock_gettime, SYS_clock_getres, SYS_gettimeofday, SYS_times, SYS_getcpu, SYS_getrandom,
     /* who we are, for libraries that ask */
     SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getrusage};
 #define CALL_COUNT (sizeof(CALLS) / sizeof(CALLS[0]))
 
+/* What a C library may ask on its own, or try before it does what it did before. */
+static const uint32_t REFUSED[] = {
+#ifdef SYS_epoll_wait
+    SYS_access,           SYS_readlink,
+#endif
+    SYS_faccessat,        SYS_faccessat2,     SYS_readlinkat,
+    SYS_getcwd,           SYS_getdents64,     SYS_statfs,
+    SYS_fstatfs,          SYS_fadvise64,      SYS_uname,
+    SYS_sysinfo,          SYS_getresuid,      SYS_getresgid,
+    SYS_getgroups,        SYS_sched_getparam, SYS_sched_getscheduler,
+    SYS_sched_getattr,    SYS_sigaltstack,    SYS_rt_sigpending,
+    SYS_get_robust_list,  SYS_get_mempolicy,  SYS_membarrier,
+    SYS_MAP_SHADOW_STACK, SYS_FUTEX_WAKE,     SYS_FUTEX_WAIT,
+    SYS_FUTEX_REQUEUE,    SYS_MSEAL};
+#define REFUSED_COUNT (sizeof(REFUSED) / sizeof(REFUSED[0]))
+
+#define CALL_COUNT (sizeof(CALLS) / sizeof(CALLS[0]))
+
 /* The head, two instructions a call, what looks at arguments, and the end. */
-#define INSTRUCTIONS_MAX (2 * CALL_COUNT + 64)
+#define INSTRUCTIONS_MAX (2 * (CALL_COUNT + REFUSED_COUNT) + 96)
+
+/* What becomes of a call. */
+struct verdicts {
+    uint32_t otherwise; /* one that is in no list */
+    uint32_t refused;   /* what a C library may ask */
+    uint32_t opening, socket, ioctl, prctl;
+};
 
 struct program {
     struct sock_filter code[INSTRUCTIONS_MAX];
@@ -78,23 +160,35 @@ static void give_for(struct program *program, uint32_t call, uint32_t verdict)
     give(program, verdict);
 }
 
-/* Allows a call where a test of the low half of one argument comes out as wanted. Goes on with the
- * call's number loaded. */
-static void allow_where(struct program *program, uint32_t call, unsigned argument, uint16_t test,
-                        uint32_t value, bool wanted)
+/* Where a test of the low half of one argument comes out as wanted. Goes on with the call's number
+ * loaded. */
+static void give_where(struct program *program, uint32_t call, unsigned argument, uint16_t test,
+                       uint32_t value, bool wanted, uint32_t verdict)
 {
     add(program, BPF_JMP | BPF_JEQ | BPF_K, call, 0, 4);
     load(program, offsetof(struct seccomp_data, args) + argument * sizeof(uint64_t));
     add(program, (uint16_t)(BPF_JMP | test | BPF_K), value, wanted ? 0 : 1, wanted ? 1 : 0);
-    give(program, SECCOMP_RET_ALLOW);
+    give(program, verdict);
     load(program, offsetof(struct seccomp_data, nr));
 }
 
-/* A C library makes one to ask for an interface's name or number (netdevice(7)), as it must for the
- * zone of a link-local address: it gets none, and says so. The last of all, since it leaves the
- * argument loaded. */
-static void refuse_datagram_sockets(struct program *program, uint32_t verdict)
+/* Questions about a socket and, by stdio, about a terminal; an answer to any other would be that
+ * the descriptor does not know it. */
+static void write_ioctl(struct program *program, uint32_t verdict)
 {
+    static const uint32_t REQUESTS[] = {FIONREAD, SIOCOUTQ, SIOCOUTQNSD, FIONBIO,
+                                        TCGETS,   TCGETS2,  TIOCGWINSZ};
+    for (size_t i = 0; i < sizeof(REQUESTS) / sizeof(REQUESTS[0]); i++)
+        give_where(program, SYS_ioctl, 1, BPF_JEQ, REQUESTS[i], true, SECCOMP_RET_ALLOW);
+    give_for(program, SYS_ioctl, verdict);
+}
+
+/* A C library makes a datagram socket, or one of netlink(7), to ask for an interface's name or
+ * number (netdevice(7)), as it must for the zone of a link-local address: it gets none, and says
+ * so. The last of all, since it leaves the argument loaded. */
+static void refuse_asking_sockets(struct program *program, uint32_t verdict)
+{
+    give_where(program, SYS_socket, 0, BPF_JEQ, AF_NETLINK, true, verdict);
     add(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4);
     load(program, offsetof(struct seccomp_data, args) + sizeof(uint64_t));
     add(program, BPF_ALU | BPF_AND | BPF_K, (uint32_t) ~(SOCK_CLOEXEC | SOCK_NONBLOCK), 0, 0);
@@ -102,40 +196,65 @@ static void refuse_datagram_sockets(struct program *program, uint32_t verdict)
     give(program, verdict);
 }
 
-static void write_program(struct program *program, uint32_t otherwise, uint32_t open_verdict,
-                          uint32_t datagram_verdict)
+/* A call whose number is above all that the lists know. */
+static void write_newer(struct program *program, const struct verdicts *verdicts)
+{
+    add(program, BPF_JMP | BPF_JGE | BPF_K, FIRST_FOREIGN_CALL, 0, 1);
+    give(program, verdicts->otherwise);
+    add(program, BPF_JMP | BPF_JGT | BPF_K, NEWEST_CALL, 0, 1);
+    give(program, verdicts->refused);
+}
+
+static void write_program(struct program *program, const struct verdicts *verdicts)
 {
     load(program, offsetof(struct seccomp_data, arch));
     add(program, BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCHITECTURE, 1, 0);
-    give(program, otherwise);
+    give(program, verdicts->otherwise);
     load(program, offsetof(struct seccomp_data, nr));
     for (size_t i = 0; i < CALL_COUNT; i++)
         give_for(program, CALLS[i], SECCOMP_RET_ALLOW);
-    give_for(program, SYS_openat, open_verdict);
+    for (size_t i = 0; i < REFUSED_COUNT; i++)
+        give_for(program, REFUSED[i], verdicts->refused);
+    write_newer(program, verdicts);
+#ifdef SYS_open
+    give_for(program, SYS_open, verdicts->opening);
+#endif
+    give_for(program, SYS_openat, verdicts->opening);
+    give_for(program, SYS_openat2, verdicts->opening);
     /* No page can be made that holds code. */
-    allow_where(program, SYS_mmap, 2, BPF_JSET, PROT_EXEC, false);
-    allow_where(program, SYS_mprotect, 2, BPF_JSET, PROT_EXEC, false);
-    allow_where(program, SYS_ioctl, 1, BPF_JEQ, FIONREAD, true);
-    allow_where(program, SYS_ioctl, 1, BPF_JEQ, SIOCOUTQ, true);
-    allow_where(program, SYS_ioctl, 1, BPF_JEQ, SIOCOUTQNSD, true);
-    allow_where(program, SYS_ioctl, 1, BPF_JEQ, FIONBIO, true);
-    allow_where(program, SYS_ioctl, 1, BPF_JEQ, TCGETS, true);
+    give_where(program, SYS_mmap, 2, BPF_JSET, PROT_EXEC, false, SECCOMP_RET_ALLOW);
+    give_where(program, SYS_mprotect, 2, BPF_JSET, PROT_EXEC, false, SECCOMP_RET_ALLOW);
+    write_ioctl(program, verdicts->ioctl);
+    /* glibc names the pages that malloc takes, where it is told to: a kernel may not know how. */
+    give_where(program, SYS_prctl, 0, BPF_JEQ, PR_SET_VMA, true, verdicts->prctl);
     /* To ourselves alone: abort(3), and a reload that looks at the descriptor limit. */
-    allow_where(program, SYS_tgkill, 0, BPF_JEQ, (uint32_t)getpid(), true);
-    allow_where(program, SYS_prlimit64, 0, BPF_JEQ, 0, true);
-    refuse_datagram_sockets(program, datagram_verdict);
-    give(program, otherwise);
+    give_where(program, SYS_tgkill, 0, BPF_JEQ, (uint32_t)getpid(), true, SECCOMP_RET_ALLOW);
+    give_where(program, SYS_prlimit64, 0, BPF_JEQ, 0, true, SECCOMP_RET_ALLOW);
+#ifdef SYS_getrlimit
+    give_for(program, SYS_getrlimit, SECCOMP_RET_ALLOW);
+    give_for(program, SYS_setrlimit, SECCOMP_RET_ALLOW);
+#endif
+    refuse_asking_sockets(program, verdicts->socket);
+    give(program, verdicts->otherwise);
 }
 
 int sandbox_seccomp(bool only_logs, bool is_open_confined)
 {
     struct program program = {.length = 0};
     /* Where nothing confines it, opening fails but ends nothing: a C library tries at odd times. */
-    uint32_t open_verdict = is_open_confined ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EACCES;
+    struct verdicts verdicts = {.otherwise = SECCOMP_RET_KILL_PROCESS,
+                                .refused = SECCOMP_RET_ERRNO | ENOSYS,
+                                .opening = SECCOMP_RET_ALLOW,
+                                .socket = SECCOMP_RET_ERRNO | EACCES,
+                                .ioctl = SECCOMP_RET_ERRNO | ENOTTY,
+                                .prctl = SECCOMP_RET_ERRNO | EINVAL};
+    /* Where nothing confines it, opening fails but ends nothing: a C library tries at odd times. */
+    if (!is_open_confined)
+        verdicts.opening = SECCOMP_RET_ERRNO | EACCES;
     if (only_logs)
-        write_program(&program, SECCOMP_RET_LOG, SECCOMP_RET_LOG, SECCOMP_RET_LOG);
-    else
-        write_program(&program, SECCOMP_RET_KILL_PROCESS, open_verdict, SECCOMP_RET_ERRNO | EACCES);
+        verdicts = (struct verdicts){SECCOMP_RET_LOG, SECCOMP_RET_LOG, SECCOMP_RET_LOG,
+                                     SECCOMP_RET_LOG, SECCOMP_RET_LOG, SECCOMP_RET_LOG};
+    write_program(&program, &verdicts);
     const struct sock_fprog filter = {program.length, program.code};
     long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
     /* More than 0 is a thread that has another filter. */

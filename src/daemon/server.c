@@ -17,6 +17,7 @@
 #include "base/descriptors.h"
 #include "base/escape.h"
 #include "base/log.h"
+#include "base/standard.h"
 #include "daemon/acceptor.h"
 #include "daemon/limit.h"
 #include "daemon/notify.h"
@@ -527,11 +528,12 @@ static void say_ready(struct server *server)
         const char *name = acceptor_name(server->acceptor, i);
         char line[4 * SOCK_NAME_MAX]; /* a path may hold anything */
         escape_line(line, sizeof(line), name, strlen(name));
-        printf("listening %s\n", line);
+        standard_write("listening ");
+        standard_write(line);
+        standard_write("\n");
         log_event(LOG_LEVEL_NOTICE, "listening", LOG_TEXT("listener", name));
     }
-    printf("ready\n");
-    (void)fflush(stdout);
+    standard_write("ready\n");
     if (server->options->ready_fd != OPTIONS_NO_FD)
         notify_newline((int)server->options->ready_fd);
     tell_serving(server, "");

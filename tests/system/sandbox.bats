@@ -90,6 +90,87 @@ has_landlock() { said_sandbox 'mode=on .*landlock=[1-9]' >/dev/null; }
     grep -a 'SIGSYS' trace
 }
 
+# another_libc [NUMBER]: the calls that other C libraries make, at every function that the server
+# uses; files are opened by the system call of that number.
+another_libc() {
+    need_plain_build "the sandbox is off there"
+    SERVER_ENV=("LD_PRELOAD=$HELPERS/shim_libc.so" "LIBC_REPORT=$T/report" ${1:+"LIBC_OPEN=$1"})
+    : >"$T/report"
+}
+
+is_listening() { is_gone "$PID" || in_log ' notice listening '; }
+
+# Every way through the server after the filter: echoes, both signals, the status pages, a drain.
+is_served_throughout() {
+    local asked
+    wait_for 15 is_listening
+    ENDPOINT=$(sed -nE 's/.* listening listener=//p' "$LOG" | head -n 1)
+    FDS_AT_START=$(fd_count)
+    echoes_on "$ENDPOINT"
+    asked=$(wc -l <report)
+    kill -HUP "$PID"
+    wait_for 5 in_log ' notice reloaded'
+    (($(wc -l <report) > asked)) || fail "the shim was not asked at a reload"
+    ask_counters
+    curl -sS --unix-socket status http://localhost/metrics | grep -q '^evechod_'
+    curl -sS --unix-socket status http://localhost/connections | grep -q '"open":'
+    echoes_on "$ENDPOINT"
+    stop_server
+    in_log ' drained owed=0'
+    # No call was met that this kernel has and the C library could not do without.
+    not grep -v ENOSYS <(grep '^new: ' report)
+}
+
+another_libc_config() {
+    printf 'listen = tcp://127.0.0.1:0\nstatus = unix:%s/status\npid-file = %s/pid\n' "$T" "$T" >conf
+}
+
+@test "F47 with another C library it lives: its standard output is the null device" {
+    need curl
+    another_libc
+    another_libc_config
+    SERVER_WRAP=(sh -c 'exec "$@" >/dev/null' -)
+    launch_server --config "$T/conf"
+    is_served_throughout
+}
+
+@test "F47 with another C library it lives: its standard output is a terminal" {
+    need curl
+    need socat
+    bg terminal socat -u "PTY,raw,echo=0,link=$T/terminal" "OPEN:$T/typed,creat,append"
+    wait_for 5 test -e terminal
+    another_libc
+    another_libc_config
+    SERVER_WRAP=(sh -c 'exec "$@" >"$0"' "$T/terminal")
+    launch_server --config "$T/conf"
+    wait_for 15 is_listening
+    wait_for 5 grep -q '^ready' typed
+    is_served_throughout
+}
+
+@test "F47 with another C library it lives: files are opened by other system calls" {
+    local call
+    need curl
+    another_libc_config
+    for call in 257 437; do # openat(2) and openat2(2) of x86_64, where open(2) is the shim's own
+        [[ $(uname -m) == x86_64 || $call == 437 ]] || continue
+        another_libc "$call"
+        : >"$LOG"
+        launch_server --config "$T/conf" -w 2
+        is_served_throughout
+    done
+}
+
+@test "nothing is printed by stdio once the filter stands" {
+    another_libc
+    start_server
+    wait_for 5 in_log ' notice listening '
+    stop_server
+    sed '1,/^filter/d' report >after
+    grep -q gmtime_r after # the log's time: so it was looked
+    not grep -E 'printf|fflush|fopen' after
+}
+
 @test "F47 from within: sockets, programs, processes, code pages, signals, tracing" {
     local what
     for what in socket 'connect 9' 'bind 0' exec fork mmap mprotect "signal $$" "ptrace $$" dumpable; do

@@ -3,6 +3,7 @@
  * is left in a variable, and its end is no end of ours. */
 #include "unit.h"
 
+#include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -23,6 +25,15 @@
 #include "daemon/sandbox_parts.h"
 
 #define NOBODY 65534
+
+/* Younger than some headers. */
+#define CALL_OPENAT2 437
+#define CALL_FUTEX_WAIT 455
+#define CALL_NONE_YET 900
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
 #define PATH_ROOM 128
 
 static char here[64]; /* a folder with ours/, theirs/, and a file in each */
@@ -254,6 +265,69 @@ static void test_seccomp_refuses_to_open_what_nothing_confines(void **state)
     assert_int_equal(called.open_failure, EACCES);
 }
 
+/* What a C library of another kind or another year may call, and the errno that it gets. */
+static const struct asked {
+    long call, arguments[3];
+    int failure;
+} ASKED[] = {
+    {SYS_faccessat, {AT_FDCWD, 0, R_OK}, ENOSYS},
+    {SYS_uname, {0}, ENOSYS},
+    {CALL_FUTEX_WAIT, {0}, ENOSYS},
+    {CALL_NONE_YET, {0}, ENOSYS},
+    {SYS_ioctl, {-1, TCGETS2}, EBADF},
+    {SYS_ioctl, {-1, TIOCGWINSZ}, EBADF},
+    {SYS_ioctl, {-1, TIOCSTI}, ENOTTY},
+    {SYS_prctl, {PR_SET_VMA, PR_SET_VMA_ANON_NAME}, EINVAL},
+    {SYS_socket, {AF_NETLINK, SOCK_RAW, 0}, EACCES},
+    {CALL_OPENAT2, {AT_FDCWD, 0, 0}, EINVAL},
+};
+
+struct answers {
+    int result, failures[COUNT_OF(ASKED)];
+    long last_call;
+    bool has_come_to_the_end;
+};
+
+static void filter_and_ask(void *arg)
+{
+    struct answers *answers = arg;
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    answers->result = sandbox_seccomp(false, true);
+    if (answers->result < 0)
+        return;
+    for (size_t i = 0; i < COUNT_OF(ASKED); i++) {
+        const long *arguments = ASKED[i].arguments;
+        errno = 0;
+        (void)syscall(ASKED[i].call, arguments[0], arguments[1], arguments[2], 0, 0, 0);
+        answers->failures[i] = errno;
+    }
+    (void)syscall(answers->last_call);
+    answers->has_come_to_the_end = true;
+}
+
+static void test_what_a_c_library_may_ask_fails_and_ends_nothing(void **state)
+{
+    /* The last call is another interface's (x32), or one that strace puts in the place of another.
+     */
+    const long LAST[] = {0x40000000L + SYS_getpid, -1, SYS_ptrace};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(LAST); i++) {
+        struct answers answers = {.last_call = LAST[i]};
+        int status = in_child(filter_and_ask, &answers);
+        if (answers.result < 0) {
+            print_message("# no seccomp here: %s\n", strerror(-answers.result));
+            return;
+        }
+        for (size_t j = 0; j < COUNT_OF(ASKED); j++) {
+            if (answers.failures[j] != ASKED[j].failure)
+                fail_msg("call %ld: %s", ASKED[j].call, strerror(answers.failures[j]));
+        }
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGSYS);
+        assert_false(answers.has_come_to_the_end);
+    }
+}
+
 static void test_seccomp_only_logs(void **state)
 {
     struct called called = {.only_logs = true};
@@ -435,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_landlock_removes),
         cmocka_unit_test(test_seccomp_kills),
         cmocka_unit_test(test_seccomp_refuses_to_open_what_nothing_confines),
+        cmocka_unit_test(test_what_a_c_library_may_ask_fails_and_ends_nothing),
         cmocka_unit_test(test_seccomp_only_logs),
         cmocka_unit_test(test_on),
         cmocka_unit_test(test_require),
