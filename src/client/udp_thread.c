@@ -19,6 +19,7 @@
 #include "client/udp_target.h"
 #include "net/datagram.h"
 #include "net/udp_stats.h"
+#include "net/wait.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define TICK_NS (5 * NS_PER_MS)    /* how often timeouts are looked at */
@@ -357,11 +358,7 @@ static void wait_and_receive(struct udp_thread *thread, uint64_t now_ns)
         uint64_t left_ns = due_ns > now_ns ? due_ns - now_ns : 0;
         wait_ns = left_ns < wait_ns ? left_ns : wait_ns;
     }
-    const struct timespec wait = {.tv_nsec = (long)wait_ns};
-    int count = epoll_pwait2(thread->epoll_fd, events, EVENTS, &wait, NULL);
-    if (count < 0 && errno != EINTR) /* a system before Linux 5.11: by the millisecond */
-        count = epoll_wait(thread->epoll_fd, events, EVENTS,
-                           (int)((wait_ns + NS_PER_MS - 1) / NS_PER_MS));
+    int count = wait_events(thread->epoll_fd, events, EVENTS, wait_ns);
     for (int i = 0; i < count; i++)
         on_readable(thread, events[i].data.ptr);
 }
