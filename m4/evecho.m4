@@ -58,3 +58,50 @@ AC_DEFUN([EVECHO_REQUIRE_FLAG], [
     CFLAGS=$evecho_saved_CFLAGS
     $1="$$1 $2"
 ])
+
+# EVECHO_IF_MACROS(CONDITION, IF-TRUE, IF-FALSE)
+# ----------------------------------------------
+# What the compiler says of its target, by the macros that it defines: right for
+# a cross compiler, and for one that -m32 or the like turns to another machine.
+AC_DEFUN([EVECHO_IF_MACROS], [
+    AC_COMPILE_IFELSE([AC_LANG_SOURCE([[
+#if !($1)
+#error "it is not"
+#endif
+]])], [$2], [$3])
+])
+
+# EVECHO_REQUIRE_MACROS(CONDITION, MESSAGE)
+# -----------------------------------------
+AC_DEFUN([EVECHO_REQUIRE_MACROS], [
+    AC_MSG_CHECKING([whether $CC has $1])
+    EVECHO_IF_MACROS([$1], [AC_MSG_RESULT([yes])],
+        [AC_MSG_RESULT([no])
+         AC_MSG_ERROR([$2])])
+])
+
+# EVECHO_ATOMIC
+# -------------
+# Adds to LIBS what 64-bit atomics need: nothing on 64-bit machines, a library of
+# the compiler's on some of 32 bits.
+AC_DEFUN([EVECHO_ATOMIC], [
+    AC_CACHE_CHECK([what 64-bit atomics need], [evecho_cv_atomic], [
+        evecho_saved_LIBS=$LIBS
+        evecho_cv_atomic=unknown
+        for evecho_library in '' -latomic; do
+            LIBS="$evecho_saved_LIBS $evecho_library"
+            AC_LINK_IFELSE([AC_LANG_PROGRAM([[
+#include <stdatomic.h>
+#include <stdint.h>
+_Atomic uint64_t counter;
+]], [[return (int)atomic_fetch_add(&counter, 1) + (int)atomic_exchange(&counter, 0)]])],
+                [evecho_cv_atomic=${evecho_library:-nothing}
+                 break])
+        done
+        LIBS=$evecho_saved_LIBS
+    ])
+    AS_CASE([$evecho_cv_atomic],
+        [nothing], [],
+        [unknown], [AC_MSG_ERROR([64-bit atomics are needed; $CC links none, nor with -latomic])],
+        [LIBS="$LIBS $evecho_cv_atomic"])
+])

@@ -58,8 +58,10 @@ static int check(const struct options *options, struct error *err)
  * stops it from finding the other out by itself. mallopt(3). */
 static void keep_memory(void)
 {
+#ifdef HAVE_MALLOPT
     (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+#endif
 }
 
 static int serve(struct options *options, int argc, char **argv, struct error *err)

@@ -12,7 +12,8 @@
 #define V2_UNSPEC 0x00
 #define V2_HEAD_BYTES 16
 
-static const unsigned char V2_SIGNATURE[12] = "\r\n\r\n\0\r\nQUIT\n";
+static const unsigned char V2_SIGNATURE[] = {0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d,
+                                             0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a};
 
 static size_t build_v1(const struct address *source, const struct address *destination,
                        unsigned char *out)
