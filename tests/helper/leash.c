@@ -12,7 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* close_range(2) by its number, the same on every machine: glibc has it since 2.34, musl not. */
+#define CALL_CLOSE_RANGE 436
 
 int main(int argc, char **argv)
 {
@@ -20,7 +24,7 @@ int main(int argc, char **argv)
         fputs("usage: leash SECONDS COMMAND ARGUMENT...\n", stderr);
         return 2;
     }
-    close_range(3, ~0U, 0);
+    syscall(CALL_CLOSE_RANGE, 3U, ~0U, 0U);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm((unsigned)atoi(argv[1]));
     execvp(argv[2], argv + 2);

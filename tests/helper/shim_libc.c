@@ -38,6 +38,21 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Headers that lack them */
+#ifndef TCGETS2
+#define TCGETS2 _IOR('T', 0x2A, struct termios2)
+#endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
+
+#ifdef __GLIBC__
+typedef __rlimit_resource_t resource;
+#else
+typedef int resource;
+#endif
+
 #define EXPORT __attribute__((visibility("default")))
 #define NO_CALL_YET 900
 
@@ -233,7 +248,7 @@ ASKED(struct tm *, localtime_r, (const time_t *at, struct tm *out), (at, out))
 ASKED(struct tm *, gmtime_r, (const time_t *at, struct tm *out), (at, out))
 ASKED(size_t, strftime, (char *out, size_t room, const char *format, const struct tm *at),
       (out, room, format, at))
-ASKED(int, setrlimit, (__rlimit_resource_t what, const struct rlimit *limit), (what, limit))
+ASKED(int, setrlimit, (resource what, const struct rlimit *limit), (what, limit))
 ASKED(char *, strerror, (int number), (number))
 ASKED(FILE *, fdopen, (int fd, const char *mode), (fd, mode))
 

@@ -493,7 +493,12 @@ int getpeername(int fd, struct sockaddr *address, socklen_t *length)
     return 0;
 }
 
+/* POSIX has an int there, glibc not. */
+#ifdef __GLIBC__
 int ioctl(int fd, unsigned long request, ...)
+#else
+int ioctl(int fd, int request, ...)
+#endif
 {
     struct kernel_socket *socket = socket_of(fd);
     va_list arguments;

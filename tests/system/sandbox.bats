@@ -83,7 +83,9 @@ has_landlock() { said_sandbox 'mode=on .*landlock=[1-9]' >/dev/null; }
 @test "F47 a forbidden call ends the process" {
     need_plain_build "the sandbox is off there"
     need_strace
-    under_strace -e trace=epoll_wait -e inject=epoll_wait:retval=0:syscall=getppid:when=1
+    # A C library calls the one or the other.
+    under_strace -e trace=epoll_wait,epoll_pwait \
+        -e inject=epoll_wait,epoll_pwait:retval=0:syscall=getppid:when=1
     launch_server -w 1
     wait_for 10 is_gone "$PID"
     EXPECTED_EXIT=$SIGSYS await_exit
@@ -94,7 +96,7 @@ has_landlock() { said_sandbox 'mode=on .*landlock=[1-9]' >/dev/null; }
 # uses; files are opened by the system call of that number.
 another_libc() {
     need_plain_build "the sandbox is off there"
-    SERVER_ENV=("LD_PRELOAD=$HELPERS/shim_libc.so" "LIBC_REPORT=$T/report" ${1:+"LIBC_OPEN=$1"})
+    SERVER_WRAP=(env "LD_PRELOAD=$HELPERS/shim_libc.so" "LIBC_REPORT=$T/report" ${1:+"LIBC_OPEN=$1"})
     : >"$T/report"
 }
 
@@ -129,7 +131,7 @@ another_libc_config() {
     need curl
     another_libc
     another_libc_config
-    SERVER_WRAP=(sh -c 'exec "$@" >/dev/null' -)
+    SERVER_WRAP=(sh -c 'exec "$@" >/dev/null' - "${SERVER_WRAP[@]}")
     launch_server --config "$T/conf"
     is_served_throughout
 }
@@ -141,7 +143,7 @@ another_libc_config() {
     wait_for 5 test -e terminal
     another_libc
     another_libc_config
-    SERVER_WRAP=(sh -c 'exec "$@" >"$0"' "$T/terminal")
+    SERVER_WRAP=(sh -c 'exec "$@" >"$0"' "$T/terminal" "${SERVER_WRAP[@]}")
     launch_server --config "$T/conf"
     wait_for 15 is_listening
     wait_for 5 grep -q '^ready' typed

@@ -30,6 +30,9 @@
 #define CALL_OPENAT2 437
 #define CALL_FUTEX_WAIT 455
 #define CALL_NONE_YET 900
+#ifndef TCGETS2
+#define TCGETS2 _IOR('T', 0x2A, struct termios2)
+#endif
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
