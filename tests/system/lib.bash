@@ -13,6 +13,7 @@
 #     EVECHO_THOROUGH  not empty: the heavy cases in full
 #     WORKERS          when set, every server gets that many, unless the test says how many
 #     READ_PATH        when set, every server gets --read-path of it, unless the test says which
+#     SANDBOX          when set, every server gets --sandbox of it, unless the test says which
 #     top_builddir     where both are found when they are not named
 
 bats_require_minimum_version 1.5.0
@@ -98,6 +99,7 @@ launch_server() {
     has_listener "$@" || args=(-l tcp://127.0.0.1:0 "$@")
     [[ -z ${WORKERS:-} ]] || args=(--workers "$WORKERS" "${args[@]}") # a test's own words win
     [[ -z ${READ_PATH:-} ]] || args=(--read-path "$READ_PATH" "${args[@]}")
+    [[ -z ${SANDBOX:-} ]] || args=(--sandbox "$SANDBOX" "${args[@]}")
     : >"$OUT"
     "$HELPERS/leash" "$LIFE" env "${SERVER_ENV[@]}" "${SERVER_WRAP[@]}" "$EVECHOD" "${args[@]}" \
         </dev/null >"$OUT" 2>>"$LOG" 3>&- &
