@@ -92,6 +92,25 @@ has_landlock() { said_sandbox 'mode=on .*landlock=[1-9]' >/dev/null; }
     grep -a 'SIGSYS' trace
 }
 
+# found_by_check MODE: each property of a plain, a Unix and a datagram listener, with its verdict.
+found_by_check() {
+    local endpoint
+    start_server --sandbox "$1" -w 2 --udp-rate 0 -l tcp://127.0.0.1:0 -l "unix:$T/socket" -l udp://127.0.0.1:0
+    for endpoint in "${ENDPOINTS[@]}"; do
+        echo "${endpoint%%:*}"
+        "$HELPERS/leash" "$LIFE" "$EVECHO" check "$endpoint" 3>&- | sed -nE '/^(not )?ok/s/( # SKIP).*|$/\1/p'
+    done
+    stop_server
+}
+
+@test "F48 check finds the same with the filter at kill and without a sandbox" {
+    need_plain_build "the sandbox is off there"
+    found_by_check on >with
+    found_by_check off >without
+    (($(grep -c . with) > 20))
+    diff with without
+}
+
 # another_libc [NUMBER]: the calls that other C libraries make, at every function that the server
 # uses; files are opened by the system call of that number.
 another_libc() {

@@ -1,0 +1,32 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What configure refuses, and in which words.
+
+load lib
+
+setup_file() { [[ -z ${EVECHO_SANITIZED:-} ]] || skip "the same in every build"; }
+
+# refused WHAT ARGUMENT...: configure ends with that error.
+refused() {
+    local what=$1
+    shift
+    ! "${top_srcdir:-.}/configure" CFLAGS=-w "$@" >configured 2>&1 || fail "it was content"
+    grep -E "^configure: error: $what" configured || fail "$(tail -n 3 configured)"
+}
+
+@test "configure refuses a compiler older than C11, and takes C23" {
+    refused 'a compiler for C11 or later' CPPFLAGS='-U__STDC_VERSION__ -D__STDC_VERSION__=199901L'
+    refused 'Linux is needed' CPPFLAGS='-U__linux__ -U__STDC_VERSION__ -D__STDC_VERSION__=202311L'
+}
+
+@test "configure refuses a system that is no Linux, by that name" {
+    refused 'Linux is needed' CPPFLAGS=-U__linux__
+}
+
+@test "configure goes by the compiler's target, not by the machine that it runs on" {
+    [[ $(uname -m) == x86_64 ]] || skip "for x86_64"
+    # As -m32 or -mx32 would: still an x86_64 compiler by its name, and of other system calls.
+    "${top_srcdir:-.}/configure" CFLAGS=-w CPPFLAGS='-U__LP64__' --without-tls >configured
+    grep -qE '^ *seccomp +no$' configured
+}
