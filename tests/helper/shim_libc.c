@@ -38,13 +38,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Headers that lack them */
-#ifndef SYS_openat2
-#define SYS_openat2 437
-#endif
-#ifndef SYS_faccessat2
-#define SYS_faccessat2 439
-#endif
+/* The same on every machine, and missing in some headers */
+#define CALL_OPENAT2 437
+#define CALL_FACCESSAT2 439
 #ifndef TCGETS2
 #define TCGETS2 _IOR('T', 0x2A, struct termios2)
 #endif
@@ -85,7 +81,7 @@ static long open_by(long call, const char *path, int flags, mode_t mode)
 {
     struct open_how how = {.flags = (uint64_t)(unsigned)flags, .mode = flags & O_CREAT ? mode : 0};
 
-    if (call == SYS_openat2)
+    if (call == CALL_OPENAT2)
         return real_syscall(call, AT_FDCWD, path, &how, sizeof how);
 #ifdef SYS_open
     if (call == SYS_open)
@@ -108,9 +104,9 @@ static void ask_about_files(void)
 
     try_open(open_call);
     try_open(SYS_openat);
-    try_open(SYS_openat2);
+    try_open(CALL_OPENAT2);
     real_syscall(SYS_faccessat, AT_FDCWD, "/etc", R_OK);
-    real_syscall(SYS_faccessat2, AT_FDCWD, "/etc", R_OK, 0);
+    real_syscall(CALL_FACCESSAT2, AT_FDCWD, "/etc", R_OK, 0);
     real_syscall(SYS_readlinkat, AT_FDCWD, "/etc/localtime", room, sizeof room);
     real_syscall(SYS_getcwd, room, sizeof room);
     real_syscall(SYS_newfstatat, AT_FDCWD, "/etc", room, 0);
