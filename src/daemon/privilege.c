@@ -91,12 +91,16 @@ int privilege_drop(const struct privilege *privilege, struct error *err)
     return try_to_regain(privilege, err);
 }
 
-void privilege_close_bounds(void)
+int privilege_close_bounds(void)
 {
+    int failure = 0, is_in_set;
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    for (unsigned long capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0;
-         capability++)
-        (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    for (unsigned long capability = 0;
+         (is_in_set = prctl(PR_CAPBSET_READ, capability, 0, 0, 0)) >= 0; capability++) {
+        if (is_in_set && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+            failure = errno;
+    }
+    return failure;
 }
 
 /* Looks first: a filter around us (systemd's) may forbid even giving up what is not there. */

@@ -21,9 +21,10 @@ struct privilege {
 int privilege_find(struct privilege *privilege, const char *user, const char *group,
                    struct error *err) MUST_CHECK;
 
-/* Empties the bounding and ambient sets (capabilities(7)), as far as it may: nothing that is
- * executed could get a capability again. It takes one of root's, so it comes before the next. */
-void privilege_close_bounds(void);
+/* Empties the bounding and ambient sets (capabilities(7)): nothing that is executed could get a
+ * capability again. That needs CAP_SETPCAP, which an ordinary user has not, so it comes before the
+ * next. 0, or the errno of why a capability is left in the bounding set. */
+int privilege_close_bounds(void) MUST_CHECK;
 
 /* Becomes it, and refuses to go on where any of it could be taken back. 0 or -1. */
 int privilege_drop(const struct privilege *privilege, struct error *err) MUST_CHECK;

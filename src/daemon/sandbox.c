@@ -16,12 +16,12 @@ static bool is_enforcing(const struct sandbox *sandbox)
     return sandbox->mode == SANDBOX_ON || sandbox->mode == SANDBOX_REQUIRE;
 }
 
-/* The first thing that is missing is the one that is told. */
+/* Appends one protection that is missing, and the reason. */
 static void miss(struct sandbox *sandbox, const char *what, int failure)
 {
-    if (!sandbox->why[0])
-        snprintf(sandbox->why, sizeof(sandbox->why), "%s: %s", what,
-                 failure == ENOSYS ? "not in this kernel or this build" : strerror(failure));
+    size_t used = strlen(sandbox->why);
+    snprintf(sandbox->why + used, sizeof(sandbox->why) - used, "%s%s: %s", used > 0 ? "; " : "",
+             what, failure == ENOSYS ? "not in this kernel or this build" : strerror(failure));
 }
 
 static int refuse_if_required(const struct sandbox *sandbox, struct error *err)
@@ -141,8 +141,7 @@ int sandbox_choose(struct sandbox *sandbox, const struct options *options, struc
 int sandbox_confine(struct sandbox *sandbox, const struct options *options,
                     const struct privilege *privilege, struct error *err)
 {
-    if (is_enforcing(sandbox))
-        privilege_close_bounds();
+    int bounds_failure = is_enforcing(sandbox) ? privilege_close_bounds() : 0;
     if (privilege_drop(privilege, err) < 0)
         return -1;
     if (sandbox->mode == SANDBOX_OFF)
@@ -154,6 +153,9 @@ int sandbox_confine(struct sandbox *sandbox, const struct options *options,
     }
     if (!is_enforcing(sandbox))
         return 0;
+    sandbox->has_no_bounds = bounds_failure == 0;
+    if (bounds_failure)
+        miss(sandbox, "bounding set", bounds_failure);
     int failure = privilege_shed();
     sandbox->has_no_capabilities = failure == 0;
     if (failure)
@@ -173,6 +175,7 @@ static void tell(const struct sandbox *sandbox)
               LOG_NUMBER("landlock", (uint64_t)sandbox->landlock_abi),
               LOG_TEXT("no_new_privs", sandbox->has_no_new_privs ? "yes" : "no"),
               LOG_TEXT("capabilities", sandbox->has_no_capabilities ? "none" : "kept"),
+              LOG_TEXT("bounding_set", sandbox->has_no_bounds ? "empty" : "kept"),
               LOG_TEXT("missing", sandbox->why[0] ? sandbox->why : "nothing"));
 }
 

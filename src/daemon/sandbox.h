@@ -21,13 +21,14 @@
 /* In the order of the option's words. */
 enum sandbox_mode { SANDBOX_OFF, SANDBOX_LOG, SANDBOX_ON, SANDBOX_REQUIRE };
 
-#define SANDBOX_WHY_MAX 160
+#define SANDBOX_WHY_MAX 320
 
 struct sandbox {
     enum sandbox_mode mode;
-    bool has_no_new_privs, has_seccomp, has_no_capabilities;
+    bool has_no_new_privs, has_seccomp, has_no_capabilities, has_no_bounds;
     int landlock_abi;          /* 0: not in force */
-    char why[SANDBOX_WHY_MAX]; /* what is not in force, and the reason; empty: nothing is missing */
+    char why[SANDBOX_WHY_MAX]; /* each that is not in force, with its reason; empty: nothing is
+                                  missing */
 };
 
 /* 0 or -1. */

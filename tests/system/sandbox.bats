@@ -58,9 +58,27 @@ has_landlock() { said_sandbox 'mode=on .*landlock=[1-9]' >/dev/null; }
     said_sandbox 'mode=on seccomp=kill landlock=[0-9]+ no_new_privs=yes capabilities=none'
     in_every_status NoNewPrivs 1
     in_every_status Seccomp 2
-    in_every_status 'Cap(Inh|Prm|Eff|Bnd|Amb)' 0+
     [[ $(grep -c '^Cap' "/proc/$PID/status") == 5 ]]
-    not grep -E '^Cap...:.*[1-9a-f]' "/proc/$PID/status"
+    in_every_status 'Cap(Inh|Prm|Eff|Amb)' 0+
+    not grep -E '^Cap(Inh|Prm|Eff|Amb):.*[1-9a-f]' "/proc/$PID/status"
+    if in_status CapBnd 0+; then
+        said_sandbox '.* bounding_set=empty missing='
+        in_every_status CapBnd 0+
+    else
+        ((EUID != 0)) || fail "root's bounding set is not empty"
+        said_sandbox '.* bounding_set=kept missing="bounding set: Operation not permitted'
+    fi
+    echoes_on "$ENDPOINT"
+}
+
+@test "a bounding set that could not be emptied is told" {
+    need_plain_build "the sandbox is off there"
+    need_root
+    need setpriv
+    SERVER_WRAP=(setpriv --inh-caps=-setpcap --bounding-set=-setpcap)
+    start_server
+    said_sandbox 'mode=on seccomp=kill .*capabilities=none bounding_set=kept missing="bounding set: Operation not permitted'
+    not in_status CapBnd 0+
     echoes_on "$ENDPOINT"
 }
 
@@ -236,7 +254,7 @@ another_libc_config() {
         escape "$what"
         SERVER_ENV+=("${env[@]}")
         start_server
-        said_sandbox 'mode=on seccomp=no .*missing="seccomp: '
+        said_sandbox 'mode=on seccomp=no .*missing="(bounding set: [^;]*; )?seccomp: '
         grep -qE 'landlock=([6-9]|[1-9][0-9])' "$LOG" || skip "this kernel's Landlock knows files alone"
         escaped
         [[ $ESCAPED =~ :\ (Permission\ denied|Operation\ not\ permitted)$ ]]
@@ -250,7 +268,7 @@ another_libc_config() {
     without landlock_create_ruleset
     printf 'listen = 127.0.0.1:0\n' >conf
     start_server --config "$T/conf"
-    said_sandbox 'mode=on seccomp=kill landlock=0 .*missing="landlock: '
+    said_sandbox 'mode=on seccomp=kill landlock=0 .*missing="(bounding set: [^;]*; )?landlock: '
     ANNOUNCED=('reload refused')
     kill -HUP "$PID"
     wait_for 5 in_log 'reload refused: .*no Landlock.*restart'

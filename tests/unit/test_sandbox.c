@@ -392,7 +392,7 @@ static void test_on(void **state)
     assert_int_equal(tried.filtered, 0);
     assert_true(tried.sandbox.has_no_new_privs);
     assert_true(tried.sandbox.has_no_capabilities);
-    if (tried.sandbox.why[0]) {
+    if (!tried.sandbox.has_seccomp || tried.sandbox.landlock_abi == 0) {
         print_message("# not all of it here: %s\n", tried.sandbox.why);
         return;
     }
