@@ -55,6 +55,7 @@ static struct log {
     char *path;          /* TARGET_FILE */
     bool is_new;         /* the file was made by log_open() */
     const char *program; /* TARGET_SYSLOG */
+    bool is_journal;     /* TARGET_STDERR, and the journal reads it */
     int fd;
     int next_fd; /* to be taken by the writer instead of fd, or -1 */
     pthread_t writer;
@@ -94,24 +95,37 @@ static void count_dropped(uint64_t lines)
     atomic_fetch_add_explicit(&the.dropped, lines, memory_order_relaxed);
 }
 
+/* syslog's priority of a level. */
+static int priority_of(int level)
+{
+    static const int PRIORITIES[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
+    return PRIORITIES[level];
+}
+
 /* ---- the queue; the lock is held ---- */
 
 /* False where there is no room for the line: the caller must count it. */
 static bool enqueue(enum log_level level, const char *message, const struct log_field *fields,
                     size_t count)
 {
-    char line[LOG_LINE_MAX];
-    /* syslog stamps its lines itself, and needs the level of each: a digit before the line. */
+    char line[LOG_LINE_MAX], prefix[8] = "";
+    /* syslog stamps its lines itself, and needs the level of each: a digit before the line. The
+     * journal takes the priority in brackets (sd-daemon(3)), and off the line again. */
     bool is_syslog = the.target == TARGET_SYSLOG;
+    if (is_syslog)
+        snprintf(prefix, sizeof(prefix), "%d", (int)level);
+    else if (the.is_journal)
+        snprintf(prefix, sizeof(prefix), "<%d>", priority_of((int)level));
+    size_t prefix_length = strlen(prefix);
     enum log_format format = (enum log_format)atomic_load(&the.format);
     size_t length =
         log_line(line, sizeof(line), format, unix_now_ms(), level, message, fields, count);
     size_t skip = is_syslog && format == LOG_FORMAT_TEXT ? TIME_LENGTH : 0;
-    size_t need = length - skip + (is_syslog ? 1 : 0);
+    size_t need = length - skip + prefix_length;
     if (the.filled + need > QUEUE_BYTES)
         return false;
-    if (is_syslog)
-        the.filling[the.filled++] = (char)('0' + (int)level);
+    memcpy(the.filling + the.filled, prefix, prefix_length);
+    the.filled += prefix_length;
     memcpy(the.filling + the.filled, line + skip, length - skip);
     the.filled += length - skip;
     if (the.is_idle || the.filled > HURRY_BYTES)
@@ -266,11 +280,10 @@ static void lose(const char *bytes, size_t from, size_t to)
 
 static bool write_syslog(const char *bytes, size_t length)
 {
-    static const int PRIORITIES[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
     bool is_written = true;
     for (const char *line = bytes; line < bytes + length;) {
         const char *end = memchr(line, '\n', (size_t)(bytes + length - line));
-        if (!send_syslog(PRIORITIES[*line - '0'], line + 1, (size_t)(end - line) - 1)) {
+        if (!send_syslog(priority_of(*line - '0'), line + 1, (size_t)(end - line) - 1)) {
             lose(bytes, (size_t)(line - bytes), (size_t)(end + 1 - bytes));
             is_written = false;
         }
@@ -403,11 +416,23 @@ static int open_file(const char *path, bool *is_new, struct error *err)
     return fd;
 }
 
+/* JOURNAL_STREAM holds device and inode of the journal's socket (systemd.exec(5)). Standard error
+ * may have been redirected since. */
+static bool is_journal(int fd)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat status;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(fd, &status) == 0 &&
+           status.st_dev == device && status.st_ino == inode;
+}
+
 static int open_target(const struct log_config *config, struct error *err)
 {
     the.target = strcmp(config->target, "syslog") == 0   ? TARGET_SYSLOG
                  : strcmp(config->target, "stderr") == 0 ? TARGET_STDERR
                                                          : TARGET_FILE;
+    the.is_journal = the.target == TARGET_STDERR && is_journal(STDERR_FILENO);
     switch (the.target) {
     case TARGET_SYSLOG:
         if (access(SYSLOG_PATH, W_OK) < 0)

@@ -37,7 +37,8 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 struct log_config {
     enum log_level level; /* the least important level that is written */
     enum log_format format;
-    const char *target;  /* "stderr", "syslog", or a file's path */
+    const char *target;  /* "stderr", "syslog", or a file's path; where the journal reads standard
+                            error, each line begins with its priority (sd-daemon(3)) */
     const char *program; /* syslog's name for us */
 };
 

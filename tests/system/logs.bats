@@ -258,3 +258,19 @@ events() {
     (($(counter log_dropped) == 0))
     [[ $(events ' warn connection reset: max-connections-per-source') == $(counter refused_source) ]]
 }
+
+@test "where the journal reads standard error, each line begins with its priority" {
+    : >"$LOG"
+    SERVER_ENV=("JOURNAL_STREAM=$(stat -c %d:%i "$LOG")")
+    start_server
+    peer "$ENDPOINT" echo:100 half-close read-all
+    wait_for 5 in_log '^<6>[^<]* info connection closed'
+    in_log '^<5>[^<]* notice listening'
+    not grep -v '^<[3-7]>' "$LOG"
+    stop_server
+    # Another stream is not the journal, whatever the environment says.
+    LOG=$T/second.log
+    start_server
+    wait_for 5 in_log '^[0-9]+-.* notice listening'
+    not grep '^<' "$LOG"
+}
