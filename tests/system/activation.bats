@@ -292,7 +292,7 @@ last_thread() { find "/proc/$PID/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | 
 
 @test "the watchdog hears of us while every worker comes round, and not while one hangs" {
     local count
-    need_strace
+    need_attach
     start_manager
     SERVER_ENV+=(WATCHDOG_USEC=200000)
     start_server -w 2

@@ -17,6 +17,7 @@ is_traced() { ! grep -L 'TracerPid:.[1-9]' "/proc/$PID/task/"*/status | grep -q 
 # trace NAME EXPRESSION...: strace beside the running server, into NAME.trace.
 trace() {
     local name=$1
+    need_attach
     shift
     bg "$name" strace -f -ttt -o "$T/$name.trace" "${@/#/-e}" -p "$PID"
     wait_for 10 is_traced

@@ -35,6 +35,16 @@ fails_by() {
     fails_by 'a checker spoke up' 'start_server; echo "==1==ERROR: AddressSanitizer: heap-use-after-free" >>"$LOG"'
 }
 
+@test "a test that fails shows the server's last lines" {
+    fails_by 'notice listening' 'start_server; wait_for 5 in_log " notice listening"; false'
+}
+
+@test "what must be looked at is readable, and there are descriptors enough" {
+    start_server
+    [[ -r /proc/$PID/fd ]] && (($(fd_count) > 3)) || fail "its descriptors cannot be counted"
+    (($(ulimit -n) >= 20000 || $(ulimit -n) == $(ulimit -Hn)))
+}
+
 @test "a core file fails the test" {
     fails_by 'a core file' 'start_server; : >"$T/core.1"'
 }

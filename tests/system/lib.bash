@@ -24,6 +24,11 @@ HELPERS=${HELPERS:-$top_builddir/tests/helper}
 [[ $EVECHOD == /* ]] || EVECHOD=$PWD/$EVECHOD
 [[ $HELPERS == /* ]] || HELPERS=$PWD/$HELPERS
 export LC_ALL=C
+PATH=$PATH:/usr/sbin:/sbin # an ordinary user's tests need haproxy, nft, ip
+# As many descriptors as we may have, up to what the tests need: the default is 1024 (setrlimit(2)).
+DESCRIPTORS=$(ulimit -Hn)
+[[ $DESCRIPTORS != unlimited && $DESCRIPTORS -lt 20000 ]] || DESCRIPTORS=20000
+[[ $(ulimit -Sn) == unlimited || $(ulimit -Sn) -ge $DESCRIPTORS ]] || ulimit -Sn "$DESCRIPTORS"
 
 LIFE=${LIFE:-120} # seconds that no process of a test outlives
 PATIENCE=3         # a machine may be so much slower than ours: what is waited for may take longer
@@ -36,6 +41,7 @@ setup() {
     PID=
     SERVER_ENV=()   # NAME=VALUE for the server alone
     SERVER_WRAP=()  # a command that ends by executing its arguments
+    IS_HIDDEN=      # set where the server is not to be made visible (stay_visible)
     EXPECTED_EXIT=0 # what the server is to end with
     ANNOUNCED=()    # patterns of error lines that the test brings about
     IGNORE_FDS=     # set where descriptors cannot be as many as at the start
@@ -101,9 +107,21 @@ launch_server() {
     [[ -z ${READ_PATH:-} ]] || args=(--read-path "$READ_PATH" "${args[@]}")
     [[ -z ${SANDBOX:-} ]] || args=(--sandbox "$SANDBOX" "${args[@]}")
     : >"$OUT"
-    "$HELPERS/leash" "$LIFE" env "${SERVER_ENV[@]}" "${SERVER_WRAP[@]}" "$EVECHOD" "${args[@]}" \
+    stay_visible
+    "$HELPERS/leash" "$LIFE" env "${SERVER_ENV[@]}" "${VISIBLE[@]}" "${SERVER_WRAP[@]}" \
+        "$EVECHOD" "${args[@]}" \
         </dev/null >"$OUT" 2>>"$LOG" 3>&- &
     PID=$!
+}
+
+# An ordinary user may look at the server's descriptors and trace it only while it is dumpable
+# (tests/helper/shim_dumpable.c); root may always.
+stay_visible() {
+    local shim=$HELPERS/shim_dumpable.so preloaded
+    VISIBLE=()
+    ((EUID != 0)) && ! is_instrumented && [[ -z $IS_HIDDEN && -e $shim ]] || return 0
+    preloaded=$(printf '%s\n' "${SERVER_ENV[@]}" | sed -n 's/^LD_PRELOAD=//p' | tail -n 1)
+    VISIBLE=("LD_PRELOAD=${preloaded:+$preloaded:}$shim")
 }
 
 # injecting ARGUMENT...: sets INJECTING to these arguments of strace's, which puts the call number -1 in
@@ -204,7 +222,7 @@ check_traces() {
 
 teardown() {
     local name
-    if [[ ${BATS_TEST_COMPLETED:-} == 1 || -n ${BATS_TEST_SKIPPED+set} ]]; then
+    if [[ ${BATS_TEST_COMPLETED:-} == 1 || -n ${BATS_TEST_SKIPPED:-} ]]; then
         for name in "${!BG_PID[@]}"; do
             end_bg "$name"
         done
@@ -359,10 +377,21 @@ need_strace() {
     strace -f -e trace=none true 2>/dev/null || skip "strace may not trace here"
 }
 
+# strace -p: on a process that is not strace's child.
+need_attach() {
+    local scope
+    need_strace
+    scope=$(cat /proc/sys/kernel/yama/ptrace_scope 2>/dev/null || echo 0)
+    ((EUID == 0 || scope == 0)) || skip "needs root: kernel.yama.ptrace_scope=$scope"
+}
+
+# An ordinary user is root in a namespace of its own, if the system allows users such (user_namespaces(7)).
+UNSHARE=(unshare) ENTER=(nsenter)
+((EUID == 0)) || UNSHARE=(unshare --map-root-user) ENTER=(nsenter -U --preserve-credentials)
+
 need_netns() {
-    need_root
-    unshare -n true 2>/dev/null || skip "no network namespaces here"
-    SERVER_WRAP=(unshare -n sh -c 'ip link set lo up && exec "$@"' -)
+    "${UNSHARE[@]}" -n true 2>/dev/null || skip "needs root or user namespaces: no network namespaces here"
+    SERVER_WRAP=("${UNSHARE[@]}" -n sh -c 'ip link set lo up && exec "$@"' -)
 }
 
 has_ipv6() { [[ -r /proc/net/if_inet6 && -n $(</proc/net/if_inet6) ]]; }
@@ -370,11 +399,11 @@ has_ipv6() { [[ -r /proc/net/if_inet6 && -n $(</proc/net/if_inet6) ]]; }
 # Names with both families for the server, whatever the machine's hosts file says.
 need_two_families() {
     need_netns
-    unshare -m true 2>/dev/null || skip "no mount namespaces here"
+    "${UNSHARE[@]}" -m true 2>/dev/null || skip "no mount namespaces here"
     printf '127.0.0.1 localhost\n::1 localhost\n' >"$T/hosts"
-    SERVER_WRAP=(unshare -nm sh -c "mount --bind '$T/hosts' /etc/hosts && ${1:-true} &&
+    SERVER_WRAP=("${UNSHARE[@]}" -nm sh -c "mount --bind '$T/hosts' /etc/hosts && ${1:-true} &&
         ip link set lo up && exec \"\$@\"" -)
 }
 
 # A command in the server's own network.
-inside() { nsenter -t "$PID" -n "$@"; }
+inside() { "${ENTER[@]}" -t "$PID" -n "$@"; }

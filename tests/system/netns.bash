@@ -9,6 +9,7 @@ NEAR=10.77.0.1 FAR=10.77.0.2 FAR2=10.77.0.3
 
 # The other network: it lives as long as the process that holds it.
 start_far() {
+    need_root
     need_netns
     bg far unshare -n sh -c 'ip link set lo up && echo up && exec cat'
     wait_for 5 said far up

@@ -170,6 +170,7 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
 
 @test "F41 a privileged port without the privilege" {
     need_plain_build "another user cannot write what it counted"
+    need_root
     need_netns
     need setpriv
     chmod 755 "$T"

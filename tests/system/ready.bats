@@ -76,8 +76,8 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
 
 @test "F52 IPv6, and a link-local address with its scope" {
     need_netns
-    SERVER_WRAP=(unshare -n sh -c 'ip link set lo up && ip addr add fe80::7/64 dev lo nodad && exec "$@"' -)
-    unshare -n sh -c 'ip link set lo up && ip addr add fe80::7/64 dev lo nodad' ||
+    SERVER_WRAP=("${UNSHARE[@]}" -n sh -c 'ip link set lo up && ip addr add fe80::7/64 dev lo nodad && exec "$@"' -)
+    "${UNSHARE[@]}" -n sh -c 'ip link set lo up && ip addr add fe80::7/64 dev lo nodad' ||
         skip "no IPv6 in a namespace"
     start_server -l 'tcp://[::1]:0' -l 'tcp://[fe80::7%lo]:0'
     [[ ${ENDPOINTS[0]} =~ ^tcp://\[::1\]:[1-9][0-9]*$ ]]

@@ -369,9 +369,9 @@ another_libc_config() {
 
 @test "F52 in it the zone of a link-local peer is told, and looked up by its number alone" {
     need_netns
-    unshare -n sh -c 'ip link set lo up && ip addr add fe80::7/64 dev lo nodad' ||
+    "${UNSHARE[@]}" -n sh -c 'ip link set lo up && ip addr add fe80::7/64 dev lo nodad' ||
         skip "no IPv6 in a namespace"
-    SERVER_WRAP=(unshare -n sh -c 'ip link set lo up && ip addr add fe80::7/64 dev lo nodad && exec "$@"' -)
+    SERVER_WRAP=("${UNSHARE[@]}" -n sh -c 'ip link set lo up && ip addr add fe80::7/64 dev lo nodad && exec "$@"' -)
     ANNOUNCED=('reload refused')
     printf 'listen = [fe80::7%%lo]:0\nlisten = [::1]:0,proxy=on,proxy-from=fe80::%%lo/64\n' >conf
     start_server --config "$T/conf"

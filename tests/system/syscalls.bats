@@ -9,6 +9,7 @@ load lib
 # One call of so many fails in the running server: strace comes to it, so its start is over.
 inject() {
     local name=$1
+    need_attach
     shift
     injecting "$@"
     bg "$name" strace -f -o "$T/$name.trace" "${INJECTING[@]/#/-e}" -p "$PID"

@@ -121,6 +121,7 @@ times() {
 # Every STRIDE-th of: each call, each of its errors, each time it is made, once and for ever.
 torture_calls() {
     local stride=$1 call all before error k when point=0 tried=0 bad=0 what
+    IS_HIDDEN=1 # no library before main that calls_before_main did not count
     calls_before_main | sort >before
     SERVER_WRAP=(strace -D -f -c -o "$T/all" "$HELPERS/leash" "$LIFE")
     [[ $(verdict) == fine ]] || fail "nothing was done, and it is not fine: $(verdict)"

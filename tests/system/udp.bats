@@ -80,7 +80,7 @@ udp_counter_reaches() {
 
 @test "the answer leaves from the address that was asked" {
     need_netns
-    SERVER_WRAP=(unshare -n sh -c 'ip link set lo up && ip addr add 192.0.2.1/32 dev lo &&
+    SERVER_WRAP=("${UNSHARE[@]}" -n sh -c 'ip link set lo up && ip addr add 192.0.2.1/32 dev lo &&
         ip addr add 192.0.2.2/32 dev lo && ip addr add 2001:db8::1/128 dev lo nodad &&
         ip addr add 2001:db8::2/128 dev lo nodad && exec "$@"' -)
     start_server -l 'udp://*:0'
@@ -147,7 +147,7 @@ loop_is_dead() {
 
 @test "broadcast and groups are not answered, from or to" {
     need_netns
-    SERVER_WRAP=(unshare -n sh -c 'ip link add v0 type veth peer name v1 && ip link set lo up &&
+    SERVER_WRAP=("${UNSHARE[@]}" -n sh -c 'ip link add v0 type veth peer name v1 && ip link set lo up &&
         ip addr add 192.0.2.1/24 dev v0 && ip link set v0 up && ip link set v1 up && exec "$@"' -)
     start_server -l 'udp://*:0'
     inside "$HELPERS/dgram" -w 50 -B "udp://127.255.255.255:$PORT" >facts
