@@ -100,8 +100,8 @@ start_second() {
 
 @test "F41 IPv6 is switched off: its address is refused by name" {
     need_netns
-    unshare -n sysctl -qw net.ipv6.conf.all.disable_ipv6=1 2>/dev/null || skip "no IPv6 here"
-    SERVER_WRAP=(unshare -n sh -c 'ip link set lo up &&
+    "${UNSHARE[@]}" -n sysctl -qw net.ipv6.conf.all.disable_ipv6=1 2>/dev/null || skip "no IPv6 here"
+    SERVER_WRAP=("${UNSHARE[@]}" -n sh -c 'ip link set lo up &&
         sysctl -qw net.ipv6.conf.all.disable_ipv6=1 && exec "$@"' -)
     launch_server -l 'tcp://[::1]:0'
     wait_for 10 is_gone "$PID"
@@ -109,6 +109,52 @@ start_second() {
     EXPECTED_EXIT=0
     ANNOUNCED=('Cannot assign requested address|not supported')
     grep -E '\[::1\].*(Cannot assign requested address|not supported)' "$LOG"
+}
+
+@test "F41 IPv6 is switched off: localhost and * are served on IPv4" {
+    local host
+    need_netns
+    SERVER_WRAP=("${UNSHARE[@]}" -n sh -c 'ip link set lo up &&
+        { sysctl -qw net.ipv6.conf.all.disable_ipv6=1 2>/dev/null || :; } && exec "$@"' -)
+    for host in localhost '*'; do
+        start_server -l "tcp://$host:7007"
+        [[ ${ENDPOINTS[*]} != *'['*']'* || $host == '*' ]] || fail "served: ${ENDPOINTS[*]}"
+        inside "$HELPERS/peer" tcp://127.0.0.1:7007 echo:5000 half-close read-all
+        stop_server
+    done
+}
+
+# ---- who it runs as, and as which process ----
+
+@test "as user 65534, who has no privilege: it serves, confined, and drains" {
+    need_root
+    need_native "it writes files of its own"
+    need setpriv
+    setpriv --reuid 65534 --regid 65534 --clear-groups "$EVECHOD" --version >version ||
+        skip "the program is where others cannot go"
+    SERVER_WRAP=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+    start_server
+    peer "$ENDPOINT" echo:5000 half-close read-all
+    is_instrumented || wait_for 5 in_log ' notice sandbox mode=on .*capabilities=none'
+    grep -qE '^Uid:.65534.65534.65534.65534$' "/proc/$PID/status"
+    kill -HUP "$PID"
+    wait_for 5 in_log ' notice reloaded'
+}
+
+@test "as process 1 of a namespace, as in a container: it serves, reloads, and ends at SIGTERM" {
+    local first
+    need_native "valgrind's process is another"
+    "${UNSHARE[@]}" --pid --fork true 2>/dev/null || skip "needs root or user namespaces"
+    bg first "${UNSHARE[@]}" --pid --mount-proc --fork --kill-child "$EVECHOD" -l 127.0.0.1:0
+    wait_for 10 said first '^ready$'
+    peer "$(sed -n 's/^listening //p' first.out)" echo:5000 half-close read-all
+    first=$(cat "/proc/${BG_PID[first]}/task/${BG_PID[first]}/children")
+    grep -qE '^NSpid:.*[[:space:]]1$' "/proc/${first% }/status"
+    kill -HUP "${first% }"
+    wait_for 5 said first ' notice reloaded'
+    kill -TERM "${first% }"
+    finish first
+    said first ' drained owed=0'
 }
 
 # ---- F51: Unix sockets ----
