@@ -41,9 +41,9 @@ void census_add(struct census *census, const struct conn *conn)
         return;
     struct census_entry *entry = &census->entries[census->count++];
     *entry = (struct census_entry){.id = conn->id,
-                                   .in_bytes = conn->in_bytes,
-                                   .out_bytes = conn->out_bytes,
-                                   .owed_bytes = conn->owed_bytes,
+                                   .in_bytes = conn->account.in,
+                                   .out_bytes = conn->account.out,
+                                   .owed_bytes = account_owed(&conn->account),
                                    .open_ms = loop_now_ms() - conn->opened_ms,
                                    .state = (enum conn_state)conn->state,
                                    .tls = tls};

@@ -40,16 +40,10 @@ bool conn_may_change(enum conn_state from, enum conn_state to)
     return EDGES[from][to];
 }
 
-/* What the peer has not been sent of all that it should be. */
-static uint64_t unpaid(const struct conn *conn)
-{
-    return conn->in_bytes + conn->made_bytes - conn->out_bytes - conn->sunk_bytes;
-}
-
 /* The one unforgivable bug is a byte that is neither sent, nor owed, nor told to be lost. */
 static bool is_balanced(const struct conn *conn)
 {
-    return unpaid(conn) == stream_owed(&conn->stream) + conn->lost_bytes;
+    return account_owed(&conn->account) == stream_owed(&conn->stream);
 }
 
 static void change_state(struct conn *conn, enum conn_state state)
@@ -74,7 +68,7 @@ static void consider(uint64_t *due_ms, enum reason *why, uint64_t from_ms, uint6
  * end. */
 static bool waits_for_peer(const struct conn *conn)
 {
-    return conn->owed_bytes > 0 || conn->state == CONN_FLUSH;
+    return account_owed(&conn->account) > 0 || conn->state == CONN_FLUSH;
 }
 
 /* While its worker drains, a connection ends where nothing has come since then for long enough. */
@@ -106,7 +100,7 @@ uint64_t conn_due_ms(const struct conn *conn, enum reason *why)
         consider(&due_ms, why, conn->taken_ms, values->stall_ms, REASON_STALL);
     if (conn->state == CONN_FLUSH) {
         consider(&due_ms, why, conn->ending_ms, values->flush_ms, REASON_FLUSH);
-    } else if (conn->owed_bytes == 0) {
+    } else if (account_owed(&conn->account) == 0) {
         uint64_t last_ms = conn->heard_ms > conn->taken_ms ? conn->heard_ms : conn->taken_ms;
         consider(&due_ms, why, last_ms, values->idle_ms, REASON_IDLE);
         consider_drain(conn, &due_ms, why, last_ms);
@@ -150,14 +144,10 @@ static void look_at_limit(struct conn_env *env)
 }
 
 /* Tells the worker's gauge what is owed, and hears what all owe. */
-static void owe(struct conn *conn, uint64_t owed_bytes)
+static void tell_owed(struct conn *conn)
 {
-    struct conn_env *env = conn->env;
-    if (owed_bytes == conn->owed_bytes)
-        return;
-    counter_add(conn->counters, COUNTER_OWED, owed_bytes - conn->owed_bytes);
-    conn->owed_bytes = owed_bytes;
-    look_at_limit(env);
+    if (account_tell_owed(&conn->account))
+        look_at_limit(conn->env);
 }
 
 /* True for an end that the service chose, so that a drain has to answer for what was owed. */
@@ -171,20 +161,15 @@ static void end(struct conn *conn, bool is_reset)
 {
     struct conn_env *env = conn->env;
     change_state(conn, CONN_CLOSED);
-    conn->lost_bytes = unpaid(conn);
-    is_reset = is_reset || conn->lost_bytes > 0;
-    conn->cut_bytes = is_reset ? stream_cut(&conn->stream) : 0;
-    if (conn->cut_bytes > conn->out_bytes)
-        conn->cut_bytes = conn->out_bytes; /* the rest is TLS's own */
+    struct account *account = &conn->account;
+    is_reset = is_reset || account_owed(account) > 0;
+    if (account_close(account, is_reset ? stream_cut(&conn->stream) : 0,
+                      env->drain_start_ms && is_our_choice((enum reason)conn->reason)))
+        look_at_limit(env);
     conn_tell_closed(conn, is_reset);
-    counter_add(conn->counters, COUNTER_LOST, conn->lost_bytes);
-    counter_add(conn->counters, COUNTER_CUT, conn->cut_bytes);
-    if (env->drain_start_ms && is_our_choice((enum reason)conn->reason))
-        counter_add(conn->counters, COUNTER_ABANDONED, conn->lost_bytes + conn->cut_bytes);
-    counter_add(conn->counters, COUNTER_CLOSED, 1);
-    counter_add(conn->counters, counter_of_reason((enum reason)conn->reason), 1);
-    counter_add_lifetime(conn->counters, loop_now_ms() - conn->opened_ms);
-    owe(conn, 0);
+    counter_add(account->counters, COUNTER_CLOSED, 1);
+    counter_add(account->counters, counter_of_reason((enum reason)conn->reason), 1);
+    counter_add_lifetime(account->counters, loop_now_ms() - conn->opened_ms);
     deadline_unset(&env->loop->deadlines, &conn->deadline);
     if (is_reset)
         stream_reset(&conn->stream);
@@ -193,36 +178,21 @@ static void end(struct conn *conn, bool is_reset)
     env->on_closed(conn, env->owner);
 }
 
-static void count_discarded(struct conn *conn, size_t bytes)
-{
-    conn->discarded_bytes += bytes;
-    counter_add(conn->counters, COUNTER_DISCARDED, bytes);
-}
-
-/* Bytes that the service was there to swallow. */
-static void count_sunk(struct conn *conn, size_t bytes)
-{
-    conn->in_bytes += bytes;
-    conn->sunk_bytes += bytes;
-    counter_add(conn->counters, COUNTER_BYTES_IN, bytes);
-    counter_add(conn->counters, COUNTER_SUNK, bytes);
-}
-
 /* At the end of a linger: what nobody has read is as late as the rest. Returns how much that is;
  * the kernel resets for it, whatever we do. */
 static size_t discard_unread(struct conn *conn)
 {
     size_t unread = stream_unread(&conn->stream);
     if (service_of(conn)->is_echo)
-        count_discarded(conn, unread);
+        account_discarded(&conn->account, unread);
     else
-        count_sunk(conn, unread);
+        account_sunk(&conn->account, unread);
     return unread;
 }
 
 static void end_linger(struct conn *conn)
 {
-    bool is_late = discard_unread(conn) > 0 || conn->discarded_bytes > 0;
+    bool is_late = discard_unread(conn) > 0 || conn->account.discarded > 0;
     end(conn, is_late && stream_end(&conn->stream) != STREAM_END_BOTH);
 }
 
@@ -286,7 +256,7 @@ static void begin_close(struct conn *conn, enum reason reason)
     change_state(conn, CONN_FLUSH);
     conn->reason = (uint8_t)reason;
     conn->ending_ms = loop_now_ms();
-    if (conn->owed_bytes == 0)
+    if (account_owed(&conn->account) == 0)
         finish(conn);
     else
         set_deadline(conn);
@@ -294,63 +264,56 @@ static void begin_close(struct conn *conn, enum reason reason)
 
 /* ---- bytes ---- */
 
-/* A mark that one read of the direct way can reach holds the sender as soon as anything is owed. */
+/* A mark that one read can reach holds the sender as soon as anything is owed. */
 static bool holds_at_once(const struct conn *conn)
 {
     uint64_t mark = conn->policy->values.buffer_bytes;
-    bool is_small = stream_is_direct(&conn->stream) && mark && mark <= STREAM_SCRATCH_BYTES;
+    bool is_small = mark && mark <= stream_take_bytes(&conn->stream);
     return conn->env->is_tight || is_small || stream_owes_unread(&conn->stream);
 }
 
 static bool is_over_mark(const struct conn *conn)
 {
     uint64_t mark = conn->policy->values.buffer_bytes;
-    return holds_at_once(conn) || (mark && conn->owed_bytes >= mark);
+    return holds_at_once(conn) || (mark && account_owed(&conn->account) >= mark);
 }
 
 static bool is_under_mark(const struct conn *conn)
 {
     uint64_t low = conn->policy->values.buffer_bytes / LOW_WATER_PART;
-    return conn->owed_bytes == 0 || (conn->owed_bytes <= low && !holds_at_once(conn));
+    return account_owed(&conn->account) == 0 || (account_owed(&conn->account) <= low && !holds_at_once(conn));
 }
 
 /* After an echo of which the kernel took something, or nothing: holds the sender where too much is
  * owed now. */
 static void settle(struct conn *conn, bool is_taken)
 {
-    uint64_t owed_before = conn->owed_bytes;
+    bool was_owing = conn->account.told_owed > 0;
     if (conn->env->is_tight)
         look_at_limit(conn->env); /* others may have paid since */
-    owe(conn, stream_owed(&conn->stream));
-    if (conn->owed_bytes == 0)
+    tell_owed(conn);
+    if (account_owed(&conn->account) == 0)
         return;
-    if (owed_before == 0 || is_taken)
+    if (!was_owing || is_taken)
         restart_stall(conn);
-    if (owed_before == 0)
+    if (!was_owing)
         set_deadline(conn);
     if (is_over_mark(conn)) {
-        counter_add(conn->counters, COUNTER_HELD, 1);
+        counter_add(conn->account.counters, COUNTER_HELD, 1);
         stream_hold(&conn->stream);
         change_state(conn, CONN_PAUSED);
     }
 }
 
-/* Input of a service that does not want any, after our FIN as well. */
-static void sink(struct conn *conn)
-{
-    conn->heard_ms = loop_now_ms();
-    count_sunk(conn, stream_discard(&conn->stream));
-}
-
 /* Bytes that nobody will echo any more. Their sender is told by a reset, as soon as that takes
  * nothing from it; once its own FIN has come, none can be sent. */
-static void discard(struct conn *conn)
+static void discard(struct conn *conn, size_t bytes)
 {
-    count_discarded(conn, stream_input(&conn->stream));
+    account_discarded(&conn->account, bytes);
     if (stream_end(&conn->stream) == STREAM_END_TAKEN)
-        end(conn, true); /* not taken: a Unix socket has no other reset */
+        end(conn, true); /* not dropped: a Unix socket has no other reset */
     else
-        (void)stream_discard(&conn->stream);
+        stream_drop(&conn->stream, bytes);
 }
 
 /* What the service says of its own: all of it or, where it has no end, as much as may be owed. It
@@ -365,55 +328,93 @@ static bool say(struct conn *conn)
         room = mark && mark < room ? mark : room;
     }
     size_t length = conn_tell_service(conn, bytes, room);
-    if (stream_write(&conn->stream, bytes, length) < 0) {
+    if (stream_owe(&conn->stream, bytes, length) < 0) {
         abort_error(conn, ENOMEM);
         return false;
     }
-    conn->made_bytes += length;
-    counter_add(conn->counters, COUNTER_MADE, length);
-    owe(conn, stream_owed(&conn->stream));
+    account_made(&conn->account, length);
+    tell_owed(conn);
     return true;
 }
 
-static void on_input(struct stream *stream)
+/* Gives back what has come: without looking where nobody has to, else from where it lies. Returns
+ * what stream_take() does; *sent says how much of it the kernel has taken. */
+static ssize_t echo(struct conn *conn, size_t *sent)
+{
+    struct stream *stream = &conn->stream;
+    struct stream_moved moved;
+    const unsigned char *bytes;
+    int failure = stream_relay(stream, &moved);
+    ssize_t came = failure && moved.in == 0 ? failure : (ssize_t)moved.in;
+    *sent = moved.out;
+    if (came == 0) {
+        came = stream_take(stream, &bytes);
+        if (came > 0)
+            failure = stream_give(stream, bytes, (size_t)came, sent);
+    }
+    if (came > 0) {
+        account_came(&conn->account, (size_t)came);
+        account_went(&conn->account, *sent);
+    }
+    if (came <= 0 || !failure)
+        return came;
+    account_lose(&conn->account, account_owed(&conn->account) - stream_owed(stream));
+    return failure;
+}
+
+/* Takes what nobody will see again. Returns what stream_take() does. */
+static ssize_t swallow(struct conn *conn)
+{
+    const unsigned char *bytes;
+    ssize_t came = stream_take(&conn->stream, &bytes);
+    if (came <= 0)
+        return came;
+    if (service_of(conn)->is_echo) {
+        discard(conn, (size_t)came);
+    } else {
+        account_sunk(&conn->account, (size_t)came);
+        stream_drop(&conn->stream, (size_t)came);
+    }
+    return came;
+}
+
+static void on_peer_end(struct conn *conn)
+{
+    conn->has_peer_fin = true;
+    if (conn->state == CONN_LINGER)
+        end(conn, false);
+    else
+        begin_close(conn, stream_is_truncated(&conn->stream) ? REASON_TRUNCATED : REASON_EOF);
+}
+
+static void on_readable(struct stream *stream)
 {
     struct conn *conn = conn_of(stream);
-    struct stream_moved moved;
-    if (!service_of(conn)->is_echo) {
-        sink(conn);
-        return;
+    size_t sent = 0;
+    bool is_echo = service_of(conn)->is_echo && conn->state != CONN_LINGER;
+    ssize_t came = is_echo ? echo(conn, &sent) : swallow(conn);
+    if (came == 0) {
+        on_peer_end(conn);
+    } else if (came < 0 && came != -EAGAIN) {
+        abort_error(conn, (int)-came);
+    } else if (came > 0 && conn->state != CONN_CLOSED) {
+        conn->heard_ms = loop_now_ms();
+        if (sent > 0)
+            conn->taken_ms = conn->heard_ms;
+        if (is_echo)
+            settle(conn, sent > 0);
     }
-    if (conn->state == CONN_LINGER) {
-        discard(conn);
-        return;
-    }
-    /* Misbehaving on purpose would have its say here, before the bytes go back. */
-    int failure = stream_echo(stream, &moved);
-    conn->heard_ms = loop_now_ms();
-    if (moved.out > 0)
-        conn->taken_ms = conn->heard_ms;
-    conn->in_bytes += moved.in;
-    conn->out_bytes += moved.out;
-    counter_add(conn->counters, COUNTER_BYTES_IN, moved.in);
-    counter_add(conn->counters, COUNTER_BYTES_OUT, moved.out);
-    if (failure) {
-        conn->lost_bytes = unpaid(conn) - stream_owed(stream);
-        abort_error(conn, -failure);
-        return;
-    }
-    settle(conn, moved.out > 0);
 }
 
 static void on_drained(struct stream *stream, size_t bytes)
 {
     struct conn *conn = conn_of(stream);
     conn->taken_ms = loop_now_ms();
-    conn->out_bytes += bytes;
-    counter_add(conn->counters, COUNTER_BYTES_OUT, bytes);
-    owe(conn, stream_owed(stream));
-    if (conn->owed_bytes > 0)
+    account_went(&conn->account, bytes);
+    tell_owed(conn);
+    if (account_owed(&conn->account) > 0)
         restart_stall(conn);
-    if (conn->owed_bytes == 0 && conn->state == CONN_FLUSH) {
+    if (account_owed(&conn->account) == 0 && conn->state == CONN_FLUSH) {
         finish(conn);
         return;
     }
@@ -422,20 +423,10 @@ static void on_drained(struct stream *stream, size_t bytes)
         if (stream_resume(stream) < 0)
             abort_error(conn, ENOMEM);
     }
-    if (conn->owed_bytes == 0 && conn->state == CONN_OPEN) {
+    if (account_owed(&conn->account) == 0 && conn->state == CONN_OPEN) {
         if (!service_of(conn)->is_endless || say(conn))
             set_deadline(conn); /* idle and quiet times run again */
     }
-}
-
-static void on_end(struct stream *stream)
-{
-    struct conn *conn = conn_of(stream);
-    conn->has_peer_fin = true;
-    if (conn->state == CONN_LINGER)
-        end(conn, false);
-    else
-        begin_close(conn, stream_is_truncated(stream) ? REASON_TRUNCATED : REASON_EOF);
 }
 
 static void on_error(struct stream *stream, int error)
@@ -463,15 +454,14 @@ static void on_open(struct stream *stream)
 {
     struct conn *conn = conn_of(stream);
     conn->heard_ms = conn->taken_ms = loop_now_ms();
-    counter_add(conn->counters, COUNTER_TLS_HANDSHAKES, 1);
+    counter_add(conn->account.counters, COUNTER_TLS_HANDSHAKES, 1);
     change_state(conn, CONN_OPEN);
     begin(conn);
 }
 
 /* ---- life ---- */
 
-const struct stream_callbacks CONN_STREAM_CALLBACKS = {on_input, on_drained, on_end, on_error,
-                                                       on_open};
+const struct stream_callbacks CONN_STREAM_CALLBACKS = {on_readable, on_drained, on_error, on_open};
 
 static void let_go(struct conn_env *env, const struct conn_arrival *arrival)
 {
@@ -501,7 +491,7 @@ struct conn *conn_open(struct conn_env *env, const struct conn_arrival *arrival)
     const struct stream_how how = {.read_max = values->buffer_bytes,
                                    .tls = arrival->policy->tls,
                                    .is_unix = caller->family == AF_UNIX,
-                                   .is_buffered = service_at(values->service)->make != NULL};
+                                   .is_speaking = service_at(values->service)->make != NULL};
     if (stream_open(&conn->stream, &env->stream, arrival->fd, &how) < 0) {
         free(conn);
         let_go(env, arrival);
@@ -510,21 +500,23 @@ struct conn *conn_open(struct conn_env *env, const struct conn_arrival *arrival)
     conn->env = env;
     conn->state = how.tls ? CONN_HANDSHAKE : CONN_OPEN;
     conn->policy = arrival->policy;
-    conn->counters = &env->counters[conn->policy->listener];
+    conn->account.counters = &env->counters[conn->policy->listener];
     conn->id = arrival->id;
     conn->peer = arrival->peer;
     conn->proxied = arrival->proxied;
     conn->opened_ms = conn->heard_ms = conn->taken_ms = loop_now_ms();
-    counter_add(conn->counters, COUNTER_ACCEPTED, 1);
+    counter_add(conn->account.counters, COUNTER_ACCEPTED, 1);
     return conn;
 }
 
 void conn_start(struct conn *conn)
 {
-    if (conn->state == CONN_HANDSHAKE)
-        set_deadline(conn); /* on_open() goes on */
-    else
+    if (conn->state != CONN_HANDSHAKE)
         begin(conn);
+    else if (stream_resume(&conn->stream) < 0)
+        abort_error(conn, ENOMEM);
+    else
+        set_deadline(conn); /* on_open() goes on */
 }
 
 void conn_drain(struct conn *conn)
@@ -535,12 +527,6 @@ void conn_drain(struct conn *conn)
         begin_close(conn, REASON_DRAIN); /* it would never be quiet */
     else
         set_deadline(conn);
-}
-
-void conn_on_refusal(struct conn *conn)
-{
-    if (stream_is_starved(&conn->stream))
-        abort_error(conn, ENOMEM);
 }
 
 void conn_on_due(struct conn *conn)

@@ -10,9 +10,8 @@
  *                       `-- ours first: FIN --> LINGER --> CLOSED, with a reset if anything came
  *     any --> CLOSED by a reset, where bytes are lost or the system failed us
  *
- * At every change of state, and at the end, bytes in + made = bytes out + owed + lost +
- * sunk: made are those that a service (service.h) says of its own, sunk those that it was there to
- * swallow; an echo has neither. One function changes the state, one ends the connection. A
+ * At every change of state, and at the end, what the account (account.h) says is owed is what the
+ * stream holds. One function changes the state, one ends the connection. A
  * connection is freed by its worker one step of the loop after it was closed, never under one of
  * its own callbacks.
  *
@@ -30,6 +29,7 @@
 #include "base/counters.h"
 #include "base/deadline.h"
 #include "base/reason.h"
+#include "daemon/account.h"
 #include "daemon/limit.h"
 #include "daemon/policy.h"
 #include "daemon/service.h"
@@ -86,20 +86,15 @@ struct conn {
     struct deadline deadline;
     LIST_ENTRY(conn) link; /* its worker's */
     struct conn_env *env;
-    struct counters *counters; /* its listener's set in env */
     struct policy *policy;
     uint64_t id;
     struct address peer;
     struct conn_proxied *proxied; /* NULL: the peer has come by itself */
-    uint64_t in_bytes, out_bytes, discarded_bytes;
-    uint64_t made_bytes, sunk_bytes;
-    uint64_t owed_bytes; /* as the worker's gauge has it */
-    uint64_t lost_bytes;
+    struct account account;
     uint64_t opened_ms;
     uint64_t heard_ms;  /* bytes came */
     uint64_t taken_ms;  /* bytes owed were taken, or began to be owed */
     uint64_t untaken;   /* while it waits for the peer: in the kernel's hands, as of taken_ms */
-    uint64_t cut_bytes; /* out, and taken back from the kernel by our reset */
     uint64_t ending_ms; /* FLUSH or LINGER began */
     int error;          /* errno behind reason=error */
     uint8_t state;      /* enum conn_state */
@@ -119,10 +114,6 @@ void conn_start(struct conn *conn);
 
 /* Its worker has begun to drain (env->drain_start_ms). */
 void conn_drain(struct conn *conn);
-
-/* libevent was refused something, maybe for another connection: if this one's bytes wait for it, it
- * ends in a reset. */
-void conn_on_refusal(struct conn *conn);
 
 /* The deadline that was set has come. */
 void conn_on_due(struct conn *conn);

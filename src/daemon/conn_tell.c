@@ -71,16 +71,16 @@ void conn_tell_closed(const struct conn *conn, bool is_reset)
     if (is_proxied(conn))
         fields[count++] = LOG_BYTES("proxy", proxy, name_proxy(conn, proxy, sizeof(proxy)));
     fields[count++] = LOG_TEXT("listener", conn->policy->listener_name);
-    fields[count++] = LOG_NUMBER("in", conn->in_bytes);
-    if (conn->made_bytes > 0)
-        fields[count++] = LOG_NUMBER("made", conn->made_bytes);
-    fields[count++] = LOG_NUMBER("out", conn->out_bytes);
-    if (conn->sunk_bytes > 0)
-        fields[count++] = LOG_NUMBER("sunk", conn->sunk_bytes);
-    fields[count++] = LOG_NUMBER("lost", conn->lost_bytes);
-    if (conn->cut_bytes > 0)
-        fields[count++] = LOG_NUMBER("cut", conn->cut_bytes);
-    fields[count++] = LOG_NUMBER("discarded", conn->discarded_bytes);
+    fields[count++] = LOG_NUMBER("in", conn->account.in);
+    if (conn->account.made > 0)
+        fields[count++] = LOG_NUMBER("made", conn->account.made);
+    fields[count++] = LOG_NUMBER("out", conn->account.out);
+    if (conn->account.sunk > 0)
+        fields[count++] = LOG_NUMBER("sunk", conn->account.sunk);
+    fields[count++] = LOG_NUMBER("lost", conn->account.lost);
+    if (conn->account.cut > 0)
+        fields[count++] = LOG_NUMBER("cut", conn->account.cut);
+    fields[count++] = LOG_NUMBER("discarded", conn->account.discarded);
     fields[count++] = LOG_MS("seconds", loop_now_ms() - conn->opened_ms);
     fields[count++] = LOG_TEXT("end", is_reset ? "reset" : "fin");
     fields[count++] = LOG_TEXT("reason", reason_word((enum reason)conn->reason));
@@ -96,9 +96,9 @@ void conn_tell_broken(const struct conn *conn, enum conn_state to)
 {
     log_event(LOG_LEVEL_ERROR, "a connection broke its own rules: please report this",
               LOG_NUMBER("id", conn->id), LOG_NUMBER("from", conn->state), LOG_NUMBER("to", to),
-              LOG_NUMBER("in", conn->in_bytes), LOG_NUMBER("made", conn->made_bytes),
-              LOG_NUMBER("out", conn->out_bytes), LOG_NUMBER("owed", stream_owed(&conn->stream)),
-              LOG_NUMBER("lost", conn->lost_bytes), LOG_NUMBER("sunk", conn->sunk_bytes));
+              LOG_NUMBER("in", conn->account.in), LOG_NUMBER("made", conn->account.made),
+              LOG_NUMBER("out", conn->account.out), LOG_NUMBER("owed", stream_owed(&conn->stream)),
+              LOG_NUMBER("lost", conn->account.lost), LOG_NUMBER("sunk", conn->account.sunk));
 }
 
 size_t conn_tell_service(const struct conn *conn, unsigned char *out, size_t room)
@@ -121,5 +121,5 @@ size_t conn_tell_service(const struct conn *conn, unsigned char *out, size_t roo
         .proxy = proxy,
         .proxy_length = name_proxy(conn, proxy, sizeof(proxy)),
     };
-    return service->make(&facts, conn->made_bytes, out, room);
+    return service->make(&facts, conn->account.made, out, room);
 }

@@ -11,6 +11,8 @@
 
 #include "daemon/greeting.h"
 #include "net/pipe.h"
+#include "net/tls.h"
+#include "net/tls_codec.h"
 
 #define INBOX_FIRST 64 /* arrivals */
 #define CACHE_LINE_BYTES 64
@@ -31,10 +33,9 @@ struct worker {
     struct loop loop;
     struct waker waker;
     struct pipe pipe;      /* for streams that bring much */
-    struct event *reaper;  /* frees closed connections, later in the same turn of the loop */
-    struct event *refused; /* libevent had no memory for something */
+    struct event *reaper;  /* frees closed connections, outside their own callbacks */
     struct greeting_host greetings;
-    struct conn_list open, closed, leaving;
+    struct conn_list open, closed;
     uint64_t open_count;
     struct counters *counters; /* a set for each listener */
     struct worker_config config;
@@ -65,8 +66,7 @@ static void on_closed(struct conn *conn, void *owner)
     event_active(worker->reaper, 0, 0);
 }
 
-/* libevent closes a descriptor one step after its bufferevent is freed, and a place in the limits
- * must not be given away before: so what was closed leaves at the second run after that. */
+/* A connection may be closed in its own callbacks, so it leaves after them. */
 static void on_reap(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *worker = arg;
@@ -74,32 +74,13 @@ static void on_reap(evutil_socket_t fd, short what, void *arg)
     uint64_t count = 0;
     (void)fd;
     (void)what;
-    while ((conn = LIST_FIRST(&worker->leaving))) {
+    while ((conn = LIST_FIRST(&worker->closed))) {
         LIST_REMOVE(conn, link);
         conn_free(conn);
         count++;
     }
-    while ((conn = LIST_FIRST(&worker->closed))) {
-        LIST_REMOVE(conn, link);
-        LIST_INSERT_HEAD(&worker->leaving, conn, link);
-    }
-    if (!LIST_EMPTY(&worker->leaving))
-        event_active(worker->reaper, 0, 0);
     if (count > 0)
         release(worker, count);
-}
-
-/* Which connection it was is not known. */
-static void on_refused(evutil_socket_t fd, short what, void *arg)
-{
-    struct worker *worker = arg;
-    struct conn *next;
-    (void)fd;
-    (void)what;
-    for (struct conn *conn = LIST_FIRST(&worker->open); conn; conn = next) {
-        next = LIST_NEXT(conn, link);
-        conn_on_refusal(conn);
-    }
 }
 
 static void on_due(struct deadline *deadline)
@@ -240,15 +221,14 @@ static int open_parts(struct worker *worker, struct error *err)
         return -1;
     worker->counters = worker->env.counters = new_counters(worker->config.listeners);
     worker->reaper = event_new(worker->loop.base, -1, 0, on_reap, worker);
-    worker->refused = event_new(worker->loop.base, -1, 0, on_refused, worker);
-    worker->loop.refused = worker->refused;
     int failure = pipe_open(&worker->pipe);
     if (failure)
         return error_start(err, "no pipe for a worker: %s", strerror(-failure));
     stream->pipe = &worker->pipe;
-    stream->scratch_bytes = STREAM_SCRATCH_BYTES;
-    stream->scratch = malloc(stream->scratch_bytes);
-    if (!worker->counters || !worker->reaper || !worker->refused || !stream->scratch)
+    stream->scratch = malloc(STREAM_SCRATCH_BYTES);
+    stream->tls = tls_room_new();
+    if (!worker->counters || !worker->reaper || !stream->scratch ||
+        (tls_library() && !stream->tls))
         return error_start(err, "no memory for a worker");
     return 0;
 }
@@ -407,8 +387,6 @@ void worker_free(struct worker *worker)
     census_clear(&worker->census);
     if (worker->reaper)
         event_free(worker->reaper);
-    if (worker->refused)
-        event_free(worker->refused);
     waker_close(&worker->waker);
     loop_close(&worker->loop);
     pthread_mutex_destroy(&worker->lock);
@@ -416,5 +394,6 @@ void worker_free(struct worker *worker)
     free(worker->counters);
     pipe_close(&worker->pipe);
     free(worker->env.stream.scratch);
+    tls_room_free(worker->env.stream.tls);
     free(worker);
 }

@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "net/reserve.h"
 
 /* What event_base_new() opens: epoll, and a socket pair for signals. Where a descriptor is missing
  * libevent ends the process with exit(1), so they are tried for first. */
@@ -23,8 +22,6 @@ static void on_library_log(int severity, const char *text)
                            : severity == EVENT_LOG_WARN ? LOG_LEVEL_WARN
                                                         : LOG_LEVEL_DEBUG;
     log_limited(level, "libevent", LOG_TEXT("text", text));
-    if (severity == EVENT_LOG_WARN)
-        reserve_on_refusal(); /* some callers of event_add() do not look at what it returns */
 }
 
 static void on_library_fatal(int code)
@@ -37,7 +34,6 @@ static void on_library_fatal(int code)
 
 void loop_library_init(void)
 {
-    reserve_init();
     event_set_log_callback(on_library_log);
     event_set_fatal_callback(on_library_fatal);
 }
@@ -141,9 +137,7 @@ void loop_close(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
-    reserve_tell(loop->refused);
     (void)event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
-    reserve_tell(NULL);
 }
 
 void loop_stop(struct loop *loop)

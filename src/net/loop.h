@@ -23,8 +23,6 @@ struct loop {
     uint64_t timer_due_ms; /* what the timer is armed for; UINT64_MAX: not armed */
     struct deadline_queue deadlines;
     void (*on_due)(struct deadline *deadline); /* it is no longer set */
-    struct event
-        *refused; /* the owner's: made active where libevent was refused anything; or NULL */
 };
 
 /* A loop's door for other threads. */

@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A stream: one descriptor, the bufferevent that owns it, and its bytes both ways.
  *
- *     kernel --read--> input --stream_echo()--> kernel, at once, as much as it takes
- *                                          `--> output, what is left: owed, written when it can be
+ *     kernel --stream_take()--> bytes to look at --stream_give()--> kernel, as much as it takes
+ *                                                              `--> output evbuffer: owed, and
+ *                                                                   written when it can be
+ *     kernel --stream_relay()-------------------------------------> the same, where nobody looks
  *
- * This is the only room that knows bufferevents. There are two ways of reading, and nothing above
- * this header differs by them:
- *
- *  - buffered: the bufferevent reads into its input. Right for everything, the reference.
- *  - direct: the bufferevent's read event calls us instead; one recv(2) into a scratch buffer that
- *    all streams of a loop share, one send(2), and only what the kernel did not take is copied.
- *    libevent reads at most 4096 bytes at a time and asks FIONREAD first; this takes up to a
- * quarter less CPU for a small echo, and less than half for a large one (docs/PERFORMANCE.md).
- *
- * A TLS stream is always buffered: the bufferevent encrypts, and all bytes that are counted here
- * are the plain ones.
- *
- * A direct Unix stream leaves in the kernel's queue what it could not send yet: a Unix socket has
- * no reset, but closing it with unread bytes gives the peer ECONNRESET (unix(7)), so a loss is
- * never a clean end there either.
+ * This room is the only one that knows bufferevents. A stream has one kind, chosen when it opens:
+ * a transport (transport.h) for TCP, Unix sockets, TLS, or libevent's own buffers. Nothing above
+ * this header differs by it. All bytes that are counted here are the peer's: of TLS the plain ones.
  *
  * Nothing here times out; whoever owns the stream does that.
  */
@@ -28,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/attr.h"
 
@@ -37,6 +28,8 @@ struct pipe;
 struct stream;
 struct stream_tls;
 struct tls_context;
+struct tls_room;
+struct transport;
 
 enum stream_path { STREAM_DIRECT, STREAM_BUFFERED }; /* in the order of --read-path's words */
 
@@ -46,15 +39,13 @@ enum stream_end {
     STREAM_END_BOTH,  /* the peer's FIN has come, read or not: no reset can be sent any more */
 };
 
-/* Called from the loop, with the owner that was given at birth. A stream may be closed in each of
- * them; after that none comes. */
+/* Called from the loop, with the stream. A stream may be closed in each of them; after that none
+ * comes. */
 struct stream_callbacks {
-    /* Bytes have come: stream_echo() or stream_discard() must take them now. */
-    void (*on_input)(struct stream *stream);
+    /* Bytes may have come, or the end: stream_relay() or stream_take() says which. */
+    void (*on_readable)(struct stream *stream);
     /* The kernel took that many of the bytes owed. */
     void (*on_drained)(struct stream *stream, size_t bytes);
-    /* The peer's FIN was read: nothing will come any more. */
-    void (*on_end)(struct stream *stream);
     /* The stream is dead; `error` is the errno that says why (stream_error_text() has the words).
      */
     void (*on_error)(struct stream *stream, int error);
@@ -67,25 +58,27 @@ struct stream_env {
     struct loop *loop;
     struct stream_callbacks callbacks;
     enum stream_path path;
-    unsigned char *scratch; /* direct: bytes on their way through */
-    size_t scratch_bytes;
-    struct pipe *pipe; /* direct, of TCP: the way through for much; NULL: all goes by scratch */
-    size_t read_max;   /* how much one read may take; lowered where memory is tight */
+    unsigned char *scratch; /* STREAM_SCRATCH_BYTES on their way through */
+    struct pipe *pipe;      /* the way through for much; NULL: all goes by scratch */
+    struct tls_room *tls;   /* for TLS; NULL: none can be opened */
+    size_t read_max;        /* how much one read may take; lowered where memory is tight */
 };
 
 /* Embedded in its owner, so that a connection is one allocation; no field is anybody else's. */
 struct stream {
     const struct stream_env *env;
+    const struct transport *transport;
     struct bufferevent *bev;
     struct stream_tls *tls; /* NULL: plain */
+    size_t output_bytes;    /* of the output evbuffer, as of the last time it was looked at */
     uint32_t read_max;      /* this stream's own bound on one read */
-    uint32_t span;          /* direct: bytes in scratch or in the pipe, during on_input() */
-    uint32_t held_back;     /* direct Unix: bytes seen and left in the kernel's queue */
-    size_t owed_told;       /* output as of the last time its owner was told */
-    uint8_t is_direct : 1;
+    uint32_t held_back;     /* Unix: bytes seen and left in the kernel's queue */
     uint8_t is_unix : 1;
-    uint8_t is_bulk : 1;  /* the last read brought much, so the next one is likely to */
-    uint8_t is_piped : 1; /* the span is in the pipe */
+    uint8_t is_bulk : 1;      /* the last read brought much, so the next one is likely to */
+    uint8_t has_read_end : 1; /* buffered: libevent has read the peer's FIN */
+    uint8_t is_open : 1;      /* its handshake, if it has one, is done */
+    uint8_t is_borrowed : 1;  /* the read event is ours */
+    uint8_t is_dead : 1;      /* the peer's reset has been read */
 };
 
 struct stream_moved {
@@ -93,15 +86,15 @@ struct stream_moved {
     size_t out; /* of these, or of those owed before, taken by the kernel; the rest is owed */
 };
 
-/* Where a worker has memory for it, the scratch buffer that measured best. */
+/* The scratch buffer that measured best. */
 #define STREAM_SCRATCH_BYTES (256U * 1024U)
 
 /* What one stream is, beside what all of its loop are. */
 struct stream_how {
     uint64_t read_max;       /* bounds one read, in bytes; 0: only the environment's bound */
-    struct tls_context *tls; /* NULL: plain; else always buffered, and on_open() comes first */
+    struct tls_context *tls; /* NULL: plain; else on_open() comes first */
     bool is_unix;
-    bool is_buffered; /* whatever path the environment says: for what does more than echo */
+    bool is_speaking; /* bytes of our own will be owed, too: stream_owe() */
 };
 
 /* Takes over a connected, non-blocking descriptor; nothing is read before stream_resume(). 0, or -1
@@ -109,40 +102,43 @@ struct stream_how {
 int stream_open(struct stream *stream, const struct stream_env *env, int fd,
                 const struct stream_how *how) MUST_CHECK;
 
-/* True where one read may take as much as the scratch buffer holds. */
-static inline bool stream_is_direct(const struct stream *stream)
-{
-    return stream->is_direct;
-}
+/* The most that one stream_take() brings, in bytes. */
+size_t stream_take_bytes(const struct stream *stream);
 
-/* True where nothing may be read while anything is owed: what a direct Unix stream owes is still in
- * the kernel's queue. */
-static inline bool stream_owes_unread(const struct stream *stream)
-{
-    return stream->is_direct && stream->is_unix;
-}
+/* True where nothing may be taken while anything is owed: what a Unix stream owes is still in the
+ * kernel's queue. */
+bool stream_owes_unread(const struct stream *stream);
 
 /* Stops and starts reading. Resuming can fail for want of kernel memory: 0 or -1. */
 void stream_hold(struct stream *stream);
 int stream_resume(struct stream *stream) MUST_CHECK;
 
-/* Sends the input back. 0, or -errno where the stream is dead; *moved counts either way. */
-int stream_echo(struct stream *stream, struct stream_moved *moved) MUST_CHECK;
+/* The bytes that have come, for the owner to look at; they stay valid until it returns from
+ * on_readable() or closes the stream. Each must then be given or dropped. Returns how many, 0 at
+ * the peer's end, -EAGAIN where nothing has come, or another -errno where the stream is dead. */
+ssize_t stream_take(struct stream *stream, const unsigned char **bytes) MUST_CHECK;
 
-/* Sends bytes that did not come from the peer. They are owed until the loop has written them, and
- * on_drained() tells. Not for a direct Unix stream. 0 or -ENOMEM. */
-int stream_write(struct stream *stream, const void *bytes, size_t length) MUST_CHECK;
+/* Sends back what was taken, as much as the kernel takes now; the rest is owed. *sent says how many
+ * bytes went to the kernel. 0, or -errno where the stream is dead; *sent counts either way. */
+int stream_give(struct stream *stream, const unsigned char *bytes, size_t length,
+                size_t *sent) MUST_CHECK;
 
-/* Throws the input away; returns how many bytes that was. */
-size_t stream_discard(struct stream *stream);
+/* Forgets bytes that were taken. */
+void stream_drop(struct stream *stream, size_t bytes);
 
-/* During on_input(): the bytes that have come. */
-size_t stream_input(const struct stream *stream);
+/* Takes and gives at once what nobody looks at, without copying it. 0, and no bytes moved where
+ * stream_take() has to be asked instead; or -errno where the stream is dead. *moved counts either
+ * way. */
+int stream_relay(struct stream *stream, struct stream_moved *moved) MUST_CHECK;
+
+/* Owes bytes that did not come from the peer, until the loop has written them; on_drained() tells.
+ * Only where the stream was opened for it (is_speaking). 0 or -ENOMEM. */
+int stream_owe(struct stream *stream, const unsigned char *bytes, size_t length) MUST_CHECK;
 
 /* After stream_half_close(), how far the two ends have come. */
 enum stream_end stream_end(const struct stream *stream);
 
-/* Bytes taken in and not yet taken by the kernel. */
+/* Bytes taken and not yet given to the kernel. */
 size_t stream_owed(const struct stream *stream);
 
 /* Bytes that wait in the kernel, neither read nor counted yet. */
@@ -156,10 +152,6 @@ size_t stream_untaken(const struct stream *stream);
  * socket nothing, since it is with its peer already. */
 size_t stream_cut(const struct stream *stream);
 
-/* After libevent was refused memory or a registration with epoll(7): true where it has left bytes
- * for it, and would not come back to them, or come back at once and for ever. */
-bool stream_is_starved(const struct stream *stream);
-
 /* Says that nothing more will come, where the protocol has words for it (TLS: close_notify), before
  * our FIN. Nothing may be owed. False where the kernel has no room for it now: then on_drained() is
  * called once more, with 0 bytes. */
@@ -168,9 +160,8 @@ bool stream_say_end(struct stream *stream) MUST_CHECK;
 /* Half-close: sends our FIN, after stream_say_end(). 0 or -errno. */
 int stream_half_close(struct stream *stream) MUST_CHECK;
 
-/* Ends the stream. The kernel goes on sending what it has taken; if the peer's FIN was not read
- * before, bytes still to come make it send a reset. The descriptor closes later in this loop turn.
- */
+/* Ends the stream and closes its descriptor. The kernel goes on sending what it has taken; if the
+ * peer's FIN was not read before, bytes still to come make it send a reset. */
 void stream_close(struct stream *stream);
 
 /* Ends the stream with a reset: the peer learns that bytes are missing. */
@@ -179,7 +170,7 @@ void stream_reset(struct stream *stream);
 /* What an error means in words: the system's, or OpenSSL's where it has some. */
 const char *stream_error_text(const struct stream *stream, int error);
 
-/* After on_end(): the peer's FIN came without the words that TLS has for it, so that somebody else
+/* After the peer's end was read: its FIN came without the words that TLS has for it, so that somebody else
  * may have cut its bytes off. */
 bool stream_is_truncated(const struct stream *stream);
 

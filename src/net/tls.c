@@ -271,6 +271,8 @@ void tls_context_unref(struct tls_context *context)
 SSL *tls_accept_new(struct tls_context *context)
 {
     SSL *ssl = SSL_new(context->ssl);
+    if (ssl)
+        SSL_set_accept_state(ssl);
     ERR_clear_error();
     return ssl;
 }

@@ -96,7 +96,7 @@ static inline int teardown(void **state)
 static inline void comes(struct fixture *fixture, size_t bytes)
 {
     fake.input = bytes;
-    CONN_STREAM_CALLBACKS.on_input(&fixture->conn->stream);
+    CONN_STREAM_CALLBACKS.on_readable(&fixture->conn->stream);
 }
 
 static inline void drains(struct fixture *fixture, size_t bytes)
@@ -107,7 +107,8 @@ static inline void drains(struct fixture *fixture, size_t bytes)
 
 static inline void ends(struct fixture *fixture)
 {
-    CONN_STREAM_CALLBACKS.on_end(&fixture->conn->stream);
+    fake.has_peer_end = true;
+    CONN_STREAM_CALLBACKS.on_readable(&fixture->conn->stream);
 }
 
 static inline void fails(struct fixture *fixture, int error)

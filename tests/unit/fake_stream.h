@@ -31,16 +31,19 @@ static struct {
     size_t input;   /* bytes that have come and were not taken */
     size_t owed;    /* taken, and not yet taken by the kernel */
     size_t room;    /* what the kernel takes of the next echo */
-    size_t taken;   /* of what was owed before, and not told yet (TLS) */
+    size_t take_bytes; /* the most that one take brings, as it says */
+    bool owes_unread;
+    size_t dropped; /* taken, and given to nobody */
     size_t unread;  /* what FIONREAD would say */
     size_t untaken; /* what SIOCOUTQ would, and SIOCOUTQNSD */
-    int echo_error, half_close_error;
+    int take_error, give_error, half_close_error;
+    bool has_peer_end;
     bool fails_to_open, fails_to_resume;
     bool fails_to_write;
     enum stream_end end;
-    bool is_truncated, has_no_room, is_starved; /* TLS */
+    bool is_truncated, has_no_room; /* TLS */
     bool is_reading, is_tls, has_said_end, is_half_closed, is_closed, is_reset;
-    size_t written; /* by stream_write(); the last of it is kept */
+    size_t written; /* by stream_owe(); the last of it is kept */
     unsigned char last[32768];
     size_t last_length;
 } fake;
@@ -50,7 +53,6 @@ int stream_open(struct stream *stream, const struct stream_env *env, int fd,
 {
     stream->env = env;
     fake.is_tls = how->tls != NULL;
-    stream->is_direct = env->path == STREAM_DIRECT && !how->is_buffered;
     if (fake.fails_to_open)
         close(fd);
     return fake.fails_to_open ? -1 : 0;
@@ -95,21 +97,57 @@ int stream_resume(struct stream *stream)
     return fake.fails_to_resume ? -1 : 0;
 }
 
-int stream_echo(struct stream *stream, struct stream_moved *moved)
+size_t stream_take_bytes(const struct stream *stream)
 {
     (void)stream;
-    *moved = (struct stream_moved){.in = fake.input};
-    fake.input = 0;
-    if (fake.echo_error)
-        return -fake.echo_error;
-    moved->out = fake.owed ? 0 : moved->in < fake.room ? moved->in : fake.room;
-    fake.owed += moved->in - moved->out;
-    moved->out += fake.taken;
-    fake.taken = 0;
+    return fake.take_bytes;
+}
+
+bool stream_owes_unread(const struct stream *stream)
+{
+    (void)stream;
+    return fake.owes_unread;
+}
+
+int stream_relay(struct stream *stream, struct stream_moved *moved)
+{
+    (void)stream;
+    *moved = (struct stream_moved){0};
     return 0;
 }
 
-int stream_write(struct stream *stream, const void *bytes, size_t length)
+ssize_t stream_take(struct stream *stream, const unsigned char **bytes)
+{
+    static const unsigned char ANY[1];
+    (void)stream;
+    *bytes = ANY;
+    if (fake.take_error)
+        return -fake.take_error;
+    if (fake.input == 0)
+        return fake.has_peer_end ? 0 : -EAGAIN;
+    ssize_t came = (ssize_t)fake.input;
+    fake.input = 0;
+    return came;
+}
+
+int stream_give(struct stream *stream, const unsigned char *bytes, size_t length, size_t *sent)
+{
+    (void)stream, (void)bytes;
+    *sent = 0;
+    if (fake.give_error)
+        return -fake.give_error;
+    *sent = fake.owed ? 0 : length < fake.room ? length : fake.room;
+    fake.owed += length - *sent;
+    return 0;
+}
+
+void stream_drop(struct stream *stream, size_t bytes)
+{
+    (void)stream;
+    fake.dropped += bytes;
+}
+
+int stream_owe(struct stream *stream, const unsigned char *bytes, size_t length)
 {
     (void)stream;
     if (fake.fails_to_write)
@@ -119,20 +157,6 @@ int stream_write(struct stream *stream, const void *bytes, size_t length)
     fake.written += length;
     fake.owed += length;
     return 0;
-}
-
-size_t stream_discard(struct stream *stream)
-{
-    size_t bytes = fake.input;
-    (void)stream;
-    fake.input = 0;
-    return bytes;
-}
-
-size_t stream_input(const struct stream *stream)
-{
-    (void)stream;
-    return fake.input;
 }
 
 enum stream_end stream_end(const struct stream *stream)
@@ -162,12 +186,6 @@ size_t stream_untaken(const struct stream *stream)
 size_t stream_cut(const struct stream *stream)
 {
     return stream_untaken(stream);
-}
-
-bool stream_is_starved(const struct stream *stream)
-{
-    (void)stream;
-    return fake.is_starved;
 }
 
 int stream_half_close(struct stream *stream)

@@ -102,8 +102,8 @@ static void test_discarded_bytes_end_in_a_reset(void **state)
     fake.end = STREAM_END_TAKEN;
     comes(fixture, 5);
     assert_closed(fixture, REASON_IDLE, true, 0);
-    assert_int_equal(fake.input, 5); /* a Unix socket's reset is what was not taken */
-    assert_int_equal(fixture->conn->discarded_bytes, 15);
+    assert_int_equal(fake.dropped, 10); /* a Unix socket's reset is what was not dropped */
+    assert_int_equal(fixture->conn->account.discarded, 15);
 }
 
 static void test_discarded_bytes_at_the_linger_time(void **state)
@@ -123,7 +123,7 @@ static void test_unread_bytes_at_the_linger_time(void **state)
     fake.unread = 7;
     passes(fixture, 200);
     assert_closed(fixture, REASON_IDLE, true, 0);
-    assert_int_equal(fixture->conn->discarded_bytes, 7);
+    assert_int_equal(fixture->conn->account.discarded, 7);
     assert_int_equal(counted(fixture, COUNTER_DISCARDED), 7);
 }
 
@@ -135,7 +135,7 @@ static void test_unread_bytes_and_the_peers_end(void **state)
     fake.end = STREAM_END_BOTH;
     passes(fixture, 200);
     assert_closed(fixture, REASON_IDLE, false, 0);
-    assert_int_equal(fixture->conn->discarded_bytes, 7);
+    assert_int_equal(fixture->conn->account.discarded, 7);
 }
 
 static void test_discarded_bytes_and_the_peers_end(void **state)
@@ -145,7 +145,7 @@ static void test_discarded_bytes_and_the_peers_end(void **state)
     comes(fixture, 10);
     ends(fixture);
     assert_closed(fixture, REASON_IDLE, false, 0);
-    assert_int_equal(fixture->conn->discarded_bytes, 10);
+    assert_int_equal(fixture->conn->account.discarded, 10);
 }
 
 static void test_errors(void **state)
@@ -162,7 +162,7 @@ static void test_a_failed_write_loses_what_was_read(void **state)
 {
     struct fixture *fixture = *state;
     comes(fixture, 5);
-    fake.echo_error = ENOBUFS;
+    fake.give_error = ENOBUFS;
     comes(fixture, 10);
     assert_closed(fixture, REASON_ERROR, true, 10);
     assert_int_equal(counted(fixture, COUNTER_BYTES_IN), 15);
@@ -171,7 +171,7 @@ static void test_a_failed_write_loses_what_was_read(void **state)
 static void test_memory(void **state)
 {
     struct fixture *fixture = *state;
-    fake.echo_error = ENOMEM;
+    fake.give_error = ENOMEM;
     comes(fixture, 10);
     assert_closed(fixture, REASON_MEMORY, true, 10);
 }
@@ -204,7 +204,7 @@ static void test_abort_in_linger(void **state)
     fake.unread = 7;
     conn_abort(fixture->conn, REASON_FORCED);
     assert_closed(fixture, REASON_FORCED, false, 0);
-    assert_int_equal(fixture->conn->discarded_bytes, 7);
+    assert_int_equal(fixture->conn->account.discarded, 7);
 }
 
 static void test_reset_in_flush(void **state)
@@ -424,8 +424,8 @@ static void test_random_walks(void **state)
         if (!fixture->is_closed)
             conn_abort(fixture->conn, REASON_FORCED);
         /* Never a clean end after a loss. */
-        if (fixture->conn->lost_bytes > 0 ||
-            (fixture->conn->discarded_bytes > 0 && !fixture->conn->has_peer_fin))
+        if (fixture->conn->account.lost > 0 ||
+            (fixture->conn->account.discarded > 0 && !fixture->conn->has_peer_fin))
             assert_true(fake.is_reset);
         conn_free(fixture->conn);
         memset(&fake, 0, sizeof(fake));

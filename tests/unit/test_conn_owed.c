@@ -40,10 +40,10 @@ static void test_hold_and_resume(void **state)
     assert_closed(fixture, REASON_EOF, false, 0);
 }
 
-static void test_direct_holds_at_once(void **state)
+static void test_a_mark_that_one_read_reaches_holds_at_once(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->conn->stream.is_direct = true;
+    fake.take_bytes = STREAM_SCRATCH_BYTES;
     fake.room = 9;
     comes(fixture, 10);
     assert_state(fixture, CONN_PAUSED);
@@ -52,14 +52,14 @@ static void test_direct_holds_at_once(void **state)
 }
 
 /* A mark that no read can reach alone is what it says, and so is none at all. */
-static void test_direct_up_to_a_large_mark(void **state)
+static void test_up_to_a_large_mark(void **state)
 {
     struct fixture *fixture = *state;
     struct policy_values values = VALUES;
     for (values.buffer_bytes = 1000000;; values.buffer_bytes = 0) {
         open_again(fixture, &values);
         conn_start(fixture->conn);
-        fixture->conn->stream.is_direct = true;
+        fake.take_bytes = STREAM_SCRATCH_BYTES;
         fake.room = 0;
         comes(fixture, 999999);
         assert_state(fixture, CONN_OPEN);
@@ -72,7 +72,7 @@ static void test_direct_up_to_a_large_mark(void **state)
     }
     open_again(fixture, &values);
     conn_start(fixture->conn);
-    fixture->conn->stream.is_direct = fixture->conn->stream.is_unix = true;
+    fake.owes_unread = true;
     fake.room = 0;
     comes(fixture, 1);
     assert_state(fixture, CONN_PAUSED);
@@ -187,7 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_end_with_bytes_owed),  TEST(test_hold_and_resume),
-        TEST(test_direct_holds_at_once), TEST(test_direct_up_to_a_large_mark),
+        TEST(test_a_mark_that_one_read_reaches_holds_at_once), TEST(test_up_to_a_large_mark),
         TEST(test_owed_in_all),          TEST(test_owed_in_all_is_over),
         TEST(test_owing_is_not_idle),    TEST(test_stall_while_paused),
         TEST(test_slow_is_not_stalled),  TEST(test_stall_time_is_of_this_debt),

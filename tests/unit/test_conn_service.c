@@ -283,8 +283,8 @@ static void test_random_walks(void **state)
             assert_state(fixture, (enum conn_state)fixture->conn->state);
         }
         if (fixture->is_closed &&
-            (fixture->conn->lost_bytes > 0 ||
-             (fixture->conn->discarded_bytes > 0 && !fixture->conn->has_peer_fin)))
+            (fixture->conn->account.lost > 0 ||
+             (fixture->conn->account.discarded > 0 && !fixture->conn->has_peer_fin)))
             assert_true(fake.is_reset);
     }
 }

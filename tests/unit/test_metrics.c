@@ -127,16 +127,13 @@ static char *told(const struct census *censuses, size_t count)
     assert_int_equal(fclose(out), 0);
     return text;
 }
-
 static void test_census(void **state)
 {
     struct policy policy = {.listener_name = (char[]){"unix:/\"x"}};
     const struct conn conn = {.id = 7,
                               .peer = {.family = AF_INET, .port = 99, .bytes = {127, 0, 0, 1}},
                               .policy = &policy,
-                              .in_bytes = 10,
-                              .out_bytes = 7,
-                              .owed_bytes = 3,
+                              .account = {.in = 10, .out = 7},
                               .state = CONN_PAUSED,
                               .opened_ms = loop_now_ms()};
     struct census censuses[2];

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* TLS: the way of TCP with a codec in the middle.
+ *
+ *     kernel --recv--> scratch --[OpenSSL]--> plain bytes
+ *     kernel <--send-- records <--[OpenSSL]-- plain bytes
+ *                          `--rest--> the bufferevent's output evbuffer, written by libevent
+ *
+ * All bytes that the owner counts are plain ones. A record that is cut off is of no use to the peer,
+ * so its bytes are owed until the kernel has taken the whole of it; marks remember which records of
+ * the output evbuffer hold how many.
+ */
+#include "net/transport.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/sock.h"
+#include "net/tls.h"
+#include "net/tls_codec.h"
+
+#define MARKS_FIRST 32
+
+/* The records that wait in the output evbuffer, in order. */
+struct marks {
+    struct tls_mark *at;
+    size_t first, end, room;
+};
+
+struct stream_tls {
+    struct tls_codec codec;
+    struct marks marks;
+    size_t owed_bytes; /* plain, in the marks */
+    bool is_truncated; /* the peer's FIN came without close_notify */
+    bool is_ending;    /* our close_notify waits in the output evbuffer */
+};
+
+static size_t waiting(const struct stream *stream)
+{
+    return evbuffer_get_length(bufferevent_get_output(stream->bev));
+}
+
+/* ---- records out ---- */
+
+static int push_mark(struct marks *marks, const struct tls_mark *mark)
+{
+    if (marks->first == marks->end)
+        marks->first = marks->end = 0;
+    if (marks->end == marks->room) {
+        size_t room = marks->room ? 2 * marks->room : MARKS_FIRST;
+        struct tls_mark *at = realloc(marks->at, room * sizeof(*at));
+        if (!at)
+            return -ENOMEM;
+        marks->at = at;
+        marks->room = room;
+    }
+    marks->at[marks->end++] = *mark;
+    return 0;
+}
+
+/* So many bytes of the records have gone; returns the plain bytes of those that are whole now. An
+ * idle connection keeps no marks. */
+static size_t pop_marks(struct marks *marks, size_t bytes)
+{
+    size_t plain = 0;
+    while (marks->first < marks->end && bytes >= marks->at[marks->first].record_bytes) {
+        bytes -= marks->at[marks->first].record_bytes;
+        plain += marks->at[marks->first++].plain_bytes;
+    }
+    if (marks->first < marks->end) {
+        marks->at[marks->first].record_bytes -= (uint32_t)bytes;
+    } else {
+        free(marks->at);
+        *marks = (struct marks){0};
+    }
+    return plain;
+}
+
+/* What the kernel did not take of the room's records, after `sent` bytes of them. */
+static int keep_rest(struct stream *stream, size_t sent)
+{
+    struct stream_tls *tls = stream->tls;
+    struct tls_room *room = tls->codec.room;
+    size_t begin = 0;
+    for (size_t i = 0; i < room->marks_count; i++) {
+        struct tls_mark mark = room->marks[i];
+        size_t end = begin + mark.record_bytes;
+        if (end > sent) {
+            mark.record_bytes = (uint32_t)(end - (sent > begin ? sent : begin));
+            if (push_mark(&tls->marks, &mark) < 0)
+                return -ENOMEM;
+            tls->owed_bytes += mark.plain_bytes;
+        }
+        begin = end;
+    }
+    return transport_keep(stream, room->records + sent, room->records_length - sent);
+}
+
+static size_t plain_within(const struct tls_room *room, size_t sent)
+{
+    size_t plain = 0, end = 0;
+    for (size_t i = 0; i < room->marks_count; i++) {
+        end += room->marks[i].record_bytes;
+        if (end > sent)
+            break;
+        plain += room->marks[i].plain_bytes;
+    }
+    return plain;
+}
+
+/* Sends what the codec has made, and keeps the rest. *plain is how many of its bytes went whole. */
+static int flush(struct stream *stream, size_t *plain)
+{
+    struct tls_room *room = stream->tls->codec.room;
+    *plain = 0;
+    if (room->records_length == 0)
+        return 0;
+    ssize_t sent = transport_send(stream, room->records, room->records_length);
+    int failure = sent < 0 ? (int)sent : 0;
+    if (sent > 0)
+        *plain = plain_within(room, (size_t)sent);
+    if (sent >= 0 && (size_t)sent < room->records_length)
+        failure = keep_rest(stream, (size_t)sent);
+    tls_room_clear(room);
+    return failure;
+}
+
+/* The codec's own words alone: none of the stream's bytes. Behind close_notify there are none. */
+static int flush_own(struct stream *stream)
+{
+    size_t none;
+    if (!stream->tls->is_ending)
+        return flush(stream, &none);
+    tls_room_clear(stream->tls->codec.room);
+    return 0;
+}
+
+static int tls_give(struct stream *stream, const unsigned char *bytes, size_t length, size_t *sent)
+{
+    struct stream_tls *tls = stream->tls;
+    *sent = 0;
+    int failure = tls_codec_write(&tls->codec, bytes, length);
+    if (failure) {
+        tls_room_clear(tls->codec.room);
+        return failure;
+    }
+    return flush(stream, sent);
+}
+
+static int tls_owe(struct stream *stream, const unsigned char *bytes, size_t length)
+{
+    int failure = tls_codec_write(&stream->tls->codec, bytes, length);
+    if (!failure)
+        failure = keep_rest(stream, 0);
+    tls_room_clear(stream->tls->codec.room);
+    return failure;
+}
+
+static size_t tls_drained(struct stream *stream, size_t bytes)
+{
+    size_t plain = pop_marks(&stream->tls->marks, bytes);
+    stream->tls->owed_bytes -= plain;
+    return plain;
+}
+
+static size_t tls_owed(const struct stream *stream)
+{
+    return stream->tls->owed_bytes;
+}
+
+/* ---- records in ---- */
+
+/* Feeds the codec with what waits, from where it waits. Returns like take(). */
+static ssize_t feed(struct stream *stream)
+{
+    struct tls_codec *codec = &stream->tls->codec;
+    if (tls_codec_has_more(codec)) {
+        tls_codec_feed(codec, NULL, 0);
+        return 1;
+    }
+    ssize_t came = transport_recv(stream, 0);
+    if (came > 0)
+        tls_codec_feed(codec, stream->env->scratch, (size_t)came);
+    return came;
+}
+
+/* What OpenSSL had to say meanwhile (an alert, the answer to a KeyUpdate) goes out at once, also
+ * where the connection has failed: it says why. */
+static ssize_t settle(struct stream *stream, ssize_t result)
+{
+    int unsent = flush_own(stream);
+    int unkept = tls_codec_rest(&stream->tls->codec);
+    if (result < 0 && result != -EAGAIN)
+        return result;
+    return unsent ? unsent : unkept ? unkept : result;
+}
+
+static int tls_shake(struct stream *stream)
+{
+    struct tls_codec *codec = &stream->tls->codec;
+    if (codec->is_open)
+        return 1;
+    ssize_t came = feed(stream);
+    if (came == 0) {
+        codec->error = "the peer ended before the handshake was done";
+        return -EPROTO;
+    }
+    if (came < 0)
+        return came == -EAGAIN ? 0 : (int)came;
+    return (int)settle(stream, tls_codec_shake(codec));
+}
+
+static ssize_t tls_take(struct stream *stream, const unsigned char **bytes)
+{
+    struct tls_codec *codec = &stream->tls->codec;
+    ssize_t came = feed(stream);
+    *bytes = codec->room->plain;
+    if (came > 0)
+        return settle(stream, tls_codec_read(codec));
+    stream->tls->is_truncated = came == 0;
+    return came;
+}
+
+static bool tls_has_more(const struct stream *stream)
+{
+    return tls_codec_has_more(&stream->tls->codec);
+}
+
+static size_t tls_unread(const struct stream *stream, size_t queued)
+{
+    const struct tls_codec *codec = &stream->tls->codec;
+    return queued + codec->kept_length + (size_t)SSL_pending(codec->ssl);
+}
+
+/* ---- life ---- */
+
+static int tls_open(struct stream *stream, const struct stream_how *how)
+{
+    struct stream_tls *tls = calloc(1, sizeof(*tls));
+    SSL *ssl = tls && stream->env->tls ? tls_accept_new(how->tls) : NULL;
+    if (!ssl || tls_codec_open(&tls->codec, stream->env->tls, ssl) < 0) {
+        free(tls);
+        return -1;
+    }
+    stream->tls = tls;
+    return transport_borrow_read(stream);
+}
+
+static void tls_close(struct stream *stream)
+{
+    struct stream_tls *tls = stream->tls;
+    if (!tls)
+        return;
+    tls_codec_close(&tls->codec);
+    free(tls->marks.at);
+    free(tls);
+    stream->tls = NULL;
+}
+
+/* Where the kernel has no room for close_notify, the last byte to go is its own. */
+static bool tls_say_end(struct stream *stream)
+{
+    struct stream_tls *tls = stream->tls;
+    if (!tls->is_ending) {
+        tls_codec_end(&tls->codec);
+        int failure = flush_own(stream);
+        tls->is_ending = true;
+        if (failure)
+            return true; /* a peer that is gone: it has taken all that it was owed */
+    }
+    return waiting(stream) == 0;
+}
+
+const struct transport TRANSPORT_TLS = {.take_bytes = STREAM_SCRATCH_BYTES,
+                                        .open = tls_open,
+                                        .shake = tls_shake,
+                                        .take = tls_take,
+                                        .give = tls_give,
+                                        .owe = tls_owe,
+                                        .has_more = tls_has_more,
+                                        .drained = tls_drained,
+                                        .owed = tls_owed,
+                                        .unread = tls_unread,
+                                        .say_end = tls_say_end,
+                                        .close = tls_close};
+
+/* ---- what is told of it ---- */
+
+const char *stream_tls_error(const struct stream *stream)
+{
+    return stream->tls->codec.error;
+}
+
+bool stream_is_truncated(const struct stream *stream)
+{
+    return stream->tls && stream->tls->is_truncated;
+}
+
+static size_t copy(char *out, size_t size, const void *bytes, size_t length)
+{
+    length = length < size ? length : size;
+    if (length > 0)
+        memcpy(out, bytes, length);
+    return length;
+}
+
+static void describe_peer(SSL *ssl, struct stream_tls_info *out)
+{
+    const X509 *cert = SSL_get0_peer_certificate(ssl);
+    BIO *text = cert ? BIO_new(BIO_s_mem()) : NULL;
+    char *bytes = NULL;
+    if (!text)
+        return;
+    /* Without memory for all of it, part would be somebody else's name. */
+    if (X509_NAME_print_ex(text, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253) >= 0) {
+        long length = BIO_get_mem_data(text, &bytes);
+        out->subject_length =
+            copy(out->subject, sizeof(out->subject), bytes, length > 0 ? (size_t)length : 0);
+    }
+    BIO_free(text);
+}
+
+bool stream_describe_tls(const struct stream *stream, struct stream_tls_info *out)
+{
+    const unsigned char *alpn;
+    unsigned alpn_length;
+    if (!stream->tls || !stream->tls->codec.is_open)
+        return false;
+    SSL *ssl = stream->tls->codec.ssl;
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    *out = (struct stream_tls_info){.version = SSL_get_version(ssl),
+                                    .cipher = SSL_get_cipher_name(ssl),
+                                    .is_resumed = SSL_session_reused(ssl) == 1};
+    SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
+    out->alpn_length = copy(out->alpn, sizeof(out->alpn), alpn, alpn_length);
+    out->server_name_length =
+        copy(out->server_name, sizeof(out->server_name), name, name ? strlen(name) : 0);
+    describe_peer(ssl, out);
+    ERR_clear_error();
+    return true;
+}
