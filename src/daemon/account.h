@@ -4,9 +4,9 @@
  *     in + made = out + owed + lost + sunk
  *
  * by construction: owed is what the others leave, and whoever asks for it may compare it with what
- * the stream really holds. `made` are bytes that a service said of its own accord, `sunk` those that
- * it was there to swallow; an echo has neither. Bytes that came after our own end were never taken
- * in: they are discarded.
+ * the stream really holds. `made` are bytes that a service said of its own accord, `sunk` those
+ * that it was there to swallow; an echo has neither. Bytes that came after our own end were never
+ * taken in: they are discarded.
  *
  * No byte moves without one of these calls. Counts are bytes.
  */

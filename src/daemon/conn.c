@@ -281,7 +281,8 @@ static bool is_over_mark(const struct conn *conn)
 static bool is_under_mark(const struct conn *conn)
 {
     uint64_t low = conn->policy->values.buffer_bytes / LOW_WATER_PART;
-    return account_owed(&conn->account) == 0 || (account_owed(&conn->account) <= low && !holds_at_once(conn));
+    return account_owed(&conn->account) == 0 ||
+           (account_owed(&conn->account) <= low && !holds_at_once(conn));
 }
 
 /* After an echo of which the kernel took something, or nothing: holds the sender where too much is
@@ -328,12 +329,14 @@ static bool say(struct conn *conn)
         room = mark && mark < room ? mark : room;
     }
     size_t length = conn_tell_service(conn, bytes, room);
-    if (stream_owe(&conn->stream, bytes, length) < 0) {
-        abort_error(conn, ENOMEM);
+    int failure = stream_owe(&conn->stream, bytes, length);
+    /* Where the system failed us, what was kept was made, and the rest was never said. */
+    account_made(&conn->account, stream_owed(&conn->stream) - account_owed(&conn->account));
+    tell_owed(conn);
+    if (failure) {
+        abort_error(conn, -failure);
         return false;
     }
-    account_made(&conn->account, length);
-    tell_owed(conn);
     return true;
 }
 
@@ -358,6 +361,7 @@ static ssize_t echo(struct conn *conn, size_t *sent)
     }
     if (came <= 0 || !failure)
         return came;
+    /* The system failed us: what should be owed, and was not kept, is lost. */
     account_lose(&conn->account, account_owed(&conn->account) - stream_owed(stream));
     return failure;
 }

@@ -32,8 +32,8 @@ struct worker {
     struct conn_env env;
     struct loop loop;
     struct waker waker;
-    struct pipe pipe;      /* for streams that bring much */
-    struct event *reaper;  /* frees closed connections, outside their own callbacks */
+    struct pipe pipe;     /* for streams that bring much */
+    struct event *reaper; /* frees closed connections, outside their own callbacks */
     struct greeting_host greetings;
     struct conn_list open, closed;
     uint64_t open_count;
@@ -227,8 +227,7 @@ static int open_parts(struct worker *worker, struct error *err)
     stream->pipe = &worker->pipe;
     stream->scratch = malloc(STREAM_SCRATCH_BYTES);
     stream->tls = tls_room_new();
-    if (!worker->counters || !worker->reaper || !stream->scratch ||
-        (tls_library() && !stream->tls))
+    if (!worker->counters || !worker->reaper || !stream->scratch || (tls_library() && !stream->tls))
         return error_start(err, "no memory for a worker");
     return 0;
 }

@@ -38,18 +38,9 @@ static bool has_more(const struct stream *stream)
     return stream->transport->has_more && stream->transport->has_more(stream);
 }
 
-/* The peer's reset is told once. */
-static int note(struct stream *stream, int error)
-{
-    if (error == ECONNRESET)
-        stream->is_dead = true;
-    return -error;
-}
-
 static void fail(struct stream *stream, int error)
 {
     stream_hold(stream);
-    (void)note(stream, error);
     stream->env->callbacks.on_error(stream, error);
 }
 
@@ -107,7 +98,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     if (what & BEV_EVENT_ERROR) {
         fail(stream, failure ? failure : EIO);
     } else if (what & BEV_EVENT_EOF) {
-        stream->has_read_end = true; /* libevent has stopped reading; what it has read comes first */
+        stream->has_read_end =
+            true; /* libevent has stopped reading; what it has read comes first */
         if (bufferevent_enable(bev, EV_READ) < 0)
             fail(stream, ENOMEM);
         else
@@ -143,14 +135,14 @@ int transport_assign(struct stream *stream, struct event *event, short what,
 void transport_return(struct stream *stream, struct event *event, short what)
 {
     (void)event_del(event);
-    (void)event_assign(event, stream->env->loop->base, fd_of(stream), what | EV_PERSIST | EV_FINALIZE,
-                       on_nothing, stream->bev);
+    (void)event_assign(event, stream->env->loop->base, fd_of(stream),
+                       what | EV_PERSIST | EV_FINALIZE, on_nothing, stream->bev);
 }
 
 /* libevent 2.1 asks FIONREAD and reads at most 4096 bytes at a time, whatever it is told, so the
  * read event is ours: event_assign on the member that libevent publishes in bufferevent_struct.h.
- * Holding and resuming stay the bufferevent's own calls, and a connection costs no event more. It is
- * given back before the bufferevent goes, whose finalizer finds it by that event's argument. */
+ * Holding and resuming stay the bufferevent's own calls, and a connection costs no event more. It
+ * is given back before the bufferevent goes, whose finalizer finds it by that event's argument. */
 int transport_borrow_read(struct stream *stream)
 {
     stream->is_borrowed = true;
@@ -294,12 +286,13 @@ ssize_t stream_take(struct stream *stream, const unsigned char **bytes)
     /* Neither comes again, and the loop would go on saying so. */
     if (came == 0 || (came < 0 && came != -EAGAIN))
         stream_hold(stream);
-    return came < 0 ? note(stream, (int)-came) : came;
+    stream->is_dead = came == -ECONNRESET;
+    return came;
 }
 
 int stream_give(struct stream *stream, const unsigned char *bytes, size_t length, size_t *sent)
 {
-    return note(stream, -stream->transport->give(stream, bytes, length, sent));
+    return stream->transport->give(stream, bytes, length, sent);
 }
 
 void stream_drop(struct stream *stream, size_t bytes)
@@ -311,9 +304,7 @@ void stream_drop(struct stream *stream, size_t bytes)
 int stream_relay(struct stream *stream, struct stream_moved *moved)
 {
     *moved = (struct stream_moved){0};
-    if (!stream->transport->relay)
-        return 0;
-    return note(stream, -stream->transport->relay(stream, moved));
+    return stream->transport->relay ? stream->transport->relay(stream, moved) : 0;
 }
 
 int stream_owe(struct stream *stream, const unsigned char *bytes, size_t length)

@@ -170,8 +170,8 @@ void stream_reset(struct stream *stream);
 /* What an error means in words: the system's, or OpenSSL's where it has some. */
 const char *stream_error_text(const struct stream *stream, int error);
 
-/* After the peer's end was read: its FIN came without the words that TLS has for it, so that somebody else
- * may have cut its bytes off. */
+/* After the peer's end was read: its FIN came without the words that TLS has for it, so that
+ * somebody else may have cut its bytes off. */
 bool stream_is_truncated(const struct stream *stream);
 
 /* What a TLS stream has agreed on; it outlives the stream. The bytes of the lengths are the peer's,

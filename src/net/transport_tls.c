@@ -5,9 +5,9 @@
  *     kernel <--send-- records <--[OpenSSL]-- plain bytes
  *                          `--rest--> the bufferevent's output evbuffer, written by libevent
  *
- * All bytes that the owner counts are plain ones. A record that is cut off is of no use to the peer,
- * so its bytes are owed until the kernel has taken the whole of it; marks remember which records of
- * the output evbuffer hold how many.
+ * All bytes that the owner counts are plain ones. A record that is cut off is of no use to the
+ * peer, so its bytes are owed until the kernel has taken the whole of it; marks remember which
+ * records of the output evbuffer hold how many.
  */
 #include "net/transport.h"
 

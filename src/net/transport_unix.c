@@ -5,8 +5,8 @@
  *                    <--------- rest: not taken out of the queue at all
  *
  * The price is that the kernel's queue is all the room there is, so the owner holds a stream that
- * owes anything, and on_writable() pays. It has SO_OOBINLINE like every other, because a peek passes
- * over an urgent byte that the read after it does not.
+ * owes anything, and on_writable() pays. It has SO_OOBINLINE like every other, because a peek
+ * passes over an urgent byte that the read after it does not.
  */
 #include "net/transport.h"
 
@@ -42,8 +42,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     struct stream *stream = arg;
     size_t sent = 0;
     (void)what;
-    size_t most = stream->held_back < STREAM_SCRATCH_BYTES ? stream->held_back
-                                                           : STREAM_SCRATCH_BYTES;
+    size_t most =
+        stream->held_back < STREAM_SCRATCH_BYTES ? stream->held_back : STREAM_SCRATCH_BYTES;
     ssize_t bytes = recv(fd, stream->env->scratch, most, MSG_PEEK);
     int failure = bytes < 0 && !transport_is_transient(errno) ? -errno : 0;
     if (bytes > 0)

@@ -7,10 +7,10 @@
 # and daemon | client -> net -> base between the rooms. A file includes its own
 # rank or a lower one. The server and its acceptor are given the options; from
 # the worker down only the policy that was made of them is known. libevent is named by the waist and by the files that own
-# a loop; a bufferevent by the stream alone.
+# a loop; a bufferevent by the stream and its transports alone.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
-ranks='policy=10 bucket=15 tls=15 limit=20 service=20 conn=30 greeting=35 udp=35 listener=40 worker=50 options=60 acceptor=65 totals=66 status=68 server=70 main=80 notify=5 pidfile=5 privilege=5 metrics=5 request=5 census=35 activation=5 sandbox=62 watchdog=55'
+ranks='account=10 policy=10 bucket=15 tls=15 limit=20 service=20 conn=30 greeting=35 udp=35 listener=40 worker=50 options=60 acceptor=65 totals=66 status=68 server=70 main=80 notify=5 pidfile=5 privilege=5 metrics=5 request=5 census=35 activation=5 sandbox=62 watchdog=55'
 
 # Ranks: a room's hundred, plus the place in the daemon's own line. A file that
 # serves several others and knows none of them (notify, pidfile...) has 205.
@@ -76,8 +76,8 @@ wrong_picture()
 
 tap_plan 4
 tap_clean "includes follow the ranks" "$(wrong_way)"
-tap_clean "only src/net/stream names bufferevent" \
-    "$(includes_outside 'event2/bufferevent' 'net/stream[a-z_]*\.[ch]')"
+tap_clean "only the stream and its transports name bufferevent" \
+    "$(includes_outside 'event2/bufferevent' 'net/(stream|transport_[a-z]*)\.[ch]')"
 tap_clean "libevent is named by net, the client, and the daemon's owners of loops alone" \
     "$(includes_outside 'event2?[/.]|event2?/' \
         'net/[a-z_]*\.[ch]|(client/[a-z_]*|daemon/(watchdog|notify|greeting|worker|listener|udp|acceptor|status|server|main))(_[a-z_]*)?\.[ch]')"

@@ -28,9 +28,9 @@ uint64_t clock_now_ns(void)
 }
 
 static struct {
-    size_t input;   /* bytes that have come and were not taken */
-    size_t owed;    /* taken, and not yet taken by the kernel */
-    size_t room;    /* what the kernel takes of the next echo */
+    size_t input;      /* bytes that have come and were not taken */
+    size_t owed;       /* taken, and not yet taken by the kernel */
+    size_t room;       /* what the kernel takes of the next echo */
     size_t take_bytes; /* the most that one take brings, as it says */
     bool owes_unread;
     size_t dropped; /* taken, and given to nobody */

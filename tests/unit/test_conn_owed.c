@@ -186,11 +186,16 @@ static void test_a_drain_that_cuts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_end_with_bytes_owed),  TEST(test_hold_and_resume),
-        TEST(test_a_mark_that_one_read_reaches_holds_at_once), TEST(test_up_to_a_large_mark),
-        TEST(test_owed_in_all),          TEST(test_owed_in_all_is_over),
-        TEST(test_owing_is_not_idle),    TEST(test_stall_while_paused),
-        TEST(test_slow_is_not_stalled),  TEST(test_stall_time_is_of_this_debt),
+        TEST(test_end_with_bytes_owed),
+        TEST(test_hold_and_resume),
+        TEST(test_a_mark_that_one_read_reaches_holds_at_once),
+        TEST(test_up_to_a_large_mark),
+        TEST(test_owed_in_all),
+        TEST(test_owed_in_all_is_over),
+        TEST(test_owing_is_not_idle),
+        TEST(test_stall_while_paused),
+        TEST(test_slow_is_not_stalled),
+        TEST(test_stall_time_is_of_this_debt),
         TEST(test_a_drain_that_cuts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
