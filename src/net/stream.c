@@ -30,7 +30,7 @@ static size_t output_bytes(const struct stream *stream)
 
 static bool is_reading(const struct stream *stream)
 {
-    return stream->bev && (bufferevent_get_enabled(stream->bev) & EV_READ);
+    return stream->bev && stream->is_wanted && !stream->is_choked;
 }
 
 static bool has_more(const struct stream *stream)
@@ -76,6 +76,13 @@ static void on_read(struct bufferevent *bev, void *arg)
         read_on(stream);
 }
 
+static void unchoke(struct stream *stream)
+{
+    stream->is_choked = false;
+    if (stream->is_wanted && stream_resume(stream) < 0)
+        fail(stream, ENOMEM);
+}
+
 /* The write callback. It runs after each write that the loop did, since the low-water mark is as
  * high as can be. */
 static void on_write(struct bufferevent *bev, void *arg)
@@ -88,6 +95,8 @@ static void on_write(struct bufferevent *bev, void *arg)
     if (drained > 0)
         stream->env->callbacks.on_drained(
             stream, transport->drained ? transport->drained(stream, drained) : drained);
+    if (waiting == 0 && stream->bev && stream->is_choked)
+        unchoke(stream);
 }
 
 /* The event callback: libevent has found an error, or, where it reads itself, the peer's end. */
@@ -102,7 +111,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
             true; /* libevent has stopped reading; what it has read comes first */
         if (bufferevent_enable(bev, EV_READ) < 0)
             fail(stream, ENOMEM);
-        else
+        else if (stream->is_wanted)
             read_on(stream);
     }
 }
@@ -148,6 +157,12 @@ int transport_borrow_read(struct stream *stream)
     stream->is_borrowed = true;
     return transport_assign(stream, &stream->bev->ev_read, EV_READ | EV_PERSIST, on_borrowed,
                             stream);
+}
+
+void transport_choke(struct stream *stream)
+{
+    stream->is_choked = true;
+    (void)bufferevent_disable(stream->bev, EV_READ);
 }
 
 size_t transport_take_max(const struct stream *stream)
@@ -232,11 +247,15 @@ bool stream_owes_unread(const struct stream *stream)
 
 void stream_hold(struct stream *stream)
 {
+    stream->is_wanted = false;
     (void)bufferevent_disable(stream->bev, EV_READ);
 }
 
 int stream_resume(struct stream *stream)
 {
+    stream->is_wanted = true;
+    if (stream->is_choked)
+        return 0;
     if (bufferevent_enable(stream->bev, EV_READ) < 0)
         return -1;
     if (has_more(stream))

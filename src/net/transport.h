@@ -111,6 +111,9 @@ int transport_assign(struct stream *stream, struct event *event, short what,
  * finalizer finds it by that event's argument. */
 void transport_return(struct stream *stream, struct event *event, short what);
 
+/* Nothing is read before the output evbuffer is empty, whatever the owner wants. */
+void transport_choke(struct stream *stream);
+
 /* One recv(2) into the loop's buffer, as take() returns it. */
 ssize_t transport_recv(struct stream *stream, int flags) MUST_CHECK;
 

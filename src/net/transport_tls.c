@@ -13,6 +13,8 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
@@ -23,6 +25,9 @@
 #include "net/tls_codec.h"
 
 #define MARKS_FIRST 32
+/* A peer that asks for new keys without end, and takes no answer, is not read above so many bytes
+ * of answers: they are none that its owner knows to be owed. */
+#define ANSWERS_MAX 40960
 
 /* The records that wait in the output evbuffer, in order. */
 struct marks {
@@ -192,6 +197,8 @@ static ssize_t feed(struct stream *stream)
 static ssize_t settle(struct stream *stream, ssize_t result)
 {
     int unsent = flush_own(stream);
+    if (stream->tls->owed_bytes == 0 && waiting(stream) > ANSWERS_MAX)
+        transport_choke(stream);
     int unkept = tls_codec_rest(&stream->tls->codec);
     if (result < 0 && result != -EAGAIN)
         return result;
@@ -210,7 +217,12 @@ static int tls_shake(struct stream *stream)
     }
     if (came < 0)
         return came == -EAGAIN ? 0 : (int)came;
-    return (int)settle(stream, tls_codec_shake(codec));
+    int result = (int)settle(stream, tls_codec_shake(codec));
+    /* A client's last message asks for no answer. Without TCP_NODELAY its first data would wait for
+     * our delayed acknowledgement (RFC 9293, 3.7.4 and 3.8.6.3). */
+    if (result == 1)
+        sock_set_option(bufferevent_getfd(stream->bev), IPPROTO_TCP, TCP_QUICKACK, 1);
+    return result;
 }
 
 static ssize_t tls_take(struct stream *stream, const unsigned char **bytes)
@@ -260,12 +272,15 @@ static void tls_close(struct stream *stream)
     stream->tls = NULL;
 }
 
-/* Where the kernel has no room for close_notify, the last byte to go is its own. */
+/* Where the kernel has no room for close_notify, the last byte to go is its own. A stream that was
+ * cut off is not answered with a clean end: whoever cut it may stand between, and the peer would
+ * not learn that bytes are missing. */
 static bool tls_say_end(struct stream *stream)
 {
     struct stream_tls *tls = stream->tls;
     if (!tls->is_ending) {
-        tls_codec_end(&tls->codec);
+        if (!tls->is_truncated)
+            tls_codec_end(&tls->codec);
         int failure = flush_own(stream);
         tls->is_ending = true;
         if (failure)
