@@ -59,11 +59,32 @@ static bool shake(struct stream *stream)
     return is_reading(stream) && has_more(stream);
 }
 
+/* Too much waits that the owner does not know of: nothing is read until it is less. */
+static void choke(struct stream *stream)
+{
+    stream->is_choked = true;
+    (void)bufferevent_disable(stream->bev, EV_READ);
+}
+
+static void unchoke(struct stream *stream)
+{
+    stream->is_choked = false;
+    if (stream->is_wanted && stream_resume(stream) < 0)
+        fail(stream, ENOMEM);
+}
+
+static bool is_full(const struct stream *stream)
+{
+    return stream->bev && stream->transport->is_full && stream->transport->is_full(stream);
+}
+
 static void read_on(struct stream *stream)
 {
     do
         stream->env->callbacks.on_readable(stream);
     while (is_reading(stream) && has_more(stream));
+    if (is_full(stream))
+        choke(stream);
 }
 
 /* The read callback: libevent calls it with what it has read, a borrowed event with what can be
@@ -74,13 +95,6 @@ static void on_read(struct bufferevent *bev, void *arg)
     (void)bev;
     if (is_reading(stream) && (stream->is_open || shake(stream)))
         read_on(stream);
-}
-
-static void unchoke(struct stream *stream)
-{
-    stream->is_choked = false;
-    if (stream->is_wanted && stream_resume(stream) < 0)
-        fail(stream, ENOMEM);
 }
 
 /* The write callback. It runs after each write that the loop did, since the low-water mark is as
@@ -95,7 +109,7 @@ static void on_write(struct bufferevent *bev, void *arg)
     if (drained > 0)
         stream->env->callbacks.on_drained(
             stream, transport->drained ? transport->drained(stream, drained) : drained);
-    if (waiting == 0 && stream->bev && stream->is_choked)
+    if (stream->bev && stream->is_choked && !is_full(stream))
         unchoke(stream);
 }
 
@@ -157,12 +171,6 @@ int transport_borrow_read(struct stream *stream)
     stream->is_borrowed = true;
     return transport_assign(stream, &stream->bev->ev_read, EV_READ | EV_PERSIST, on_borrowed,
                             stream);
-}
-
-void transport_choke(struct stream *stream)
-{
-    stream->is_choked = true;
-    (void)bufferevent_disable(stream->bev, EV_READ);
 }
 
 size_t transport_take_max(const struct stream *stream)

@@ -78,7 +78,7 @@ struct stream {
     uint8_t has_read_end : 1; /* buffered: libevent has read the peer's FIN */
     uint8_t is_open : 1;      /* its handshake, if it has one, is done */
     uint8_t is_wanted : 1;    /* its owner wants what comes */
-    uint8_t is_choked : 1;    /* all the same nothing is read, until the output is empty */
+    uint8_t is_choked : 1;    /* all the same nothing is read: the transport is full */
     uint8_t is_borrowed : 1;  /* the read event is ours */
     uint8_t is_dead : 1;      /* the peer's reset has been read */
 };

@@ -65,6 +65,11 @@ struct transport {
     /* More can be taken, though the kernel would not say so. NULL: never. */
     bool (*has_more)(const struct stream *stream);
 
+    /* So much waits of what the owner does not know to be owed that nothing may be read. NULL:
+     * never.
+     */
+    bool (*is_full)(const struct stream *stream);
+
     /* The output evbuffer has shrunk by so many bytes; returns how many of the stream's own those
      * were. NULL: all. */
     size_t (*drained)(struct stream *stream, size_t bytes);
@@ -110,9 +115,6 @@ int transport_assign(struct stream *stream, struct event *event, short what,
 /* Gives back an event of the bufferevent that was assigned, before the bufferevent is freed: its
  * finalizer finds it by that event's argument. */
 void transport_return(struct stream *stream, struct event *event, short what);
-
-/* Nothing is read before the output evbuffer is empty, whatever the owner wants. */
-void transport_choke(struct stream *stream);
 
 /* One recv(2) into the loop's buffer, as take() returns it. */
 ssize_t transport_recv(struct stream *stream, int flags) MUST_CHECK;

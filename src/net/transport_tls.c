@@ -38,9 +38,10 @@ struct marks {
 struct stream_tls {
     struct tls_codec codec;
     struct marks marks;
-    size_t owed_bytes; /* plain, in the marks */
-    bool is_truncated; /* the peer's FIN came without close_notify */
-    bool is_ending;    /* our close_notify waits in the output evbuffer */
+    size_t owed_bytes;   /* plain, in the marks */
+    size_t answer_bytes; /* of the records in them that hold none */
+    bool is_truncated;   /* the peer's FIN came without close_notify */
+    bool is_ending;      /* our close_notify waits in the output evbuffer */
 };
 
 static size_t waiting(const struct stream *stream)
@@ -68,16 +69,22 @@ static int push_mark(struct marks *marks, const struct tls_mark *mark)
 
 /* So many bytes of the records have gone; returns the plain bytes of those that are whole now. An
  * idle connection keeps no marks. */
-static size_t pop_marks(struct marks *marks, size_t bytes)
+static size_t pop_marks(struct stream_tls *tls, size_t bytes)
 {
+    struct marks *marks = &tls->marks;
     size_t plain = 0;
-    while (marks->first < marks->end && bytes >= marks->at[marks->first].record_bytes) {
-        bytes -= marks->at[marks->first].record_bytes;
-        plain += marks->at[marks->first++].plain_bytes;
+    while (bytes > 0 && marks->first < marks->end) {
+        struct tls_mark *mark = &marks->at[marks->first];
+        size_t gone = bytes < mark->record_bytes ? bytes : mark->record_bytes;
+        bytes -= gone;
+        mark->record_bytes -= (uint32_t)gone;
+        tls->answer_bytes -= mark->plain_bytes ? 0 : gone;
+        if (mark->record_bytes == 0) {
+            plain += mark->plain_bytes;
+            marks->first++;
+        }
     }
-    if (marks->first < marks->end) {
-        marks->at[marks->first].record_bytes -= (uint32_t)bytes;
-    } else {
+    if (marks->first == marks->end) {
         free(marks->at);
         *marks = (struct marks){0};
     }
@@ -98,6 +105,7 @@ static int keep_rest(struct stream *stream, size_t sent)
             if (push_mark(&tls->marks, &mark) < 0)
                 return -ENOMEM;
             tls->owed_bytes += mark.plain_bytes;
+            tls->answer_bytes += mark.plain_bytes ? 0 : mark.record_bytes;
         }
         begin = end;
     }
@@ -166,9 +174,14 @@ static int tls_owe(struct stream *stream, const unsigned char *bytes, size_t len
 
 static size_t tls_drained(struct stream *stream, size_t bytes)
 {
-    size_t plain = pop_marks(&stream->tls->marks, bytes);
+    size_t plain = pop_marks(stream->tls, bytes);
     stream->tls->owed_bytes -= plain;
     return plain;
+}
+
+static bool tls_is_full(const struct stream *stream)
+{
+    return stream->tls->answer_bytes > ANSWERS_MAX;
 }
 
 static size_t tls_owed(const struct stream *stream)
@@ -197,8 +210,6 @@ static ssize_t feed(struct stream *stream)
 static ssize_t settle(struct stream *stream, ssize_t result)
 {
     int unsent = flush_own(stream);
-    if (stream->tls->owed_bytes == 0 && waiting(stream) > ANSWERS_MAX)
-        transport_choke(stream);
     int unkept = tls_codec_rest(&stream->tls->codec);
     if (result < 0 && result != -EAGAIN)
         return result;
@@ -296,6 +307,7 @@ const struct transport TRANSPORT_TLS = {.take_bytes = STREAM_SCRATCH_BYTES,
                                         .give = tls_give,
                                         .owe = tls_owe,
                                         .has_more = tls_has_more,
+                                        .is_full = tls_is_full,
                                         .drained = tls_drained,
                                         .owed = tls_owed,
                                         .unread = tls_unread,
