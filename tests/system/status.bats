@@ -14,7 +14,7 @@ start_status() {
 }
 
 find_status() {
-    wait_for 5 in_log ' status endpoint='
+    wait_for 5 in_log ' status endpoint=tcp://'
     URL=http://$(sed -n 's|.* status endpoint=tcp://||p' "$LOG" | tail -n 1)
     STATUS_PORT=${URL##*:}
 }
