@@ -70,7 +70,7 @@ static int await_answer(int fd, const unsigned char *asked, size_t length, uint6
     return result;
 }
 
-/* Asks once more, for whoever may answer: *from is the address that did. */
+/* Asks once more, for whoever may answer: *from is the address that did, if it is another. */
 static bool is_answered_from_elsewhere(const struct dial_target *target, uint64_t timeout_ns,
                                        struct address *from)
 {
@@ -80,6 +80,8 @@ static bool is_answered_from_elsewhere(const struct dial_target *target, uint64_
     } source;
     socklen_t length = sizeof(source);
     unsigned char bytes[UDP_HEADER_BYTES] = {0};
+    const struct address asked =
+        address_from_sockaddr((const struct sockaddr *)&target->address);
     int fd = udp_unconnected(target);
     struct pollfd readable = {.fd = fd, .events = POLLIN};
     bool is_answered = fd >= 0 &&
@@ -91,7 +93,7 @@ static bool is_answered_from_elsewhere(const struct dial_target *target, uint64_
         *from = address_from_sockaddr(&source.plain);
     if (fd >= 0)
         close(fd);
-    return is_answered;
+    return is_answered && (!address_is_same_host(from, &asked) || from->port != asked.port);
 }
 
 /* Why a target will not do. */

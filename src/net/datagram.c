@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,7 +21,16 @@
 #define CONTROL_IN_BYTES                                                              \
     (CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) + \
      CMSG_SPACE(sizeof(uint32_t)))
-#define CONTROL_OUT_BYTES CMSG_SPACE(sizeof(struct in6_pktinfo))
+#define CONTROL_OUT_BYTES (CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t)))
+
+/* What the kernel cuts into datagrams at once: UDP_MAX_SEGMENTS of them on every kernel that knows
+ * how, and no more bytes than one IPv4 packet has. */
+#define SEGMENTS_MAX 64
+#define SEGMENTED_BYTES_MAX 65000
+/* A kernel that refuses to cut even this refuses all: it fits the smallest MTU of IPv6. */
+#define SEGMENT_BYTES_SURE 1200
+
+_Static_assert(DATAGRAM_BATCH <= SEGMENTS_MAX, "a run would have too many segments");
 
 /* Everything about one place of a batch. */
 struct place {
@@ -34,9 +44,12 @@ struct place {
 
 struct datagram_batch {
     struct mmsghdr received[DATAGRAM_BATCH];
-    struct mmsghdr answers[DATAGRAM_BATCH];
+    struct mmsghdr runs[DATAGRAM_BATCH]; /* of answers, for one call */
+    int run_counts[DATAGRAM_BATCH];      /* how many answers each has */
+    struct iovec parts[DATAGRAM_BATCH];  /* the answers' bytes, in order */
     struct place places[DATAGRAM_BATCH];
     size_t bytes_max;
+    size_t segment_max;           /* the largest answer that the kernel cuts off a run */
     int answered[DATAGRAM_BATCH]; /* the place that each answer is in */
     int answer_count, answer_first;
     uint32_t kernel_drops;
@@ -112,6 +125,7 @@ struct datagram_batch *datagram_batch_new(size_t bytes_max)
         return NULL;
     size_t distance = bytes_max + CACHE_LINE;
     batch->bytes_max = bytes_max;
+    batch->segment_max = SEGMENTED_BYTES_MAX / 2;
     batch->memory = malloc(DATAGRAM_BATCH * distance);
     if (!batch->memory) {
         free(batch);
@@ -237,16 +251,8 @@ uint32_t datagram_kernel_drops(const struct datagram_batch *batch)
 
 void datagram_answer(struct datagram_batch *batch, int index, size_t length)
 {
-    struct place *place = &batch->places[index];
-    place->iov.iov_len = length;
-    batch->answered[batch->answer_count] = index;
-    batch->answers[batch->answer_count++].msg_hdr =
-        (struct msghdr){.msg_name = &place->peer,
-                        .msg_namelen = batch->received[index].msg_hdr.msg_namelen,
-                        .msg_iov = &place->iov,
-                        .msg_iovlen = 1,
-                        .msg_control = place->out_length ? place->out : NULL,
-                        .msg_controllen = place->out_length};
+    batch->parts[batch->answer_count] = (struct iovec){batch->places[index].datagram.bytes, length};
+    batch->answered[batch->answer_count++] = index;
 }
 
 int datagram_unsent(const struct datagram_batch *batch)
@@ -254,16 +260,102 @@ int datagram_unsent(const struct datagram_batch *batch)
     return batch->answer_count - batch->answer_first;
 }
 
+/* ---- runs of answers ---- */
+
+static struct place *place_of(struct datagram_batch *batch, int answer)
+{
+    return &batch->places[batch->answered[answer]];
+}
+
+/* The same way back: to the same peer, from the same address. */
+static bool is_same_way(struct datagram_batch *batch, int one, int other)
+{
+    const struct place *a = place_of(batch, one), *b = place_of(batch, other);
+    return address_is_same_host(&a->datagram.peer, &b->datagram.peer) &&
+           a->datagram.peer.port == b->datagram.peer.port && a->out_length == b->out_length &&
+           memcmp(a->out, b->out, a->out_length) == 0;
+}
+
+/* How many answers from `first` on the kernel can cut from one buffer: all as long as the first,
+ * but for the last, which may be shorter (udp(7): UDP_SEGMENT). */
+static int run_length(struct datagram_batch *batch, int first)
+{
+    size_t size = batch->parts[first].iov_len, total = size;
+    int end = first + 1;
+    if (size == 0 || size > batch->segment_max)
+        return 1;
+    while (end < batch->answer_count) {
+        size_t length = batch->parts[end].iov_len;
+        if (length == 0 || length > size || total + length > SEGMENTED_BYTES_MAX ||
+            !is_same_way(batch, first, end))
+            break;
+        total += length;
+        end++;
+        if (length < size)
+            break;
+    }
+    return end - first;
+}
+
+/* One message: a datagram, or a run of them that the kernel cuts apart. */
+static void write_run(struct datagram_batch *batch, struct mmsghdr *run, int first, int count)
+{
+    struct place *place = place_of(batch, first);
+    size_t length = place->out_length;
+    if (count > 1) {
+        uint16_t size = (uint16_t)batch->parts[first].iov_len;
+        struct cmsghdr *header = (struct cmsghdr *)(void *)(place->out + length);
+        *header = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(sizeof(size)), .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT};
+        memcpy(CMSG_DATA(header), &size, sizeof(size));
+        length += CMSG_SPACE(sizeof(size));
+    }
+    run->msg_hdr =
+        (struct msghdr){.msg_name = &place->peer,
+                        .msg_namelen = batch->received[batch->answered[first]].msg_hdr.msg_namelen,
+                        .msg_iov = &batch->parts[first],
+                        .msg_iovlen = (size_t)count,
+                        .msg_control = length ? place->out : NULL,
+                        .msg_controllen = length};
+}
+
+/* All that waits, as runs. Returns how many those are. */
+static int form_runs(struct datagram_batch *batch)
+{
+    int runs = 0;
+    for (int first = batch->answer_first; first < batch->answer_count; runs++) {
+        batch->run_counts[runs] = run_length(batch, first);
+        write_run(batch, &batch->runs[runs], first, batch->run_counts[runs]);
+        first += batch->run_counts[runs];
+    }
+    return runs;
+}
+
+/* The kernel does not cut datagrams above the way's MTU, nor where no checksum can be offloaded,
+ * and one before Linux 4.18 not at all: from then on they go one by one. */
+static bool is_uncut(struct datagram_batch *batch, int failure)
+{
+    size_t size = batch->parts[batch->answer_first].iov_len;
+    if (batch->run_counts[0] == 1 || (failure != EINVAL && failure != EMSGSIZE && failure != EIO))
+        return false;
+    batch->segment_max = size > SEGMENT_BYTES_SURE && failure != EIO ? size - 1 : 0;
+    return true;
+}
+
 int datagram_send(struct datagram_batch *batch, int fd, uint64_t *bytes)
 {
-    struct mmsghdr *first = &batch->answers[batch->answer_first];
-    int sent = sendmmsg(fd, first, (unsigned)datagram_unsent(batch), MSG_DONTWAIT);
+    int sent;
+    do
+        sent = sendmmsg(fd, batch->runs, (unsigned)form_runs(batch), MSG_DONTWAIT);
+    while (sent < 0 && is_uncut(batch, errno));
     if (sent < 0)
         return -errno;
-    for (int i = 0; i < sent; i++)
-        *bytes += first[i].msg_len;
-    batch->answer_first += sent;
-    return sent;
+    int before = batch->answer_first;
+    for (int i = 0; i < sent; i++) {
+        *bytes += batch->runs[i].msg_len;
+        batch->answer_first += batch->run_counts[i];
+    }
+    return batch->answer_first - before;
 }
 
 const struct datagram *datagram_first_unsent(const struct datagram_batch *batch)

@@ -7,6 +7,10 @@
  * that they were sent to (IP_PKTINFO, RFC 1122 4.1.3.5; IPV6_RECVPKTINFO, RFC 3542), which a
  * wildcard socket would else choose by its routes. One that did not fit its place is marked, so
  * that nobody takes the part for the whole.
+ *
+ * Answers of one length to one peer that follow each other leave in one message, which the kernel
+ * cuts apart again (UDP_SEGMENT): each is a datagram of its own, and the way down to the device is
+ * walked once for all. If the kernel refuses to, they leave one by one.
  */
 #ifndef NET_DATAGRAM_H
 #define NET_DATAGRAM_H

@@ -8,9 +8,30 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "net/datagram.h"
+
+/* ---- the system call between ---- */
+
+static struct {
+    int error;             /* of every call with a run in it, while it is set */
+    unsigned calls, parts; /* that were sent, and the messages in them */
+} sends;
+
+int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+    for (unsigned i = 0; sends.error && i < count; i++) {
+        if (messages[i].msg_hdr.msg_iovlen > 1) {
+            errno = sends.error;
+            return -1;
+        }
+    }
+    sends.calls++;
+    sends.parts += count;
+    return (int)syscall(SYS_sendmmsg, fd, messages, count, flags);
+}
 
 #define WAIT_MS 5000
 #define SMALL_BYTES 100
@@ -174,6 +195,106 @@ static void test_batches(void **state)
     close(peer);
 }
 
+/* Sends datagrams of these sizes, answers them in one go, and has each back as it was. */
+static void echo_sizes(struct datagram_batch *batch, const size_t *sizes, int count)
+{
+    static unsigned char out[DATAGRAM_BATCH][DATAGRAM_BYTES_MAX], back[DATAGRAM_BYTES_MAX];
+    const struct address local = loopback4(1, 0);
+    int server = open_on(&local), peer = open_on(&local);
+    const struct address asked = loopback4(1, port_of(server));
+    uint64_t random = 1;
+    for (int i = 0; i < count; i++) {
+        for (size_t j = 0; j < sizes[i]; j++)
+            out[i][j] = (unsigned char)unit_random(&random);
+        send_to(peer, &asked, out[i], sizes[i]);
+    }
+    assert_int_equal(receive_batch(batch, server), count);
+    for (int i = 0; i < count; i++)
+        datagram_answer(batch, i, datagram_at(batch, i)->length);
+    sends.calls = sends.parts = 0;
+    send_all(batch, server);
+    for (int i = 0; i < count; i++) {
+        struct address from;
+        assert_int_equal(receive_one(peer, back, sizeof(back), &from), sizes[i]);
+        assert_memory_equal(out[i], back, sizes[i]);
+        assert_int_equal(from.port, port_of(server));
+    }
+    close(server);
+    close(peer);
+}
+
+/* Answers of one length are one message; each arrives as a datagram of its own. */
+static void test_runs(void **state)
+{
+    static const struct {
+        int count;
+        size_t sizes[10];
+        unsigned messages;
+    } ROWS[] = {{10, {64, 64, 64, 64, 64, 64, 64, 64, 64, 64}, 1},
+                {5, {1200, 1200, 1200, 1200, 7}, 1}, /* the last may be shorter */
+                {5, {100, 7, 100, 100, 101}, 3},     /* and ends the run */
+                {4, {0, 0, 5, 0}, 4},                /* an empty one is in none */
+                {3, {30000, 30000, 30000}, 2},       /* no more than a packet has */
+                {2, {65507, 65507}, 2}};
+    struct datagram_batch *batch = datagram_batch_new(DATAGRAM_BYTES_MAX);
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
+        echo_sizes(batch, ROWS[i].sizes, ROWS[i].count);
+        assert_int_equal(sends.parts, ROWS[i].messages);
+    }
+    datagram_batch_free(batch);
+}
+
+/* A kernel that cuts nothing is asked once, or once for each size above a sure one. */
+static void test_runs_that_are_refused(void **state)
+{
+    static const size_t SMALL[] = {64, 64, 64}, LARGE[] = {9000, 9000, 9000};
+    static const int ERRORS[] = {EINVAL, EIO, EMSGSIZE};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ERRORS); i++) {
+        struct datagram_batch *batch = datagram_batch_new(DATAGRAM_BYTES_MAX);
+        bool is_by_size = ERRORS[i] != EIO;
+        sends.error = ERRORS[i];
+        echo_sizes(batch, LARGE, 3);
+        assert_int_equal(sends.parts, 3);
+        sends.error = 0;
+        echo_sizes(batch, SMALL, 3); /* those of another size may still go together */
+        assert_int_equal(sends.parts, is_by_size ? 1 : 3);
+        sends.error = ERRORS[i];
+        echo_sizes(batch, SMALL, 3);
+        sends.error = 0;
+        echo_sizes(batch, SMALL, 3);
+        assert_int_equal(sends.parts, 3);
+        datagram_batch_free(batch);
+    }
+}
+
+/* Peers that take turns have each its own answers, in order. */
+static void test_runs_of_two_peers(void **state)
+{
+    const struct address local = loopback4(1, 0);
+    struct datagram_batch *batch = datagram_batch_new(DATAGRAM_BYTES_MAX);
+    int server = open_on(&local), peers[] = {open_on(&local), open_on(&local)};
+    const struct address asked = loopback4(1, port_of(server));
+    (void)state;
+    for (uint8_t i = 0; i < 8; i++)
+        send_to(peers[i / 2 % 2], &asked, &i, 1);
+    assert_int_equal(receive_batch(batch, server), 8);
+    for (int i = 0; i < 8; i++)
+        datagram_answer(batch, i, 1);
+    send_all(batch, server);
+    for (uint8_t i = 0; i < 8; i++) {
+        struct address from;
+        uint8_t back;
+        assert_int_equal(receive_one(peers[i / 2 % 2], &back, 1, &from), 1);
+        assert_int_equal(back, i);
+    }
+    datagram_batch_free(batch);
+    close(server);
+    close(peers[0]);
+    close(peers[1]);
+}
+
 static void test_broadcast_is_told(void **state)
 {
     const struct address any = {.family = AF_INET}, client = loopback4(1, 0);
@@ -278,6 +399,9 @@ int main(void)
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_truncation_is_seen),
         cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_runs_that_are_refused),
+        cmocka_unit_test(test_runs_of_two_peers),
         cmocka_unit_test(test_broadcast_is_told),
         cmocka_unit_test(test_both_families),
         cmocka_unit_test(test_kernel_drops),
