@@ -80,8 +80,7 @@ static bool is_answered_from_elsewhere(const struct dial_target *target, uint64_
     } source;
     socklen_t length = sizeof(source);
     unsigned char bytes[UDP_HEADER_BYTES] = {0};
-    const struct address asked =
-        address_from_sockaddr((const struct sockaddr *)&target->address);
+    const struct address asked = address_from_sockaddr((const struct sockaddr *)&target->address);
     int fd = udp_unconnected(target);
     struct pollfd readable = {.fd = fd, .events = POLLIN};
     bool is_answered = fd >= 0 &&
