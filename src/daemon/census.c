@@ -3,12 +3,12 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/escape.h"
+#include "base/json_writer.h"
 #include "daemon/tls_json.h"
 
-#define ESCAPED_MAX (6 * CONN_TELL_PEER_MAX + 1) /* \u00HH each */
+/* Of one connection: \u00HH for each byte of two names, and its numbers. */
+#define ENTRY_MAX (6 * (CONN_TELL_PEER_MAX + SOCK_NAME_MAX) + TLS_JSON_MAX + 256)
 
 _Static_assert(CONN_TELL_PEER_MAX >= SOCK_NAME_MAX, "a name would be cut");
 
@@ -61,16 +61,20 @@ void census_clear(struct census *census)
 
 static void write_entry(FILE *out, const struct census_entry *entry)
 {
-    char peer[ESCAPED_MAX], listener[ESCAPED_MAX], tls[TLS_JSON_MAX];
-    escape_json(peer, sizeof(peer), entry->peer, entry->peer_length);
-    escape_json(listener, sizeof(listener), entry->listener, strlen(entry->listener));
-    fprintf(out,
-            "{\"id\":%" PRIu64 ",\"peer\":\"%s\",\"listener\":\"%s\",\"state\":\"%s\","
-            "\"in\":%" PRIu64 ",\"out\":%" PRIu64 ",\"owed\":%" PRIu64 ",\"seconds\":%" PRIu64
-            ".%03" PRIu64 ",\"tls\":%s}",
-            entry->id, peer, listener, conn_tell_state(entry->state), entry->in_bytes,
-            entry->out_bytes, entry->owed_bytes, entry->open_ms / 1000, entry->open_ms % 1000,
-            tls_json(tls, sizeof(tls), entry->tls));
+    char line[ENTRY_MAX];
+    struct json_writer writer = {.out = line, .size = sizeof(line)};
+    json_write_begin(&writer, NULL, '{');
+    json_write_number(&writer, "id", entry->id);
+    json_write_text(&writer, "peer", entry->peer, entry->peer_length);
+    json_write_string(&writer, "listener", entry->listener);
+    json_write_string(&writer, "state", conn_tell_state(entry->state));
+    json_write_number(&writer, "in", entry->in_bytes);
+    json_write_number(&writer, "out", entry->out_bytes);
+    json_write_number(&writer, "owed", entry->owed_bytes);
+    json_write_ms(&writer, "seconds", entry->open_ms);
+    tls_json_write(&writer, entry->tls);
+    json_write_end(&writer, '}');
+    (void)fwrite(line, 1, writer.used, out);
 }
 
 void census_write(FILE *out, const struct census *censuses, size_t count)

@@ -3,16 +3,13 @@
 #ifndef DAEMON_TLS_JSON_H
 #define DAEMON_TLS_JSON_H
 
-#include <stddef.h>
-
+#include "base/json_writer.h"
 #include "net/stream.h"
 
-/* One text of the peer's: its key, and each byte as \u00HH. */
-#define TLS_JSON_MEMBER_MAX (16 + 6 * 255)
-#define TLS_JSON_MAX (256 + 3 * TLS_JSON_MEMBER_MAX)
+/* Room that is always enough. */
+#define TLS_JSON_MAX (256 + 3 * JSON_WRITER_TEXT_MAX)
 
-/* Writes a NUL-terminated text and returns `out`; TLS_JSON_MAX is always enough. Without TLS (NULL)
- * it is null. */
-const char *tls_json(char *out, size_t size, const struct stream_tls_info *tls);
+/* Writes the member "tls"; null without TLS (NULL). */
+void tls_json_write(struct json_writer *writer, const struct stream_tls_info *tls);
 
 #endif
