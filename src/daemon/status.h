@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The status endpoint: numbers for operators, over HTTP, in the main thread's loop.
- *
- *     accept --> READING --request--> (ASKING, for a census) --> WRITING --> ENDING --their FIN-->
- * closed
- *
- * At most STATUS_SCRAPERS_MAX are served at once; others wait in the backlog, as peers of the echo
- * do at a limit. An exchange has STATUS_TIME_S seconds in all, trickle or not, so whoever waits
- * gets a turn. A request has a bounded size, an answer is made at once and written as the peer
- * takes it; nothing here waits for a peer or a worker.
- */
+/* The status endpoint: numbers for operators, in the main thread's loop. Who may ask and what is
+ * told; how it is asked and answered is http.h. */
 #ifndef DAEMON_STATUS_H
 #define DAEMON_STATUS_H
 
@@ -19,9 +11,6 @@
 #include "daemon/options.h"
 #include "daemon/status_page.h"
 #include "net/loop.h"
-
-#define STATUS_SCRAPERS_MAX 4
-#define STATUS_TIME_S 5
 
 struct status;
 

@@ -6,6 +6,7 @@
 
 #include "base/descriptors.h"
 #include "config.h"
+#include "daemon/http.h"
 #include "daemon/metrics.h"
 
 #define SPARE_SHARE 20 /* of all places, so many must be free for it not to be full any more */
@@ -94,35 +95,9 @@ const struct status_page *status_page_find(const struct request *request)
     return NULL;
 }
 
-const char *status_page_phrase(int status)
-{
-    switch (status) {
-    case 200:
-        return "OK";
-    case 400:
-        return "Bad Request";
-    case 403:
-        return "Forbidden";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 413:
-        return "Content Too Large";
-    case 414:
-        return "URI Too Long";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 505:
-        return "HTTP Version Not Supported";
-    default:
-        return "Service Unavailable";
-    }
-}
-
 void status_page_write_error(FILE *out, int status)
 {
-    fprintf(out, "%s:", status_page_phrase(status));
+    fprintf(out, "%s:", http_phrase(status));
     if (status == 404)
         for (size_t i = 0; i < PAGE_COUNT; i++)
             fprintf(out, " %s", PAGES[i].path);

@@ -37,7 +37,4 @@ const struct status_page *status_page_find(const struct request *request);
 /* The words of an answer that is no page, in a line, with what would be right. */
 void status_page_write_error(FILE *out, int status);
 
-/* "Not Found" for 404. */
-const char *status_page_phrase(int status);
-
 #endif

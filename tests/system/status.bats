@@ -141,6 +141,31 @@ metric_is() { [[ $(metric "$1") == "$2" ]]; }
     [[ $(raw 'GET /healthz HTTP/1.0\r\n\r\n' | tail -n 1) == ok ]]
 }
 
+# 8 KiB of the smallest fields or parameters are one request like another: what they take is bounded
+# by their bytes, not by their number.
+@test "a request of a thousand fields, or of thousands of parameters, is answered at once" {
+    start_status
+    local fields parameters
+    fields=$(printf 'A:b\\r\\n%.0s' {1..1500})
+    parameters=$(printf 'a&%.0s' {1..4000})
+    [[ $(raw_code "GET /healthz HTTP/1.0\r\n$fields\r\n") == 200 ]]
+    [[ $(raw_code "GET /healthz?$parameters HTTP/1.0\r\n\r\n") == 200 ]]
+    not in_log 'it took too long'
+}
+
+# What is read one way here and another way elsewhere is refused, not mended.
+@test "a request that could be read in two ways is refused" {
+    start_status
+    local request
+    for request in 'GET /healthz HTTP/1.1\r\nHost: localhost\0.evil.example' 'GET /healthz\0x HTTP/1.0' \
+        'GET /healthz HTTP/1.0\r\nA: b\rHost: localhost' 'GET /healthz HTTP/1.0\r\nA: b\r\n c: d' \
+        'GET /healthz HTTP/1.0\r\nName : x' 'GET  /healthz HTTP/1.0' 'GET /healthz  HTTP/1.0' \
+        'GET /healthz HTTP/1.0\r\n: x' ' /healthz HTTP/1.0' 'GET' \
+        'GET /healthz HTTP/1.0\r\nContent-Length: -0'; do
+        [[ $(raw_code "$request\r\n\r\n") == 400 ]] || fail "$request"
+    done
+}
+
 @test "a request far too large is answered, and not read for ever" {
     start_status
     head -c 500000 /dev/zero | tr '\0' a >large
