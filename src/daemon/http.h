@@ -35,7 +35,8 @@ struct http_exchange;
 typedef void http_on_request(void *owner, struct http_exchange *exchange,
                              const struct request *request);
 
-/* Opens the sockets of a TCP or Unix endpoint; nobody is served yet. NULL with nothing left open. */
+/* Opens the sockets of a TCP or Unix endpoint; nobody is served yet. NULL with nothing left open.
+ */
 struct http *http_new(const struct endpoint *endpoint, const struct sock_options *how,
                       struct error *err) MUST_CHECK;
 
