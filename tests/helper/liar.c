@@ -22,6 +22,8 @@
  *     foresee           the same, but the N bytes that the client will send there
  *     parting           N bytes that nobody sent, before its own end
  *     replay            in place of a connection's bytes those of the first one
+ *     rerun             honest until SIGUSR1; then in place of each connection's bytes those of the
+ *                       one that was the same number before it
  *
  * With -o only connection K lies, counted from 1, and all others are served honestly.
  *
@@ -53,6 +55,7 @@
 #define LATE "late-"
 #define WAIT_MS 50 /* for the rest of what a lie takes, where a client has sent less so far */
 #define KEPT 1048576
+#define RUN_MAX 32 /* connections of a run that are kept */
 #define STEP 0x9e3779b97f4a7c15U /* from one word of the client's pattern to the next */
 
 struct lie {
@@ -203,6 +206,29 @@ static void serve_ahead(int fd, const struct lie *lie)
             skip = lie->n;
         }
     } while ((length = recv(fd, bytes, sizeof(bytes), 0)) > 0);
+}
+
+static volatile sig_atomic_t is_run_over;
+
+static void on_run_over(int number)
+{
+    (void)number;
+    is_run_over = 1;
+}
+
+/* The first run's connection of that number is kept, the second one's gets its bytes. */
+static void serve_rerun(int fd, long number, int is_second)
+{
+    static char bytes[CHUNK];
+    char *mine = kept[number % RUN_MAX].bytes;
+    size_t stream = 0;
+    ssize_t length;
+    while ((length = recv(fd, bytes, sizeof(bytes), 0)) > 0 && stream + (size_t)length <= KEPT) {
+        if (!is_second)
+            memcpy(mine + stream, bytes, (size_t)length);
+        put(fd, mine + stream, (size_t)length);
+        stream += (size_t)length;
+    }
 }
 
 static void serve_replay(int fd)
@@ -358,12 +384,18 @@ int main(int argc, char **argv)
     printf("listening tcp://127.0.0.1:%u\nready\n", ntohs(address.sin_port));
     fflush(stdout);
     signal(SIGCHLD, SIG_IGN);
-    kept = mmap(NULL, sizeof(*kept), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    kept = mmap(NULL, RUN_MAX * sizeof(*kept), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     alarm(LIFE_SECONDS);
+    int is_second = 0;
+    sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_run_over}, NULL);
     for (long number = 1;; number++) {
         int fd = accept(listener, NULL, NULL);
-        if (fd < 0)
+        if (is_run_over && !is_second)
+            number = is_second = 1;
+        if (fd < 0) {
+            number--;
             continue;
+        }
         if (only && number != only)
             lie.mode = "honest";
         else
@@ -375,6 +407,8 @@ int main(int argc, char **argv)
             alarm(LIFE_SECONDS);
             if (is(&lie, "replay"))
                 serve_replay(fd);
+            else if (is(&lie, "rerun"))
+                serve_rerun(fd, number, is_second);
             else if (is(&lie, "behind") || is(&lie, "foresee"))
                 serve_ahead(fd, &lie);
             else if (is(&lie, "far"))

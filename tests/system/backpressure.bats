@@ -44,18 +44,20 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
 }
 
 @test "F16 a mark larger than one read is --buffer's on both read paths" {
-    local small large path
+    local small large path kernel
+    # All that the kernel may hold beside, both ways, however slow the machine lets it grow.
+    kernel=$(awk '{ sum += $3 } END { print sum }' /proc/sys/net/ipv4/tcp_[rw]mem)
     for path in direct buffered; do
         start_server --read-path $path
-        peer "$ENDPOINT" rcvbuf:64k fill:64M half-close read-all >facts || fail "$(<facts)"
+        peer "$ENDPOINT" rcvbuf:64k fill:128M half-close read-all >facts || fail "$(<facts)"
         small=$(sed -n 's/^filled=//p' facts)
         stop_server
         start_server --read-path $path --buffer 20M
-        peer "$ENDPOINT" rcvbuf:64k fill:64M half-close read-all >facts || fail "$(<facts)"
+        peer "$ENDPOINT" rcvbuf:64k fill:128M half-close read-all >facts || fail "$(<facts)"
         large=$(sed -n 's/^filled=//p' facts)
         stop_server
         echo "$path: $small, $large bytes"
-        ((large - small > 15 << 20 && large < 40 << 20)) || fail "$path: $small, $large"
+        ((large > 20 << 20 && large < (24 << 20) + 2 * kernel)) || fail "$path: $small, $large"
     done
 }
 

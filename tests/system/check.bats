@@ -41,7 +41,8 @@ lie() {
     local mode=$1 n=$2 offset
     for offset in 0 1 7 8 63 4095 4096 65535 300001; do
         start_liar "$mode" "$offset" "$n"
-        ends 1 evecho check --only large-bursts "$LIAR_ENDPOINT"
+        # A seed of its own might have two equal bytes there, whose exchange is no lie.
+        ends 1 evecho check --seed 1 --only large-bursts "$LIAR_ENDPOINT"
         grep -qE "offset $offset: .*$3" stdout || fail "$mode at $offset: $(<stdout)"
         stop_liar
     done

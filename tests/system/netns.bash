@@ -21,11 +21,11 @@ far_evecho() { far "$HELPERS/leash" "$LIFE" "$EVECHO" "$@" 3>&-; }
 
 far() { nsenter -t "$FAR_PID" -n "$@"; }
 bg_far() { bg "$1" nsenter -t "$FAR_PID" -n "${@:2}"; }
-bg_near() { bg "$1" nsenter -t "$PID" -n "${@:2}"; }
+bg_near() { bg "$1" "${ENTER[@]}" -t "$PID" -n "${@:2}"; }
 
 # in_own_network COMMANDS: the servers from now on have a network of their own, made by these.
 in_own_network() {
-    SERVER_WRAP=(unshare -n sh -c "ip link set lo up && $1 && exec \"\$@\"" -)
+    SERVER_WRAP=("${UNSHARE[@]}" -n sh -c "ip link set lo up && $1 && exec \"\$@\"" -)
 }
 
 # start_across ARGUMENT...: the server with a cable (a veth pair) to the far side.
