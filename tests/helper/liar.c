@@ -55,7 +55,7 @@
 #define LATE "late-"
 #define WAIT_MS 50 /* for the rest of what a lie takes, where a client has sent less so far */
 #define KEPT 1048576
-#define RUN_MAX 32 /* connections of a run that are kept */
+#define RUN_MAX 32               /* connections of a run that are kept */
 #define STEP 0x9e3779b97f4a7c15U /* from one word of the client's pattern to the next */
 
 struct lie {
@@ -352,6 +352,22 @@ static void serve(int fd, const struct lie *lie)
         put_extra(fd, lie->n);
 }
 
+static void serve_as(int fd, const struct lie *lie, long number, int is_second)
+{
+    if (is(lie, "replay"))
+        serve_replay(fd);
+    else if (is(lie, "rerun"))
+        serve_rerun(fd, number, is_second);
+    else if (is(lie, "behind") || is(lie, "foresee"))
+        serve_ahead(fd, lie);
+    else if (is(lie, "far"))
+        serve_late(fd, lie);
+    else if (is(lie, "stuck"))
+        serve_stuck(fd, lie);
+    else
+        serve(fd, lie);
+}
+
 int main(int argc, char **argv)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -384,7 +400,8 @@ int main(int argc, char **argv)
     printf("listening tcp://127.0.0.1:%u\nready\n", ntohs(address.sin_port));
     fflush(stdout);
     signal(SIGCHLD, SIG_IGN);
-    kept = mmap(NULL, RUN_MAX * sizeof(*kept), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    kept = mmap(NULL, RUN_MAX * sizeof(*kept), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                -1, 0);
     alarm(LIFE_SECONDS);
     int is_second = 0;
     sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_run_over}, NULL);
@@ -405,18 +422,7 @@ int main(int argc, char **argv)
         if (fork() == 0) {
             close(listener);
             alarm(LIFE_SECONDS);
-            if (is(&lie, "replay"))
-                serve_replay(fd);
-            else if (is(&lie, "rerun"))
-                serve_rerun(fd, number, is_second);
-            else if (is(&lie, "behind") || is(&lie, "foresee"))
-                serve_ahead(fd, &lie);
-            else if (is(&lie, "far"))
-                serve_late(fd, &lie);
-            else if (is(&lie, "stuck"))
-                serve_stuck(fd, &lie);
-            else
-                serve(fd, &lie);
+            serve_as(fd, &lie, number, is_second);
             _exit(0);
         }
         close(fd);
