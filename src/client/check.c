@@ -34,9 +34,8 @@
 
 /* ---- for the properties ---- */
 
-struct probe check_probe(struct check *check)
+static struct probe probe_of(struct check *check, uint64_t connection)
 {
-    uint64_t connection = ++check->connections;
     return (struct probe){.plan = &check->plan,
                           .run = &check->run,
                           .link = {.fd = -1},
@@ -46,6 +45,11 @@ struct probe check_probe(struct check *check)
                           .until_ns = check->until_ns,
                           .timeout_ms = check->options->timeout_ms,
                           .scratch = check->scratch};
+}
+
+struct probe check_probe(struct check *check)
+{
+    return probe_of(check, ++check->connections);
 }
 
 enum verdict check_verdict(struct check *check, enum verdict verdict, const char *format, ...)
@@ -313,8 +317,7 @@ static void measure_round_trip(struct check *check, uint64_t budget_ns)
 {
     uint64_t wait_ns = budget_ns / MEASURED_SHARE,
              timeout_ns = check->options->timeout_ms * NS_PER_MS;
-    struct probe probe = check_probe(check);
-    check->connections--; /* none of the properties' */
+    struct probe probe = probe_of(check, 0); /* none of the properties' has its bytes */
     probe.link = check->first;
     probe.until_ns = clock_now_ns() + (wait_ns < timeout_ns ? wait_ns : timeout_ns);
     for (int i = 0; i < MEASURED_ECHOES; i++) {
