@@ -549,7 +549,7 @@ void conn_on_due(struct conn *conn)
     } else if (conn->state == CONN_HANDSHAKE) {
         conn->reason = (uint8_t)why;
         end(conn, stream_unread(&conn->stream) > 0);
-    } else if (stream_unread(&conn->stream) > 0) {
+    } else if (stream_unread(&conn->stream) > 0 && !stream_is_choked(&conn->stream)) {
         /* It is the loop that was late, not the peer. */
         conn->heard_ms = now_ms;
         set_deadline(conn);

@@ -272,6 +272,11 @@ int stream_resume(struct stream *stream)
     return 0;
 }
 
+bool stream_is_choked(const struct stream *stream)
+{
+    return stream->is_choked;
+}
+
 bool stream_say_end(struct stream *stream)
 {
     return !stream->transport->say_end || stream->transport->say_end(stream);

@@ -115,6 +115,10 @@ bool stream_owes_unread(const struct stream *stream);
 void stream_hold(struct stream *stream);
 int stream_resume(struct stream *stream) MUST_CHECK;
 
+/* True while nothing is read although its owner wants it: the peer takes none of TLS's own answers,
+ * which wait here, and are none of the bytes owed. */
+bool stream_is_choked(const struct stream *stream);
+
 /* The bytes that have come, for the owner to look at; they stay valid until it returns from
  * on_readable() or closes the stream. Each must then be given or dropped. Returns how many, 0 at
  * the peer's end, -EAGAIN where nothing has come, or another -errno where the stream is dead. */

@@ -208,6 +208,14 @@ bool tls_codec_has_more(const struct tls_codec *codec)
            codec->failure;
 }
 
+/* Before each call of OpenSSL's that may fail: what failed before, here or in another connection,
+ * is none of its reasons. */
+static void forget_failures(struct tls_codec *codec)
+{
+    ERR_clear_error();
+    codec->room->is_refused = false;
+}
+
 /* What went wrong, after a call that did not go on: -EAGAIN where it only waits for records. */
 static int failure_of(struct tls_codec *codec, int result)
 {
@@ -230,7 +238,7 @@ static int failure_of(struct tls_codec *codec, int result)
 
 int tls_codec_shake(struct tls_codec *codec)
 {
-    ERR_clear_error();
+    forget_failures(codec);
     int result = SSL_do_handshake(codec->ssl);
     if (result == 1) {
         codec->is_open = true;
@@ -245,7 +253,7 @@ ssize_t tls_codec_read(struct tls_codec *codec)
     struct tls_room *room = codec->room;
     size_t length = 0, some;
     int result = 1, failure = codec->failure;
-    ERR_clear_error();
+    forget_failures(codec);
     while (!failure && length < PLAIN_BYTES) {
         result = SSL_read_ex(codec->ssl, room->plain + length, PLAIN_BYTES - length, &some);
         if (result == 1)
@@ -272,6 +280,14 @@ static void offer_ticket(struct tls_codec *codec)
     ERR_clear_error();
 }
 
+/* Plain bytes of the largest record that the peer takes; one with little memory says so in its
+ * hello (RFC 6066, 4). A piece is a record, so that each has its own mark. */
+static size_t largest_record(const SSL *ssl)
+{
+    unsigned code = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl));
+    return code ? 256U << code : RECORD_BYTES;
+}
+
 /* OpenSSL keeps the buffer of a handshake's message, and frees it where it is asked. */
 static void free_spare(struct tls_codec *codec)
 {
@@ -281,17 +297,17 @@ static void free_spare(struct tls_codec *codec)
 int tls_codec_write(struct tls_codec *codec, const unsigned char *bytes, size_t length)
 {
     struct tls_room *room = codec->room;
+    size_t most = largest_record(codec->ssl);
     if (!codec->has_ticket)
         offer_ticket(codec);
     while (length > 0) {
-        size_t piece = length < RECORD_BYTES ? length : RECORD_BYTES, written;
-        ERR_clear_error();
+        size_t piece = length < most ? length : most, written;
+        forget_failures(codec);
         int result = SSL_write_ex(codec->ssl, bytes, piece, &written);
         if (result != 1) {
             int failure = failure_of(codec, result);
             return failure == -EAGAIN ? -EPROTO : failure;
         }
-        /* Where a peer asked for smaller records the piece is in several: whole with the last. */
         room->marks[room->marks_count - 1].plain_bytes = (uint32_t)written;
         bytes += written;
         length -= written;

@@ -51,20 +51,33 @@ static size_t waiting(const struct stream *stream)
 
 /* ---- records out ---- */
 
-static int push_mark(struct marks *marks, const struct tls_mark *mark)
+/* Makes room for so many more. What has gone gives its room back first, since a queue need never be
+ * empty. 0 or -ENOMEM. */
+static int reserve_marks(struct marks *marks, size_t more)
 {
-    if (marks->first == marks->end)
-        marks->first = marks->end = 0;
-    if (marks->end == marks->room) {
-        size_t room = marks->room ? 2 * marks->room : MARKS_FIRST;
+    size_t count = marks->end - marks->first, room = marks->room ? marks->room : MARKS_FIRST;
+    if (marks->at && marks->end + more <= marks->room)
+        return 0;
+    while (room < 2 * (count + more))
+        room *= 2;
+    if (room > marks->room) {
         struct tls_mark *at = realloc(marks->at, room * sizeof(*at));
         if (!at)
             return -ENOMEM;
         marks->at = at;
         marks->room = room;
     }
-    marks->at[marks->end++] = *mark;
+    memmove(marks->at, marks->at + marks->first, count * sizeof(*marks->at));
+    marks->first = 0;
+    marks->end = count;
     return 0;
+}
+
+static void push_mark(struct stream_tls *tls, struct tls_mark mark)
+{
+    tls->marks.at[tls->marks.end++] = mark;
+    tls->owed_bytes += mark.plain_bytes;
+    tls->answer_bytes += mark.plain_bytes == 0 ? mark.record_bytes : 0;
 }
 
 /* So many bytes of the records have gone; returns the plain bytes of those that are whole now. An
@@ -75,19 +88,18 @@ static size_t pop_marks(struct stream_tls *tls, size_t bytes)
     size_t plain = 0;
     while (bytes > 0 && marks->first < marks->end) {
         struct tls_mark *mark = &marks->at[marks->first];
-        size_t gone = bytes < mark->record_bytes ? bytes : mark->record_bytes;
-        bytes -= gone;
-        mark->record_bytes -= (uint32_t)gone;
-        tls->answer_bytes -= mark->plain_bytes ? 0 : gone;
-        if (mark->record_bytes == 0) {
-            plain += mark->plain_bytes;
-            marks->first++;
-        }
+        uint32_t part = bytes < mark->record_bytes ? (uint32_t)bytes : mark->record_bytes;
+        bytes -= part;
+        mark->record_bytes -= part;
+        tls->answer_bytes -= mark->plain_bytes == 0 ? part : 0;
+        if (mark->record_bytes == 0)
+            plain += marks->at[marks->first++].plain_bytes;
     }
     if (marks->first == marks->end) {
         free(marks->at);
         *marks = (struct marks){0};
     }
+    tls->owed_bytes -= plain;
     return plain;
 }
 
@@ -97,15 +109,14 @@ static int keep_rest(struct stream *stream, size_t sent)
     struct stream_tls *tls = stream->tls;
     struct tls_room *room = tls->codec.room;
     size_t begin = 0;
+    if (reserve_marks(&tls->marks, room->marks_count) < 0)
+        return -ENOMEM;
     for (size_t i = 0; i < room->marks_count; i++) {
         struct tls_mark mark = room->marks[i];
         size_t end = begin + mark.record_bytes;
         if (end > sent) {
             mark.record_bytes = (uint32_t)(end - (sent > begin ? sent : begin));
-            if (push_mark(&tls->marks, &mark) < 0)
-                return -ENOMEM;
-            tls->owed_bytes += mark.plain_bytes;
-            tls->answer_bytes += mark.plain_bytes ? 0 : mark.record_bytes;
+            push_mark(tls, mark);
         }
         begin = end;
     }
@@ -174,9 +185,7 @@ static int tls_owe(struct stream *stream, const unsigned char *bytes, size_t len
 
 static size_t tls_drained(struct stream *stream, size_t bytes)
 {
-    size_t plain = pop_marks(stream->tls, bytes);
-    stream->tls->owed_bytes -= plain;
-    return plain;
+    return pop_marks(stream->tls, bytes);
 }
 
 static bool tls_is_full(const struct stream *stream)

@@ -41,7 +41,7 @@ static struct {
     bool fails_to_open, fails_to_resume;
     bool fails_to_write;
     enum stream_end end;
-    bool is_truncated, has_no_room; /* TLS */
+    bool is_truncated, has_no_room, is_choked; /* TLS */
     bool is_reading, is_tls, has_said_end, is_half_closed, is_closed, is_reset;
     size_t written; /* by stream_owe(); the last of it is kept */
     unsigned char last[32768];
@@ -69,6 +69,12 @@ bool stream_is_truncated(const struct stream *stream)
 {
     (void)stream;
     return fake.is_truncated;
+}
+
+bool stream_is_choked(const struct stream *stream)
+{
+    (void)stream;
+    return fake.is_choked;
 }
 
 const char *stream_error_text(const struct stream *stream, int error)

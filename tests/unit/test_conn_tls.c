@@ -161,6 +161,29 @@ static void test_truncated(void **state)
     assert_closed(fixture, REASON_TRUNCATED, false, 0);
 }
 
+/* What a peer sends that is not read, since it takes no answers, is no reason to wait for it. */
+static void test_choked_is_idle(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int is_drain = 0; is_drain < 2; is_drain++) {
+        shake_and_open(fixture);
+        fake.is_choked = true;
+        fake.unread = 100;
+        fake.has_no_room = true;
+        if (is_drain) {
+            fixture->env.drain_start_ms = now_ms;
+            conn_drain(fixture->conn);
+        }
+        passes(fixture, is_drain ? 99 : 999);
+        assert_state(fixture, CONN_OPEN);
+        passes(fixture, 1);
+        assert_state(fixture, CONN_FLUSH);
+        passes(fixture, 500);
+        assert_closed(fixture, REASON_STALL, true, 0);
+    }
+    fixture->env.drain_start_ms = 0;
+}
+
 /* Our end is said before the FIN, and waited for where the kernel has no room. */
 static void test_end_waits_for_room(void **state)
 {
@@ -240,6 +263,7 @@ int main(void)
         TEST(test_aborted),
         TEST(test_drain),
         TEST(test_truncated),
+        TEST(test_choked_is_idle),
         TEST(test_end_waits_for_room),
         TEST(test_end_finds_no_room),
         TEST(test_end_waits_while_bytes_are_taken),

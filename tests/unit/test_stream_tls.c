@@ -1,0 +1,785 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A TLS stream on a real socket, and a client's codec on the other end, in turns in one thread.
+ * send and writev are defined here, before the C library's, so that single calls fall short or
+ * fail, for libevent too; malloc and realloc of what is linked pass through wrappers
+ * (tests/local.am). */
+#include "unit.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "net/loop.h"
+#include "net/sock.h"
+#include "net/stream.h"
+#include "tcp_pair.h"
+#include "tls_pair.h"
+
+#define ALL SIZE_MAX
+/* What a peer that takes no answers may make us keep (HACKING.md), a record more, and no more. */
+#define ANSWERS_MAX (40960 + 16384)
+
+/* ---- the system calls between ---- */
+
+static struct {
+    int error;       /* of the next write, once */
+    size_t most;     /* bytes a write takes; 0: all */
+    bool is_blocked; /* the kernel takes nothing */
+    unsigned calls;
+} writes;
+
+static size_t wanted; /* allocations of so many bytes or more fail; 0: none does */
+
+static bool is_failing(void)
+{
+    writes.calls++;
+    if (!writes.error && !writes.is_blocked)
+        return false;
+    errno = writes.error ? writes.error : EAGAIN;
+    writes.error = 0;
+    return true;
+}
+
+ssize_t send(int fd, const void *bytes, size_t length, int flags)
+{
+    if (is_failing())
+        return -1;
+    length = writes.most && writes.most < length ? writes.most : length;
+    return syscall(SYS_sendto, fd, bytes, length, flags, NULL, 0);
+}
+
+ssize_t writev(int fd, const struct iovec *pieces, int count)
+{
+    struct iovec piece = pieces[0];
+    if (is_failing())
+        return -1;
+    if (!writes.most)
+        return syscall(SYS_writev, fd, pieces, count);
+    piece.iov_len = writes.most < piece.iov_len ? writes.most : piece.iov_len;
+    return syscall(SYS_writev, fd, &piece, 1);
+}
+
+void *__real_malloc(size_t bytes);
+void *__real_realloc(void *old, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_realloc(void *old, size_t bytes);
+
+void *__wrap_malloc(size_t bytes)
+{
+    return wanted && bytes >= wanted ? NULL : __real_malloc(bytes);
+}
+
+void *__wrap_realloc(void *old, size_t bytes)
+{
+    return wanted && bytes >= wanted ? NULL : __real_realloc(old, bytes);
+}
+
+/* ---- the fixture ---- */
+
+struct fixture {
+    struct stream stream; /* first: what callbacks get */
+    struct stream_env env;
+    struct loop loop;
+    struct tls_end peer;
+    int fd;                  /* the peer's */
+    size_t in, out, drained; /* as the stream tells */
+    size_t said, heard;      /* as the peer has it */
+    unsigned opens, empty_drains;
+    bool holds_at_open, holds_where_owed, has_ended, has_heard_end;
+    int error, echo_error, peer_error;
+};
+
+static struct fixture *fixture_of(struct stream *stream)
+{
+    return (struct fixture *)stream;
+}
+
+static void on_open(struct stream *stream)
+{
+    struct fixture *fixture = fixture_of(stream);
+    fixture->opens++;
+    if (fixture->holds_at_open)
+        stream_hold(stream);
+}
+
+static void on_readable(struct stream *stream)
+{
+    struct fixture *fixture = fixture_of(stream);
+    const unsigned char *bytes;
+    size_t sent = 0;
+    ssize_t came = stream_take(stream, &bytes);
+    fixture->has_ended = fixture->has_ended || came == 0;
+    if (came < 0 && came != -EAGAIN)
+        fixture->error = (int)-came;
+    if (came <= 0)
+        return;
+    fixture->in += (size_t)came;
+    fixture->echo_error = -stream_give(stream, bytes, (size_t)came, &sent);
+    fixture->out += sent;
+    if (fixture->echo_error || (stream_owed(stream) > 0 && fixture->holds_where_owed))
+        stream_hold(stream);
+}
+
+static void on_drained(struct stream *stream, size_t bytes)
+{
+    struct fixture *fixture = fixture_of(stream);
+    fixture->drained += bytes;
+    fixture->empty_drains += bytes == 0;
+    if (stream_owed(stream) == 0 && fixture->holds_where_owed)
+        assert_int_equal(stream_resume(stream), 0);
+}
+
+static void on_error(struct stream *stream, int error)
+{
+    fixture_of(stream)->error = error;
+}
+
+static void on_due(struct deadline *deadline)
+{
+    (void)deadline;
+}
+
+static struct fixture *open_shy(void)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    struct error err;
+    int pair[2];
+    memset(&writes, 0, sizeof(writes));
+    wanted = 0;
+    tcp_pair(pair);
+    fixture->fd = pair[1];
+    sock_set_option(pair[1], IPPROTO_TCP, TCP_NODELAY, 1); /* each record by itself */
+    assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(loop_open(&fixture->loop, on_due, &err), 0);
+    fixture->env = (struct stream_env){.loop = &fixture->loop,
+                                       .callbacks = {on_readable, on_drained, on_error, on_open},
+                                       .scratch = malloc(STREAM_SCRATCH_BYTES),
+                                       .tls = tls_room_new(),
+                                       .read_max = SIZE_MAX};
+    assert_int_equal(stream_open(&fixture->stream, &fixture->env, pair[0],
+                                 &(struct stream_how){.tls = pair_server}),
+                     0);
+    assert_int_equal(stream_resume(&fixture->stream), 0);
+    assert_int_equal(tls_end_open(&fixture->peer, tls_pair_connect(TLS1_3_VERSION)), 0);
+    return fixture;
+}
+
+static void close_pair(struct fixture *fixture)
+{
+    wanted = 0;
+    if (fixture->stream.bev)
+        stream_close(&fixture->stream);
+    loop_close(&fixture->loop);
+    tls_end_close(&fixture->peer);
+    tls_room_free(fixture->env.tls);
+    close(fixture->fd);
+    free(fixture->env.scratch);
+    free(fixture);
+}
+
+/* One look at what is ready: a blocked write is ready for ever. */
+static void turn(struct fixture *fixture)
+{
+    (void)event_base_loop(fixture->loop.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+}
+
+static unsigned char byte_at(size_t offset)
+{
+    return (unsigned char)(offset * 7 % 251);
+}
+
+/* What the peer's codec has made goes to the socket. False where it is full. */
+static bool peer_sends(struct fixture *fixture)
+{
+    struct tls_room *room = fixture->peer.room;
+    for (int tries = 0; room->records_length > 0; tries++) {
+        ssize_t sent =
+            syscall(SYS_sendto, fixture->fd, room->records, room->records_length, 0, NULL, 0);
+        if (sent < 0 && (errno != EAGAIN || tries > 200))
+            return false;
+        if (sent < 0) {
+            turn(fixture);
+            continue;
+        }
+        room->records_length -= (size_t)sent;
+        memmove(room->records, room->records + sent, room->records_length);
+    }
+    tls_room_clear(room);
+    return true;
+}
+
+static void peer_says(struct fixture *fixture, size_t length)
+{
+    unsigned char bytes[16384];
+    while (length > 0) {
+        size_t some = length < sizeof(bytes) ? length : sizeof(bytes);
+        for (size_t i = 0; i < some; i++)
+            bytes[i] = byte_at(fixture->said + i);
+        assert_int_equal(tls_codec_write(&fixture->peer.codec, bytes, some), 0);
+        assert_true(peer_sends(fixture));
+        fixture->said += some;
+        length -= some;
+    }
+}
+
+/* What has come to the peer, each byte checked. */
+static void peer_hears(struct fixture *fixture)
+{
+    unsigned char bytes[65536];
+    ssize_t came = recv(fixture->fd, bytes, sizeof(bytes), 0);
+    if (came > 0)
+        tls_end_hear(&fixture->peer, bytes, (size_t)came);
+    if (!fixture->peer.codec.is_open) {
+        int result = tls_end_shake(&fixture->peer, ALL);
+        fixture->peer_error = result < 0 ? -result : 0;
+        assert_true(peer_sends(fixture));
+    }
+    while (fixture->peer.codec.is_open && !fixture->has_heard_end && !fixture->peer_error &&
+           (came = tls_end_read(&fixture->peer, ALL)) != -EAGAIN) {
+        fixture->has_heard_end = came == 0;
+        fixture->peer_error = came < 0 ? (int)-came : 0;
+        for (ssize_t i = 0; i < came; i++, fixture->heard++)
+            assert_int_equal(fixture->peer.room->plain[i], byte_at(fixture->heard));
+    }
+}
+
+static void assert_sums(const struct fixture *fixture)
+{
+    if (!fixture->echo_error)
+        assert_int_equal(fixture->in,
+                         fixture->out + fixture->drained + stream_owed(&fixture->stream));
+}
+
+/* Until what is asked for has come about; each turn leads nowhere else. */
+#define UNTIL(fixture, is_done)                             \
+    for (int tries_ = 0; !(is_done); tries_++) {            \
+        assert_in_range(tries_, 0, 20000);                  \
+        if (tries_ > 50)                                    \
+            (void)poll(NULL, 0, 1); /* the kernel's turn */ \
+        turn(fixture);                                      \
+        assert_sums(fixture);                               \
+    }
+
+#define UNTIL_HEARD(fixture, is_done) UNTIL(fixture, (peer_hears(fixture), (is_done)))
+
+static struct fixture *open_pair(void)
+{
+    struct fixture *fixture = open_shy();
+    UNTIL_HEARD(fixture, fixture->opens == 1);
+    return fixture;
+}
+
+/* For long enough that whatever can be done was. */
+static void rest(struct fixture *fixture)
+{
+    for (int i = 0; i < 30; i++)
+        turn(fixture);
+    assert_sums(fixture);
+}
+
+static size_t waiting(const struct fixture *fixture)
+{
+    return evbuffer_get_length(bufferevent_get_output(fixture->stream.bev));
+}
+
+static size_t queued(const struct fixture *fixture)
+{
+    int bytes = -1;
+    assert_int_equal(ioctl(bufferevent_getfd(fixture->stream.bev), FIONREAD, &bytes), 0);
+    return (size_t)bytes;
+}
+
+static void peer_asks_for_keys(struct fixture *fixture)
+{
+    assert_int_equal(SSL_key_update(fixture->peer.codec.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+    assert_int_equal(SSL_do_handshake(fixture->peer.codec.ssl), 1);
+}
+
+/* ---- bytes ---- */
+
+static void test_echo(void **state)
+{
+    static const size_t MOSTS[] = {0, 7, 5000, 16384};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(MOSTS) * 2; i++) {
+        struct fixture *fixture = open_shy();
+        size_t length = i / 2 == 1 ? 20000 : 400000;
+        fixture->holds_where_owed = i % 2;
+        writes.most = MOSTS[i / 2]; /* of the handshake, too */
+        UNTIL_HEARD(fixture, fixture->opens == 1);
+        for (size_t part = 0; part < 4; part++) {
+            peer_says(fixture, length / 4);
+            UNTIL_HEARD(fixture, fixture->heard == fixture->said);
+        }
+        assert_int_equal(fixture->opens, 1);
+        assert_int_equal(stream_owed(&fixture->stream), 0);
+        tls_codec_end(&fixture->peer.codec);
+        assert_true(peer_sends(fixture));
+        UNTIL(fixture, fixture->has_ended);
+        assert_false(stream_is_truncated(&fixture->stream));
+        assert_int_equal(fixture->error, 0);
+        close_pair(fixture);
+    }
+}
+
+static void test_failed_writes(void **state)
+{
+    static const int ERRORS[] = {EAGAIN, EINTR, ENOBUFS, EPIPE};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ERRORS); i++) {
+        struct fixture *fixture = open_pair();
+        bool is_transient = i < 2;
+        writes.error = ERRORS[i];
+        peer_says(fixture, 100);
+        UNTIL_HEARD(fixture, is_transient ? fixture->heard == 100 : fixture->echo_error != 0);
+        assert_int_equal(writes.error, 0); /* it was taken */
+        assert_int_equal(fixture->echo_error, is_transient ? 0 : ERRORS[i]);
+        assert_int_equal(fixture->out, 0);
+        assert_int_equal(fixture->drained, is_transient ? 100 : 0);
+        assert_int_equal(stream_owed(&fixture->stream), 0);
+        close_pair(fixture);
+    }
+}
+
+static void test_failed_later_write(void **state)
+{
+    struct fixture *fixture = open_pair();
+    (void)state;
+    writes.most = 1;
+    peer_says(fixture, 1000);
+    UNTIL(fixture, stream_owed(&fixture->stream) > 0);
+    writes.error = ENOBUFS;
+    UNTIL(fixture, fixture->error);
+    assert_int_equal(fixture->error, ENOBUFS);
+    close_pair(fixture);
+}
+
+/* Half a record is of no use to its reader: its bytes are owed until the whole of it has gone. */
+static void test_owed_by_whole_records(void **state)
+{
+    struct fixture *fixture = open_pair();
+    (void)state;
+    peer_says(fixture, 1); /* and the ticket */
+    UNTIL_HEARD(fixture, fixture->heard == 1);
+    writes.most = 15000;
+    peer_says(fixture, 49152); /* three records */
+    UNTIL(fixture, fixture->in == 49153);
+    UNTIL(fixture, stream_owed(&fixture->stream) < 49152);
+    for (size_t owed; (owed = stream_owed(&fixture->stream)) > 0;) {
+        assert_true(waiting(fixture) > (owed / 16384 - 1) * 16384);
+        assert_int_equal(owed % 16384, 0);
+        turn(fixture);
+        assert_sums(fixture);
+    }
+    UNTIL_HEARD(fixture, fixture->heard == 49153);
+    close_pair(fixture);
+}
+
+/* The same, where the first send takes a record and a part of the next. */
+static void test_part_of_a_record_sent(void **state)
+{
+    struct fixture *fixture = open_pair();
+    (void)state;
+    peer_says(fixture, 1);
+    UNTIL_HEARD(fixture, fixture->heard == 1);
+    stream_hold(&fixture->stream);
+    peer_says(fixture, 40000);
+    UNTIL(fixture, queued(fixture) > 40000);
+    writes.most = 16384 + 100;
+    assert_int_equal(stream_resume(&fixture->stream), 0);
+    turn(fixture);
+    assert_int_equal(fixture->out, 1 + 16384);
+    assert_int_equal(stream_owed(&fixture->stream), 40000 - 16384);
+    UNTIL_HEARD(fixture, fixture->heard == 40001);
+    assert_int_equal(fixture->drained, 40000 - 16384);
+    close_pair(fixture);
+}
+
+static void test_owe(void **state)
+{
+    struct fixture *fixture = open_pair();
+    unsigned char bytes[20000];
+    (void)state;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = byte_at(i);
+    assert_int_equal(stream_owe(&fixture->stream, bytes, sizeof(bytes)), 0);
+    assert_int_equal(stream_owed(&fixture->stream), sizeof(bytes));
+    fixture->in += sizeof(bytes); /* for the sums */
+    peer_hears(fixture);
+    assert_int_equal(fixture->heard, 0); /* by way of the loop */
+    UNTIL_HEARD(fixture, fixture->heard == sizeof(bytes));
+    assert_int_equal(fixture->drained, sizeof(bytes));
+    close_pair(fixture);
+}
+
+/* ---- memory ---- */
+
+static void test_no_memory_to_owe(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 2; kind++) {
+        struct fixture *fixture = open_pair();
+        writes.is_blocked = true;
+        peer_says(fixture, 1);
+        UNTIL(fixture, fixture->in == 1);
+        wanted = 1; /* there are marks for some more */
+        for (int i = 0; i < 100 && !fixture->echo_error; i++) {
+            peer_says(fixture, 1);
+            UNTIL(fixture, fixture->in == fixture->said);
+        }
+        assert_int_equal(fixture->echo_error, ENOMEM);
+        assert_true(stream_owed(&fixture->stream) < fixture->in);
+        assert_true(stream_owed(&fixture->stream) <= waiting(fixture));
+        close_pair(fixture);
+    }
+}
+
+/* A queue that is never empty must not grow with what has passed through it. */
+static void test_marks_do_not_grow(void **state)
+{
+    struct fixture *fixture = open_pair();
+    (void)state;
+    wanted = 8192; /* a thousand records at a time are not there */
+    peer_says(fixture, 1);
+    UNTIL_HEARD(fixture, fixture->heard == 1);
+    writes.most = 60; /* less than three records */
+    for (int i = 0; i < 6000 && !fixture->echo_error; i++) {
+        peer_says(fixture, 2);
+        turn(fixture);
+        if (waiting(fixture) > 1000) {
+            writes.is_blocked = false;
+            while (waiting(fixture) > 500)
+                turn(fixture);
+        }
+        writes.is_blocked = waiting(fixture) < 200; /* never empty */
+        peer_hears(fixture);
+    }
+    assert_int_equal(fixture->echo_error, 0);
+    writes.is_blocked = false;
+    UNTIL_HEARD(fixture, fixture->heard == 12001);
+    close_pair(fixture);
+}
+
+/* Where no room for TLS could be made. */
+static void test_no_room(void **state)
+{
+    struct fixture *fixture = open_pair();
+    struct stream_env env = fixture->env;
+    struct stream other;
+    int pair[2];
+    char byte;
+    (void)state;
+    env.tls = NULL;
+    tcp_pair(pair);
+    assert_int_equal(stream_open(&other, &env, pair[0], &(struct stream_how){.tls = pair_server}),
+                     -1);
+    assert_int_equal(recv(pair[1], &byte, 1, 0), -1);
+    assert_int_equal(errno, ECONNRESET);
+    close(pair[1]);
+    close_pair(fixture);
+}
+
+/* ---- holding ---- */
+
+/* What came behind the handshake is in the codec, of which the kernel says nothing. */
+static void test_hold_with_bytes_in_the_codec(void **state)
+{
+    struct fixture *fixture = open_shy();
+    (void)state;
+    fixture->holds_at_open = true;
+    assert_int_equal(tls_end_shake(&fixture->peer, ALL), 0);
+    assert_true(peer_sends(fixture));
+    unsigned char bytes[8192];
+    ssize_t came = -1;
+    UNTIL(fixture, (came = recv(fixture->fd, bytes, sizeof(bytes), 0)) > 0);
+    tls_end_hear(&fixture->peer, bytes, (size_t)came);
+    assert_int_equal(tls_end_shake(&fixture->peer, ALL), 1);
+    peer_says(fixture, 100); /* sends it with Finished */
+    UNTIL(fixture, fixture->opens == 1);
+    rest(fixture);
+    assert_int_equal(fixture->in, 0);
+    assert_int_equal(queued(fixture), 0);
+    assert_true(stream_unread(&fixture->stream) >= 100);
+    assert_int_equal(stream_resume(&fixture->stream), 0);
+    assert_int_equal(fixture->in, 0); /* from the loop, and not from here */
+    UNTIL_HEARD(fixture, fixture->heard == 100);
+    assert_int_equal(stream_unread(&fixture->stream), 0);
+    close_pair(fixture);
+}
+
+static void test_hold(void **state)
+{
+    struct fixture *fixture = open_pair();
+    (void)state;
+    stream_hold(&fixture->stream);
+    peer_says(fixture, 100);
+    UNTIL(fixture, queued(fixture) > 100);
+    rest(fixture);
+    assert_int_equal(fixture->in, 0);
+    assert_int_equal(stream_unread(&fixture->stream), queued(fixture));
+    assert_int_equal(stream_resume(&fixture->stream), 0);
+    UNTIL_HEARD(fixture, fixture->heard == 100);
+    close_pair(fixture);
+}
+
+/* A peer that asks for new keys for ever, and takes no answer, is not read any more, whether it is
+ * owed something or not; once it takes them it goes on. */
+static void test_choke(void **state)
+{
+    (void)state;
+    for (size_t owed = 0; owed < 2; owed++) {
+        struct fixture *fixture = open_pair();
+        writes.is_blocked = true;
+        peer_says(fixture, owed);
+        UNTIL(fixture, fixture->in == owed);
+        for (int i = 0; i < 6000; i++) {
+            peer_asks_for_keys(fixture);
+            if (i % 50 == 0) {
+                assert_true(peer_sends(fixture));
+                turn(fixture);
+            }
+        }
+        assert_true(peer_sends(fixture));
+        rest(fixture);
+        assert_in_range(waiting(fixture), 40960, ANSWERS_MAX);
+        assert_true(queued(fixture) > 0);
+        peer_says(fixture, 50);
+        rest(fixture);
+        assert_int_equal(fixture->in, owed);
+        assert_int_equal(stream_resume(&fixture->stream), 0); /* is not for the owner to change */
+        rest(fixture);
+        assert_int_equal(fixture->in, owed);
+        writes.is_blocked = false;
+        UNTIL_HEARD(fixture, fixture->heard == owed + 50);
+        assert_int_equal(queued(fixture), 0);
+        close_pair(fixture);
+    }
+}
+
+/* An owner that holds a choked stream still holds it when its output is empty. */
+static void test_choke_and_hold(void **state)
+{
+    struct fixture *fixture = open_pair();
+    (void)state;
+    writes.is_blocked = true;
+    for (int i = 0; i < 3000; i++) {
+        peer_asks_for_keys(fixture);
+        if (i % 50 == 0) {
+            assert_true(peer_sends(fixture));
+            turn(fixture);
+        }
+    }
+    peer_says(fixture, 50);
+    rest(fixture);
+    stream_hold(&fixture->stream);
+    writes.is_blocked = false;
+    UNTIL(fixture, waiting(fixture) == 0);
+    rest(fixture);
+    assert_int_equal(fixture->in, 0);
+    assert_int_equal(stream_resume(&fixture->stream), 0);
+    UNTIL_HEARD(fixture, fixture->heard == 50);
+    close_pair(fixture);
+}
+
+/* Much that is owed, in small records, is none of the answers: its owner's mark is the bound. */
+static void test_owed_is_no_answer(void **state)
+{
+    struct fixture *fixture = open_pair();
+    (void)state;
+    writes.is_blocked = true;
+    for (int i = 0; i < 4000; i++) {
+        peer_says(fixture, 1);
+        UNTIL(fixture, fixture->in == fixture->said);
+    }
+    peer_asks_for_keys(fixture);
+    assert_true(peer_sends(fixture));
+    peer_says(fixture, 10);
+    UNTIL(fixture, fixture->in == 4010);
+    assert_true(waiting(fixture) > ANSWERS_MAX);
+    writes.is_blocked = false;
+    UNTIL_HEARD(fixture, fixture->heard == 4010);
+    close_pair(fixture);
+}
+
+/* ---- ends ---- */
+
+static void test_half_close(void **state)
+{
+    struct fixture *fixture = open_pair();
+    (void)state;
+    assert_true(stream_say_end(&fixture->stream));
+    assert_int_equal(stream_half_close(&fixture->stream), 0);
+    UNTIL_HEARD(fixture, fixture->has_heard_end);
+    unsigned calls = writes.calls;
+    peer_asks_for_keys(fixture); /* nothing goes out behind our end */
+    assert_true(peer_sends(fixture));
+    tls_codec_end(&fixture->peer.codec);
+    assert_true(peer_sends(fixture));
+    UNTIL(fixture, fixture->has_ended);
+    assert_int_equal(writes.calls, calls);
+    assert_int_equal(fixture->error, 0);
+    close_pair(fixture);
+}
+
+/* Where the kernel has no room for close_notify the owner hears when it has gone. */
+static void test_blocked_end(void **state)
+{
+    struct fixture *fixture = open_pair();
+    (void)state;
+    writes.is_blocked = true;
+    assert_false(stream_say_end(&fixture->stream));
+    rest(fixture);
+    assert_int_equal(fixture->empty_drains, 0);
+    assert_false(stream_say_end(&fixture->stream)); /* asked again, it is not said twice */
+    assert_int_equal(stream_owed(&fixture->stream), 0);
+    writes.is_blocked = false;
+    UNTIL(fixture, fixture->empty_drains == 1);
+    assert_true(stream_say_end(&fixture->stream));
+    assert_int_equal(stream_half_close(&fixture->stream), 0);
+    UNTIL_HEARD(fixture, fixture->has_heard_end);
+    close_pair(fixture);
+}
+
+/* A peer that is gone is not waited for. */
+static void test_end_that_fails(void **state)
+{
+    struct fixture *fixture = open_pair();
+    (void)state;
+    writes.error = EPIPE;
+    assert_true(stream_say_end(&fixture->stream));
+    assert_int_equal(waiting(fixture), 0);
+    close_pair(fixture);
+}
+
+/* Its FIN came without the words: nor are they said to it. */
+static void test_truncated(void **state)
+{
+    struct fixture *fixture = open_pair();
+    char byte;
+    (void)state;
+    peer_says(fixture, 10);
+    assert_int_equal(shutdown(fixture->fd, SHUT_WR), 0);
+    UNTIL(fixture, fixture->has_ended);
+    assert_true(stream_is_truncated(&fixture->stream));
+    UNTIL_HEARD(fixture, fixture->heard == 10);
+    assert_true(stream_say_end(&fixture->stream));
+    assert_int_equal(stream_half_close(&fixture->stream), 0);
+    UNTIL(fixture, recv(fixture->fd, &byte, 1, 0) == 0);
+    close_pair(fixture);
+}
+
+static void test_end_in_the_handshake(void **state)
+{
+    struct fixture *fixture = open_shy();
+    (void)state;
+    assert_int_equal(shutdown(fixture->fd, SHUT_WR), 0);
+    UNTIL(fixture, fixture->error);
+    assert_int_equal(fixture->error, EPROTO);
+    assert_string_equal(stream_error_text(&fixture->stream, EPROTO),
+                        "the peer ended before the handshake was done");
+    assert_int_equal(fixture->opens, 0);
+    close_pair(fixture);
+}
+
+/* What came before a failure comes, but cannot go back any more: TLS is over. The words are those
+ * of the failure, and the peer gets its alert. */
+static void test_failure(void **state)
+{
+    struct fixture *fixture = open_pair();
+    struct tls_room *room = fixture->peer.room;
+    (void)state;
+    assert_int_equal(tls_codec_write(&fixture->peer.codec, (const unsigned char *)"\0\7\16", 3), 0);
+    assert_int_equal(tls_codec_write(&fixture->peer.codec, (const unsigned char *)"b", 1), 0);
+    room->records[room->records_length - 1] ^= 1;
+    assert_true(peer_sends(fixture));
+    UNTIL(fixture, fixture->echo_error);
+    assert_int_equal(fixture->in, 3);
+    assert_int_equal(fixture->echo_error, EPROTO);
+    assert_int_equal(stream_owed(&fixture->stream), 0);
+    assert_string_equal(stream_error_text(&fixture->stream, EPROTO),
+                        "decryption failed or bad record mac");
+    UNTIL_HEARD(fixture, fixture->peer_error);
+    assert_int_equal(fixture->heard, 0);
+    assert_non_null(strstr(fixture->peer.codec.error, "bad record mac"));
+    close_pair(fixture);
+}
+
+static void test_peer_resets(void **state)
+{
+    (void)state;
+    for (int is_open = 0; is_open < 2; is_open++) {
+        struct fixture *fixture = is_open ? open_pair() : open_shy();
+        sock_reset(fixture->fd);
+        UNTIL(fixture, fixture->error);
+        assert_int_equal(fixture->error, ECONNRESET);
+        assert_false(fixture->has_ended);
+        assert_string_equal(stream_error_text(&fixture->stream, ECONNRESET),
+                            "Connection reset by peer");
+        fixture->fd = -1;
+        close_pair(fixture);
+    }
+}
+
+static void test_describe(void **state)
+{
+    struct fixture *fixture = open_shy();
+    struct stream_tls_info info;
+    (void)state;
+    assert_false(stream_describe_tls(&fixture->stream, &info));
+    SSL_set_tlsext_host_name(fixture->peer.codec.ssl, "echo.example");
+    UNTIL_HEARD(fixture, fixture->opens == 1);
+    assert_true(stream_describe_tls(&fixture->stream, &info));
+    assert_string_equal(info.version, "TLSv1.3");
+    assert_int_equal(info.server_name_length, 12);
+    assert_memory_equal(info.server_name, "echo.example", 12);
+    assert_int_equal(info.alpn_length, 0);
+    assert_int_equal(info.subject_length, 0);
+    assert_false(info.is_resumed);
+    close_pair(fixture);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return tls_pair_setup();
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    tls_pair_teardown();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_echo),
+        cmocka_unit_test(test_failed_writes),
+        cmocka_unit_test(test_failed_later_write),
+        cmocka_unit_test(test_owed_by_whole_records),
+        cmocka_unit_test(test_part_of_a_record_sent),
+        cmocka_unit_test(test_owe),
+        cmocka_unit_test(test_no_memory_to_owe),
+        cmocka_unit_test(test_marks_do_not_grow),
+        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_hold_with_bytes_in_the_codec),
+        cmocka_unit_test(test_hold),
+        cmocka_unit_test(test_choke),
+        cmocka_unit_test(test_choke_and_hold),
+        cmocka_unit_test(test_owed_is_no_answer),
+        cmocka_unit_test(test_half_close),
+        cmocka_unit_test(test_blocked_end),
+        cmocka_unit_test(test_end_that_fails),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_end_in_the_handshake),
+        cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_peer_resets),
+        cmocka_unit_test(test_describe),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
