@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/stream.h"
+
 /* So much may be fed at once and opened in one go; a record that was begun before adds its own. */
 #define FED_BYTES (256U * 1024U)
 #define RECORD_BYTES 16384U /* plain bytes of the largest record (RFC 8446, 5.1) */
@@ -202,10 +204,14 @@ int tls_codec_rest(struct tls_codec *codec)
     return 0;
 }
 
+size_t tls_codec_unread(const struct tls_codec *codec)
+{
+    return codec->kept_length + (size_t)SSL_pending(codec->ssl);
+}
+
 bool tls_codec_has_more(const struct tls_codec *codec)
 {
-    return codec->kept_length > 0 || SSL_pending(codec->ssl) > 0 || codec->has_ended ||
-           codec->failure;
+    return tls_codec_unread(codec) > 0 || codec->has_ended || codec->failure;
 }
 
 /* Before each call of OpenSSL's that may fail: what failed before, here or in another connection,
@@ -321,5 +327,48 @@ void tls_codec_end(struct tls_codec *codec)
 {
     if (!(SSL_get_shutdown(codec->ssl) & SSL_SENT_SHUTDOWN))
         (void)SSL_shutdown(codec->ssl);
+    ERR_clear_error();
+}
+
+/* ---- what is told of it ---- */
+
+static size_t copy(char *out, size_t size, const void *bytes, size_t length)
+{
+    length = length < size ? length : size;
+    if (length > 0)
+        memcpy(out, bytes, length);
+    return length;
+}
+
+static void describe_peer(SSL *ssl, struct stream_tls_info *out)
+{
+    const X509 *cert = SSL_get0_peer_certificate(ssl);
+    BIO *text = cert ? BIO_new(BIO_s_mem()) : NULL;
+    char *bytes = NULL;
+    if (!text)
+        return;
+    /* Without memory for all of it, part would be somebody else's name. */
+    if (X509_NAME_print_ex(text, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253) >= 0) {
+        long length = BIO_get_mem_data(text, &bytes);
+        out->subject_length =
+            copy(out->subject, sizeof(out->subject), bytes, length > 0 ? (size_t)length : 0);
+    }
+    BIO_free(text);
+}
+
+void tls_codec_describe(const struct tls_codec *codec, struct stream_tls_info *out)
+{
+    const unsigned char *alpn;
+    unsigned alpn_length;
+    SSL *ssl = codec->ssl;
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    *out = (struct stream_tls_info){.version = SSL_get_version(ssl),
+                                    .cipher = SSL_get_cipher_name(ssl),
+                                    .is_resumed = SSL_session_reused(ssl) == 1};
+    SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
+    out->alpn_length = copy(out->alpn, sizeof(out->alpn), alpn, alpn_length);
+    out->server_name_length =
+        copy(out->server_name, sizeof(out->server_name), name, name ? strlen(name) : 0);
+    describe_peer(ssl, out);
     ERR_clear_error();
 }

@@ -24,6 +24,7 @@
 #include "base/attr.h"
 
 struct ssl_st;
+struct stream_tls_info;
 
 /* A record, or some: as long as none of it is lost, so many plain bytes are in it. */
 struct tls_mark {
@@ -82,6 +83,9 @@ int tls_codec_shake(struct tls_codec *codec) MUST_CHECK;
  * close_notify, -EAGAIN where no record is whole, or -errno. */
 ssize_t tls_codec_read(struct tls_codec *codec) MUST_CHECK;
 
+/* Bytes that were fed and not read yet: records, or plain ones. */
+size_t tls_codec_unread(const struct tls_codec *codec);
+
 /* More can be read without feeding more. */
 bool tls_codec_has_more(const struct tls_codec *codec);
 
@@ -90,5 +94,8 @@ int tls_codec_write(struct tls_codec *codec, const unsigned char *bytes, size_t 
 
 /* Appends close_notify, once. */
 void tls_codec_end(struct tls_codec *codec);
+
+/* What was agreed on; the handshake is done. */
+void tls_codec_describe(const struct tls_codec *codec, struct stream_tls_info *out);
 
 #endif

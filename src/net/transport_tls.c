@@ -15,8 +15,6 @@
 #include <event2/bufferevent.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -263,8 +261,7 @@ static bool tls_has_more(const struct stream *stream)
 
 static size_t tls_unread(const struct stream *stream, size_t queued)
 {
-    const struct tls_codec *codec = &stream->tls->codec;
-    return queued + codec->kept_length + (size_t)SSL_pending(codec->ssl);
+    return queued + tls_codec_unread(&stream->tls->codec);
 }
 
 /* ---- life ---- */
@@ -272,7 +269,7 @@ static size_t tls_unread(const struct stream *stream, size_t queued)
 static int tls_open(struct stream *stream, const struct stream_how *how)
 {
     struct stream_tls *tls = calloc(1, sizeof(*tls));
-    SSL *ssl = tls && stream->env->tls ? tls_accept_new(how->tls) : NULL;
+    struct ssl_st *ssl = tls && stream->env->tls ? tls_accept_new(how->tls) : NULL;
     if (!ssl || tls_codec_open(&tls->codec, stream->env->tls, ssl) < 0) {
         free(tls);
         return -1;
@@ -335,46 +332,10 @@ bool stream_is_truncated(const struct stream *stream)
     return stream->tls && stream->tls->is_truncated;
 }
 
-static size_t copy(char *out, size_t size, const void *bytes, size_t length)
-{
-    length = length < size ? length : size;
-    if (length > 0)
-        memcpy(out, bytes, length);
-    return length;
-}
-
-static void describe_peer(SSL *ssl, struct stream_tls_info *out)
-{
-    const X509 *cert = SSL_get0_peer_certificate(ssl);
-    BIO *text = cert ? BIO_new(BIO_s_mem()) : NULL;
-    char *bytes = NULL;
-    if (!text)
-        return;
-    /* Without memory for all of it, part would be somebody else's name. */
-    if (X509_NAME_print_ex(text, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253) >= 0) {
-        long length = BIO_get_mem_data(text, &bytes);
-        out->subject_length =
-            copy(out->subject, sizeof(out->subject), bytes, length > 0 ? (size_t)length : 0);
-    }
-    BIO_free(text);
-}
-
 bool stream_describe_tls(const struct stream *stream, struct stream_tls_info *out)
 {
-    const unsigned char *alpn;
-    unsigned alpn_length;
     if (!stream->tls || !stream->tls->codec.is_open)
         return false;
-    SSL *ssl = stream->tls->codec.ssl;
-    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    *out = (struct stream_tls_info){.version = SSL_get_version(ssl),
-                                    .cipher = SSL_get_cipher_name(ssl),
-                                    .is_resumed = SSL_session_reused(ssl) == 1};
-    SSL_get0_alpn_selected(ssl, &alpn, &alpn_length);
-    out->alpn_length = copy(out->alpn, sizeof(out->alpn), alpn, alpn_length);
-    out->server_name_length =
-        copy(out->server_name, sizeof(out->server_name), name, name ? strlen(name) : 0);
-    describe_peer(ssl, out);
-    ERR_clear_error();
+    tls_codec_describe(&stream->tls->codec, out);
     return true;
 }
