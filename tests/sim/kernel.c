@@ -23,6 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "rare.h"
+#include "records.h"
+
 #define FIRST_FD 100
 #define SOCKETS_MAX 8
 #define EPOLL_FD (FIRST_FD + SOCKETS_MAX)
@@ -39,7 +42,8 @@ static struct {
     bool is_tracing;
     char complaint[160];
     uint64_t live;
-    int pipe; /* its end to write to; 0: none */
+    int pipe;     /* its end to write to; 0: none */
+    int pipe_out; /* its end to read from */
 } the;
 
 static unsigned char pattern[PATTERN_BYTES];
@@ -47,6 +51,15 @@ static unsigned char pattern[PATTERN_BYTES];
 #define TRACE(...) (the.is_tracing ? (void)fprintf(stderr, __VA_ARGS__) : (void)0)
 
 /* ---- the world's own ---- */
+
+uint64_t rare_seen[RARE_COUNT];
+
+const char *rare_text(enum rare which)
+{
+#define RARE_TEXT(name, text) text,
+    static const char *const TEXTS[] = {RARE_PATHS(RARE_TEXT)};
+    return TEXTS[which];
+}
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -78,6 +91,17 @@ void kernel_set_rates(const struct kernel_rates *rates)
     the.rates = *rates;
 }
 
+static void forget_sockets(void)
+{
+    for (int i = 0; i < the.count; i++) {
+        if (the.sockets[i].wire)
+            free(the.sockets[i].wire->bytes);
+        free(the.sockets[i].wire);
+    }
+    memset(the.sockets, 0, sizeof(the.sockets));
+    the.count = 0;
+}
+
 void kernel_begin(uint64_t seed, const unsigned char *decisions, size_t length)
 {
     if (pattern[0] == 0) {
@@ -85,8 +109,7 @@ void kernel_begin(uint64_t seed, const unsigned char *decisions, size_t length)
         for (size_t i = 0; i < PATTERN_BYTES; i++)
             pattern[i] = (unsigned char)(next_random(&state) | 1U);
     }
-    memset(the.sockets, 0, sizeof(the.sockets));
-    the.count = 0;
+    forget_sockets();
     the.complaint[0] = '\0';
     the.random = seed * 0xd1b54a32d192ed03U;
     the.now_ms = START_MS;
@@ -119,6 +142,111 @@ void kernel_pass(uint64_t ms)
     the.now_ms += ms;
 }
 
+/* ---- records that pass by ---- */
+
+static uint64_t least(uint64_t one, uint64_t other)
+{
+    return one < other ? one : other;
+}
+
+/* The pattern from an offset on: given out, or compared with; false where it differs. */
+static bool with_pattern(const struct kernel_socket *socket, uint64_t offset, unsigned char *to,
+                         const unsigned char *from, uint64_t length)
+{
+    for (uint64_t done = 0; done < length;) {
+        uint64_t at = (socket->phase + offset + done) % PATTERN_BYTES;
+        uint64_t run = least(PATTERN_BYTES - at, length - done);
+        if (to)
+            memcpy(to + done, pattern + at, run);
+        else if (memcmp(from + done, pattern + at, run) != 0)
+            return false;
+        done += run;
+    }
+    return true;
+}
+
+/* A header's bytes, or a run of what follows one; returns how many of them. */
+static uint64_t scan_some(const struct kernel_socket *socket, struct kernel_scan *scan,
+                          const unsigned char *bytes, uint64_t length)
+{
+    if (scan->have < RECORD_HEADER) {
+        scan->header[scan->have++] = *bytes;
+        scan->left = (uint32_t)scan->header[2] << 8 | scan->header[3];
+        return 1;
+    }
+    length = least(length, scan->left);
+    if (scan->header[0] == RECORD_DATA) {
+        if (!with_pattern(socket, scan->plain + scan->part, NULL, bytes, length))
+            kernel_complain("a record of bytes that do not belong there, after", scan->plain);
+        scan->part += length;
+    }
+    scan->left -= (uint32_t)length;
+    return length;
+}
+
+static void scan(const struct kernel_socket *socket, struct kernel_scan *scan,
+                 const unsigned char *bytes, uint64_t length)
+{
+    for (uint64_t done = 0; done < length;) {
+        if (scan->has_end)
+            kernel_complain("bytes behind close_notify, after", scan->plain);
+        done += scan_some(socket, scan, bytes + done, length - done);
+        if (scan->have < RECORD_HEADER || scan->left > 0)
+            continue;
+        scan->has_end = scan->header[0] == RECORD_END;
+        scan->kinds |= 1U << scan->header[0];
+        scan->plain += scan->part;
+        scan->part = scan->have = 0;
+    }
+}
+
+void kernel_speak_tls(struct kernel_socket *socket)
+{
+    socket->wire = calloc(1, sizeof(*socket->wire));
+}
+
+void kernel_make_record(struct kernel_socket *socket, int kind, uint64_t length)
+{
+    struct kernel_wire *wire = socket->wire;
+    uint64_t need = wire->length + RECORD_HEADER + length;
+    if (need > wire->room) {
+        wire->room = 2 * need;
+        wire->bytes = realloc(wire->bytes, wire->room);
+    }
+    unsigned char *at = wire->bytes + wire->length;
+    memset(at, 0, RECORD_HEADER + length);
+    at[0] = (unsigned char)kind;
+    at[1] = RECORD_GUARD;
+    at[2] = (unsigned char)(length >> 8);
+    at[3] = (unsigned char)length;
+    if (kind == RECORD_DATA) {
+        (void)with_pattern(socket, wire->made, at + RECORD_HEADER, NULL, length);
+        wire->made += length;
+    }
+    wire->length = need;
+}
+
+void kernel_unmake_records(struct kernel_socket *socket)
+{
+    socket->wire->length = socket->sent;
+    socket->wire->made = socket->wire->sent.plain;
+}
+
+uint64_t kernel_plain_sent(const struct kernel_socket *socket)
+{
+    return socket->wire ? socket->wire->sent.plain : socket->sent;
+}
+
+uint64_t kernel_plain_read(const struct kernel_socket *socket)
+{
+    return socket->wire ? socket->wire->read.plain : socket->read;
+}
+
+uint64_t kernel_plain_out(const struct kernel_socket *socket)
+{
+    return socket->wire ? socket->wire->out.plain : socket->out;
+}
+
 /* ---- the peer's side ---- */
 
 int kernel_socket(bool is_unix, uint64_t in_room, uint64_t out_room)
@@ -136,20 +264,20 @@ struct kernel_socket *kernel_at(int fd)
     return fd >= FIRST_FD && fd < FIRST_FD + the.count ? &the.sockets[fd - FIRST_FD] : NULL;
 }
 
-static uint64_t least(uint64_t one, uint64_t other)
-{
-    return one < other ? one : other;
-}
-
 uint64_t kernel_send(struct kernel_socket *socket, uint64_t bytes)
 {
+    struct kernel_wire *wire = socket->wire;
     bytes = least(bytes, socket->in_room - (socket->sent - socket->read));
+    if (wire)
+        bytes = least(bytes, wire->length - socket->sent);
     if (socket->is_peer_reset || socket->has_peer_fin)
         return 0;
     if (socket->is_closed && bytes > 0) {
         kernel_reset(socket); /* nobody is there */
         return 0;
     }
+    if (wire && bytes > 0)
+        scan(socket, &wire->sent, wire->bytes + socket->sent, bytes);
     socket->sent += bytes;
     return bytes;
 }
@@ -223,31 +351,44 @@ static ssize_t do_read(struct kernel_socket *socket, const struct iovec *iov, in
     if (bytes > 1 && happens(the.rates.shorts))
         bytes = 1 + kernel_random(bytes - 1);
     for (int i = 0; i < count && done < bytes; i++) {
-        unsigned char *to = iov[i].iov_base;
         uint64_t part = least(iov[i].iov_len, bytes - done);
-        for (uint64_t copied = 0; copied < part;) {
-            uint64_t at = (socket->phase + socket->read + done + copied) % PATTERN_BYTES;
-            uint64_t run = least(PATTERN_BYTES - at, part - copied);
-            memcpy(to + copied, pattern + at, run);
-            copied += run;
-        }
+        if (socket->wire)
+            memcpy(iov[i].iov_base, socket->wire->bytes + socket->read + done, part);
+        else
+            (void)with_pattern(socket, socket->read + done, iov[i].iov_base, NULL, part);
         done += part;
     }
-    if (!(flags & MSG_PEEK))
-        socket->read += bytes;
+    if (flags & MSG_PEEK) {
+        if (socket->peeked > socket->read)
+            rare_saw(RARE_UNIX_HELD_BACK);
+        socket->peeked = socket->read + bytes;
+        return (ssize_t)bytes;
+    }
+    if (socket->wire) {
+        scan(socket, &socket->wire->read, socket->wire->bytes + socket->read, bytes);
+        if (socket->wire->is_choked)
+            rare_saw(RARE_UNCHOKED);
+        socket->wire->is_choked = false;
+    }
+    socket->read += bytes;
     return (ssize_t)bytes;
 }
 
 static void compare(struct kernel_socket *socket, const unsigned char *bytes, uint64_t length)
 {
-    for (uint64_t done = 0; done < length;) {
-        uint64_t at = (socket->phase + socket->out + done) % PATTERN_BYTES;
-        uint64_t run = least(PATTERN_BYTES - at, length - done);
-        if (memcmp(bytes + done, pattern + at, run) != 0)
-            kernel_complain("bytes that do not belong there, at or after", socket->out + done);
-        done += run;
-    }
+    if (socket->wire)
+        scan(socket, &socket->wire->out, bytes, length);
+    else if (!with_pattern(socket, socket->out, NULL, bytes, length))
+        kernel_complain("bytes that do not belong there, at or after", socket->out);
     socket->out += length;
+}
+
+/* What was written is at most what was sent, or, of TLS, read. */
+static bool is_known(const struct kernel_socket *socket)
+{
+    const struct kernel_wire *wire = socket->wire;
+    return wire ? wire->out.plain + wire->out.part <= wire->read.plain
+                : socket->out <= socket->sent;
 }
 
 static ssize_t do_write(struct kernel_socket *socket, const struct iovec *iov, int count)
@@ -279,7 +420,9 @@ static ssize_t do_write(struct kernel_socket *socket, const struct iovec *iov, i
     before = socket->out;
     for (int i = 0; i < count && socket->out - before < length; i++)
         compare(socket, iov[i].iov_base, least(iov[i].iov_len, length - (socket->out - before)));
-    if (socket->out > socket->sent)
+    if (socket->wire && socket->wire->out.have > 0)
+        rare_saw(RARE_RECORD_PARTED);
+    if (!is_known(socket))
         kernel_complain("more bytes written than were ever sent, at", socket->out);
     return (ssize_t)length;
 }
@@ -292,6 +435,8 @@ static void do_close(struct kernel_socket *socket)
     socket->interest = 0;
     /* A Unix socket has no reset, SO_LINGER or not: unread bytes are one (unix(7)). A TCP socket
      * that both have ended has none any more. */
+    if (socket->is_unix && is_unread)
+        rare_saw(RARE_UNIX_RESET);
     if (socket->is_unix)
         socket->ends_in_reset = is_unread;
     else
@@ -324,6 +469,8 @@ ssize_t readv(int fd, const struct iovec *iov, int count)
     if (!socket)
         return syscall(SYS_readv, fd, iov, count);
     ssize_t bytes = do_read(socket, iov, count, 0);
+    if (bytes == 0 && socket->out < socket->read)
+        rare_saw(RARE_BUFFERED_END);
     TRACE("  readv(%d) = %zd %s\n", fd, bytes, bytes < 0 ? strerror(errno) : "");
     return bytes;
 }
@@ -342,6 +489,8 @@ ssize_t recv(int fd, void *buffer, size_t length, int flags)
 
 ssize_t read(int fd, void *buffer, size_t length)
 {
+    if (fd == the.pipe_out && the.pipe)
+        rare_saw(RARE_PIPE_READ_BACK);
     return kernel_at(fd) ? recv(fd, buffer, length, 0) : syscall(SYS_read, fd, buffer, length);
 }
 
@@ -360,21 +509,48 @@ ssize_t __read_chk(int fd, void *buffer, size_t length, size_t room)
     return read(fd, buffer, length);
 }
 
+static ssize_t do_send(struct kernel_socket *socket, const struct iovec *iov, int count)
+{
+    uint64_t length = 0;
+    for (int i = 0; i < count; i++)
+        length += iov[i].iov_len;
+    ssize_t bytes = do_write(socket, iov, count);
+    socket->is_owing = bytes < (ssize_t)length;
+    return bytes;
+}
+
+/* The loop writes what is owed; everybody else sends. */
 ssize_t writev(int fd, const struct iovec *iov, int count)
 {
     struct kernel_socket *socket = socket_of(fd);
     if (!socket)
         return syscall(SYS_writev, fd, iov, count);
-    ssize_t bytes = do_write(socket, iov, count);
+    struct kernel_wire *wire = socket->wire;
+    bool was_parted = wire && wire->out.have > 0;
+    if (wire)
+        wire->out.kinds = 0;
+    ssize_t bytes = do_send(socket, iov, count);
+    if (bytes > 0)
+        rare_saw(was_parted ? RARE_RECORD_COMPLETED : RARE_LATER_WRITE);
+    if (wire && wire->out.kinds & 1U << RECORD_ANSWER)
+        rare_saw(RARE_ANSWER_WAITED);
+    if (wire && wire->out.kinds & 1U << RECORD_END)
+        rare_saw(RARE_END_WAITED);
     TRACE("  writev(%d) = %zd %s\n", fd, bytes, bytes < 0 ? strerror(errno) : "");
     return bytes;
 }
 
 ssize_t send(int fd, const void *buffer, size_t length, int flags)
 {
+    struct kernel_socket *socket = socket_of(fd);
     const struct iovec iov = {(void *)(uintptr_t)buffer, length};
-    return kernel_at(fd) ? writev(fd, &iov, 1)
-                         : syscall(SYS_sendto, fd, buffer, length, flags, NULL, 0);
+    if (!socket)
+        return syscall(SYS_sendto, fd, buffer, length, flags, NULL, 0);
+    ssize_t bytes = do_send(socket, &iov, 1);
+    if (bytes > 0 && (size_t)bytes < length)
+        rare_saw(RARE_SHORT_SEND);
+    TRACE("  send(%d, %zu) = %zd %s\n", fd, length, bytes, bytes < 0 ? strerror(errno) : "");
+    return bytes;
 }
 
 ssize_t write(int fd, const void *buffer, size_t length)
@@ -396,14 +572,23 @@ ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t length, 
     static unsigned char held[1 << 20];
     static size_t first, end;
     (void)in_at, (void)out_at, (void)flags;
+    if (length == 0)
+        kernel_complain("a splice(2) of nothing", 0);
     if (!kernel_at(in)) {
         ssize_t given = send(out, held + first, least(length, end - first), 0);
         if (given > 0 && syscall(SYS_read, in, held + first, (size_t)given) != given)
             kernel_complain("the pipe has not what was put into it", (uint64_t)given);
+        if (given < (ssize_t)length)
+            rare_saw(given > 0                           ? RARE_SPLICE_SHORT
+                     : errno == EAGAIN || errno == EINTR ? RARE_SPLICE_NONE
+                                                         : RARE_SPLICE_GIVE_FAILED);
         first += given > 0 ? (size_t)given : 0;
+        the.pipe_out = in;
         return given;
     }
     ssize_t bytes = recv(in, held, least(length, sizeof(held)), 0);
+    if (bytes < 0 && errno != EAGAIN && errno != EINTR)
+        rare_saw(RARE_SPLICE_TAKE_FAILED);
     the.pipe = out;
     check_pipe();
     if (bytes > 0 && syscall(SYS_write, out, held, (size_t)bytes) != bytes)
@@ -451,9 +636,11 @@ int shutdown(int fd, int how)
     if (!socket)
         return (int)syscall(SYS_shutdown, fd, how);
     TRACE("  shutdown(%d)\n", fd);
-    if (socket->is_peer_reset || happens(the.rates.errors))
+    if (socket->is_peer_reset || happens(the.rates.errors)) {
+        rare_saw(RARE_SHUTDOWN_FAILED);
         return fails_with(ENOTCONN);
-    if (socket->out != socket->read)
+    }
+    if (kernel_plain_out(socket) != kernel_plain_read(socket))
         kernel_complain("our FIN although bytes that were read are not sent", socket->out);
     socket->has_own_fin = true;
     return 0;
@@ -509,6 +696,11 @@ int ioctl(int fd, int request, ...)
         return (int)syscall(SYS_ioctl, fd, request, value);
     if (request != FIONREAD && request != SIOCOUTQ && request != SIOCOUTQNSD)
         return fails_with(EINVAL);
+    if (request == SIOCOUTQ) {
+        if (kernel_untaken(socket) < socket->asked && socket->is_owing)
+            rare_saw(RARE_PEER_TOOK);
+        socket->asked = kernel_untaken(socket);
+    }
     bool has_fin = !socket->is_unix && socket->has_own_fin && !socket->has_fin_acked;
     *value = request == FIONREAD ? (int)(socket->sent - socket->read)
                                  : (int)kernel_untaken(socket) + has_fin;
@@ -542,8 +734,10 @@ int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
         return fails_with(EEXIST);
     if (operation != EPOLL_CTL_ADD && !socket->interest)
         return fails_with(ENOENT);
-    if (operation == EPOLL_CTL_ADD && happens(the.rates.memories))
+    if (operation == EPOLL_CTL_ADD && happens(the.rates.memories)) {
+        rare_saw(RARE_NO_EPOLL_MEMORY);
         return fails_with(ENOMEM); /* a change needs none */
+    }
     socket->interest = operation == EPOLL_CTL_DEL ? 0 : event->events;
     return 0;
 }
@@ -576,6 +770,7 @@ static void *change_memory(void *old, size_t bytes)
 {
     void *memory = happens(the.rates.memories) ? NULL : realloc(old, bytes);
     if (!memory) {
+        rare_saw(RARE_NO_MEMORY);
         TRACE("  no memory\n");
         errno = ENOMEM;
     }
@@ -597,6 +792,11 @@ static void give_memory(void *memory)
 void kernel_take_memory(void)
 {
     event_set_mem_functions(take_memory, change_memory, give_memory);
+}
+
+bool kernel_is_out_of_memory(void)
+{
+    return happens(the.rates.memories);
 }
 
 uint64_t kernel_allocations_live(void)

@@ -3,6 +3,7 @@
  * everything between it and the peers is the real thing. */
 #include "world.h"
 
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,9 @@
 #include "base/log.h"
 #include "daemon/worker.h"
 #include "kernel.h"
+#include "net/stream.h"
+#include "rare.h"
+#include "records.h"
 
 #define PEERS_MAX 4
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -23,6 +27,8 @@ struct peer {
     unsigned eagerness; /* of 8 chances to read, so many are taken */
     bool is_closed;     /* as the log has it */
     bool is_fin;
+    bool is_tls, is_polite; /* says close_notify before its FIN */
+    bool has_said_end;
     uint64_t lost_bytes, discarded_bytes;
     char reason[16];
 };
@@ -31,7 +37,7 @@ static struct {
     bool is_gentle, is_rude, is_direct, is_over;
     struct worker *worker;
     struct limit *limit;
-    struct policy *policy;
+    struct policy *policy, *tls_policy;
     struct peer peers[PEERS_MAX];
     int count;
     uint64_t released;
@@ -77,14 +83,46 @@ void log_write(bool is_limited, enum log_level level, const char *message,
     const struct kernel_socket *socket = peer->socket;
     bool is_cut = !peer->is_fin && !socket->is_unix && !socket->is_peer_reset;
     uint64_t cut = field_of(fields, count, "cut") ? number_of(fields, count, "cut") : 0;
-    if (cut != (is_cut ? kernel_untaken(socket) : 0) && !socket->has_fin_acked)
+    uint64_t untaken = kernel_untaken(socket), out = kernel_plain_out(socket);
+    /* What is in the kernel's hands of TLS are records; no more can be cut than went. */
+    if (cut != (is_cut ? (untaken < out ? untaken : out) : 0) && !socket->has_fin_acked)
         kernel_complain("the log tells another cut than the reset makes", cut);
-    if (number_of(fields, count, "out") != peer->socket->out)
-        kernel_complain("the log tells other bytes out than the kernel took", peer->socket->out);
+    if (number_of(fields, count, "out") != out)
+        kernel_complain("the log tells other bytes out than the kernel took", out);
+    if (cut > 0)
+        rare_saw(RARE_CUT);
 }
 
 void log_close(void)
 {
+}
+
+/* ---- what is seen of the inside: calls that pass through here (tests/local.am) ---- */
+
+int __real_bufferevent_disable(struct bufferevent *bev, short what);
+int __wrap_bufferevent_disable(struct bufferevent *bev, short what);
+bool __real_limit_is_owed_out(const struct limit *limit);
+bool __wrap_limit_is_owed_out(const struct limit *limit);
+
+/* A stream's argument is itself. */
+int __wrap_bufferevent_disable(struct bufferevent *bev, short what)
+{
+    void *stream;
+    struct kernel_socket *socket = kernel_at(bufferevent_getfd(bev));
+    bufferevent_getcb(bev, NULL, NULL, NULL, &stream);
+    if (socket && socket->wire && stream_is_choked(stream) && !socket->wire->is_choked) {
+        rare_saw(RARE_CHOKED);
+        socket->wire->is_choked = true;
+    }
+    return __real_bufferevent_disable(bev, what);
+}
+
+bool __wrap_limit_is_owed_out(const struct limit *limit)
+{
+    bool is_tight = __real_limit_is_owed_out(limit);
+    if (is_tight)
+        rare_saw(RARE_TIGHT);
+    return is_tight;
 }
 
 /* ---- the judge ---- */
@@ -95,20 +133,23 @@ static uint64_t counted(enum counter counter)
 }
 
 /* The most that may be known of what a peer has sent: what was read. What is discarded may be left
- * unread, and a direct Unix stream counts what it has only looked at. */
+ * unread (and of TLS is records), and a direct Unix stream counts what it has only looked at. */
 static uint64_t most_known(const struct peer *peer)
 {
     const struct kernel_socket *socket = peer->socket;
-    return socket->is_unix || peer->discarded_bytes > 0 ? socket->sent : socket->read;
+    return socket->is_unix || peer->discarded_bytes > 0 ? socket->sent : kernel_plain_read(socket);
 }
 
 static void judge_sums(void)
 {
-    uint64_t in = counted(COUNTER_BYTES_IN), out = 0, read = 0, most = 0;
+    uint64_t in = counted(COUNTER_BYTES_IN), out = 0, read = 0, least = 0, most = 0;
     bool has_unix = false;
     for (int i = 0; i < world.count; i++) {
-        out += world.peers[i].socket->out;
-        read += world.peers[i].socket->read;
+        const struct kernel_socket *socket = world.peers[i].socket;
+        out += kernel_plain_out(socket);
+        read += kernel_plain_read(socket);
+        /* Records that are kept, or behind a failure, were read and are not known. */
+        least += socket->wire ? 0 : socket->read;
         most += most_known(&world.peers[i]);
         has_unix = has_unix || world.peers[i].socket->is_unix;
     }
@@ -117,23 +158,43 @@ static void judge_sums(void)
     if (out != counted(COUNTER_BYTES_OUT))
         kernel_complain("the kernel took other bytes than were counted", out);
     uint64_t known = in + counted(COUNTER_DISCARDED);
-    if (read > known || known > most || (!has_unix && in > read))
+    if (least > known || known > most || (!has_unix && in > read))
         kernel_complain("other bytes were read than were counted", read);
+}
+
+/* Where TLS must say its end, and must not. */
+static void judge_words(const struct peer *peer, bool is_truncated, bool has_words)
+{
+    const struct kernel_scan *sent = peer->is_tls ? &peer->socket->wire->sent : NULL;
+    if (!peer->is_tls && is_truncated)
+        kernel_complain("truncated, without TLS", (uint64_t)peer->fd);
+    else if (is_truncated && (has_words || sent->has_end))
+        kernel_complain("truncated, with close_notify", (uint64_t)peer->fd);
+    else if (strcmp(peer->reason, "eof") == 0 && sent && !sent->has_end)
+        kernel_complain("an end without close_notify is not told to be truncated", sent->plain);
+    else if (world.is_gentle && peer->is_tls && !has_words)
+        kernel_complain("nothing was wrong, and no close_notify came", sent->plain);
+    if (is_truncated)
+        rare_saw(RARE_TRUNCATED);
 }
 
 /* A clean end is one that says "this was all". */
 static void judge_end(const struct peer *peer)
 {
     const struct kernel_socket *socket = peer->socket;
-    bool is_whole = socket->out == socket->sent;
-    bool is_told = socket->ends_in_reset || socket->is_peer_reset || socket->is_peer_gone;
+    uint64_t out = kernel_plain_out(socket), sent = kernel_plain_sent(socket);
+    bool is_whole = out == sent, has_words = peer->is_tls && socket->wire->out.has_end;
+    bool is_truncated = strcmp(peer->reason, "truncated") == 0;
+    /* Without close_notify no end of TLS is a clean one. */
+    bool is_told = socket->ends_in_reset || socket->is_peer_reset || socket->is_peer_gone ||
+                   (peer->is_tls && !has_words);
     /* The two gaps, and the page names them: what was read into memory from a Unix socket, and what
      * came so late that the peer's own end came with it. */
     bool is_known = socket->is_unix
                         ? !world.is_direct && peer->lost_bytes + peer->discarded_bytes > 0
                         : socket->has_peer_fin && socket->has_own_fin && peer->discarded_bytes > 0;
     if (!is_whole && !is_told && !is_known)
-        kernel_complain("a clean end after a loss, of bytes", socket->sent - socket->out);
+        kernel_complain("a clean end after a loss, of bytes", sent - out);
     if (peer->is_fin && peer->lost_bytes > 0)
         kernel_complain("the log tells a loss and a clean end", peer->lost_bytes);
     if (peer->is_fin && socket->is_linger_zero)
@@ -141,7 +202,8 @@ static void judge_end(const struct peer *peer)
     if (!peer->is_fin && !socket->is_unix && !is_told)
         kernel_complain("the log tells a reset, and it is a clean end", socket->out);
     if (world.is_gentle && (!is_whole || socket->ends_in_reset || strcmp(peer->reason, "eof") != 0))
-        kernel_complain("nothing was wrong, and not everything came back", socket->out);
+        kernel_complain("nothing was wrong, and not everything came back", out);
+    judge_words(peer, is_truncated, has_words);
 }
 
 /* One that there was no memory for is reset before it is a connection; on a Unix socket that is a
@@ -213,17 +275,35 @@ static uint64_t bulk_bytes(void)
     return 40000 + kernel_random(260000);
 }
 
+static bool is_rarely(uint64_t once_in)
+{
+    return world.is_rude && kernel_random(once_in) == 0;
+}
+
+/* A TLS peer's first words, which need not wait for the service's. */
+static void greet(struct peer *peer)
+{
+    kernel_speak_tls(peer->socket);
+    peer->is_polite = !is_rarely(4);
+    kernel_make_record(peer->socket, is_rarely(40) ? RECORD_KEYS : RECORD_HELLO, 1);
+    if (!is_rarely(30)) /* the rest never comes */
+        kernel_make_record(peer->socket, RECORD_HELLO, kernel_random(100));
+}
+
 static void arrive(void)
 {
     bool is_unix = kernel_random(3) == 0, is_bulk = kernel_random(4) == 0;
+    bool is_tls = !is_unix && kernel_random(2);
     struct peer *peer = &world.peers[world.count];
     struct conn_arrival arrival = {
         .fd = is_bulk ? kernel_socket(is_unix, bulk_bytes(), bulk_bytes())
                       : kernel_socket(is_unix, some_bytes(), some_bytes()),
         .peer = {.family = is_unix ? AF_UNIX : AF_INET, .bytes = {127, 0, 0, 1}},
         .id = (uint64_t)world.count++,
-        .policy = policy_ref(world.policy)};
-    *peer = (struct peer){.fd = arrival.fd, .socket = kernel_at(arrival.fd)};
+        .policy = policy_ref(is_tls ? world.tls_policy : world.policy)};
+    *peer = (struct peer){.fd = arrival.fd, .socket = kernel_at(arrival.fd), .is_tls = is_tls};
+    if (is_tls)
+        greet(peer);
     peer->plan_bytes = is_bulk ? 4 * bulk_bytes() : kernel_random(8) ? some_bytes() : 0;
     peer->chunk_bytes = is_bulk            ? bulk_bytes()
                         : kernel_random(2) ? peer->plan_bytes
@@ -234,14 +314,58 @@ static void arrive(void)
         kernel_complain("not let in", 0);
 }
 
+/* Cuts off what it has not sent yet. */
 static void finish_sending(struct peer *peer)
 {
-    peer->plan_bytes = peer->socket->sent;
+    if (peer->is_tls)
+        kernel_unmake_records(peer->socket);
+    peer->plan_bytes = kernel_plain_sent(peer->socket);
     peer->socket->has_peer_fin = true;
+}
+
+/* Nobody takes the answers that it asks for. */
+static void ask_for_keys(struct peer *peer)
+{
+    for (uint64_t count = is_rarely(20) ? 300 : 1; count > 0; count--)
+        kernel_make_record(peer->socket, RECORD_KEYS, kernel_random(count > 1 ? 4 : 60));
+}
+
+/* Records of so many bytes, and whatever else belongs to TLS. */
+static void make_records(struct peer *peer, uint64_t bytes)
+{
+    uint64_t most = kernel_random(3) ? RECORD_MOST : 1 + kernel_random(2000);
+    if (kernel_random(6) == 0)
+        ask_for_keys(peer);
+    for (uint64_t piece; bytes > 0; bytes -= piece) {
+        piece = bytes < most ? bytes : most;
+        kernel_make_record(peer->socket, RECORD_DATA, piece);
+    }
+    if (is_rarely(60))
+        kernel_make_record(peer->socket, RECORD_ALERT, 2);
+}
+
+static void send_some_tls(struct peer *peer)
+{
+    const struct kernel_socket *socket = peer->socket;
+    const struct kernel_wire *wire = socket->wire;
+    uint64_t left = peer->plan_bytes - wire->made;
+    if (wire->length == socket->sent && !peer->has_said_end) {
+        make_records(peer, left < peer->chunk_bytes ? left : peer->chunk_bytes);
+        peer->has_said_end = wire->made == peer->plan_bytes && kernel_random(3) == 0;
+        if (peer->has_said_end && peer->is_polite)
+            kernel_make_record(peer->socket, RECORD_END, 0);
+    }
+    (void)kernel_send(peer->socket, 100 + peer->chunk_bytes);
+    if (wire->length == socket->sent && peer->has_said_end && kernel_random(2))
+        finish_sending(peer);
 }
 
 static void send_some(struct peer *peer)
 {
+    if (peer->is_tls) {
+        send_some_tls(peer);
+        return;
+    }
     uint64_t left = peer->plan_bytes - peer->socket->sent;
     (void)kernel_send(peer->socket, left < peer->chunk_bytes ? left : peer->chunk_bytes);
     if (peer->plan_bytes == peer->socket->sent && kernel_random(3) == 0)
@@ -335,8 +459,10 @@ static void speak_late(struct peer *peer)
     struct kernel_socket *socket = peer->socket;
     if (!socket->has_own_fin || socket->has_peer_fin || socket->is_closed || kernel_random(4))
         return;
+    if (peer->is_tls && !peer->has_said_end)
+        make_records(peer, 1 + kernel_random(200));
     (void)kernel_send(socket, 1 + kernel_random(200));
-    peer->plan_bytes = socket->sent;
+    peer->plan_bytes = peer->is_tls ? socket->wire->made : socket->sent;
 }
 
 /* Nobody does anything else any more: the deadlines must end it all. */
@@ -344,7 +470,7 @@ static void end_harshly(const struct policy_values *values)
 {
     /* What was taken before we look once more starts the stall time anew. */
     uint64_t longest_ms = values->idle_ms + 2 * values->stall_ms + values->flush_ms +
-                          values->linger_ms + values->quiet_ms + 500;
+                          values->linger_ms + values->quiet_ms + values->handshake_ms + 500;
     kernel_set_rates(&QUIET);
     for (uint64_t passed_ms = 0; passed_ms < longest_ms && !is_all_over(); passed_ms += 20) {
         kernel_pass(20);
@@ -372,6 +498,7 @@ static void set_up(struct policy_values *values)
         bool has_times = kernel_random(8) != 0;
         values->idle_ms = has_times ? 1000 : 0;
         values->stall_ms = has_times ? 500 : 0;
+        values->handshake_ms = has_times ? 300 : 0;
         values->flush_ms = kernel_random(4) ? 800 : 0;
         values->linger_ms = kernel_random(4) ? 200 : 0;
         values->quiet_ms = kernel_random(4) ? 100 : 0;
@@ -379,6 +506,8 @@ static void set_up(struct policy_values *values)
     world.limit =
         limit_new(&(struct limit_values){.owed_bytes = kernel_random(3) ? 0 : 1 + some_bytes()});
     world.policy = policy_new(values, "tcp://sim", 0);
+    world.tls_policy = policy_new(values, "tls://sim", 0);
+    world.tls_policy->tls = (struct tls_context *)&world; /* it holds nothing (codec.c) */
     struct worker_config config = {.path = world.is_direct ? STREAM_DIRECT : STREAM_BUFFERED,
                                    .listeners = 1,
                                    .limit = world.limit,
@@ -397,6 +526,7 @@ static void tear_down(void)
         turn();
     worker_free(world.worker);
     policy_unref(world.policy);
+    policy_unref(world.tls_policy);
     limit_free(world.limit);
 }
 
@@ -407,8 +537,13 @@ static void remember(void)
     world_seen.connections += (uint64_t)world.count;
     world_seen.bytes += counted(COUNTER_BYTES_IN);
     world_seen.lost += counted(COUNTER_LOST);
-    for (int i = 0; i < world.count; i++)
-        world_seen.resets += world.peers[i].socket->ends_in_reset;
+    rare_seen[RARE_HELD] += counted(COUNTER_HELD);
+    rare_seen[RARE_ABANDONED] += counted(COUNTER_ABANDONED) > 0;
+    for (int i = 0; i < world.count; i++) {
+        const struct peer *peer = &world.peers[i];
+        world_seen.resets += peer->socket->ends_in_reset;
+        rare_seen[RARE_LATE_RESET] += peer->socket->ends_in_reset && peer->discarded_bytes > 0;
+    }
 }
 
 void world_live(void)
@@ -419,7 +554,7 @@ void world_live(void)
     struct kernel_rates rates = {.shorts = (unsigned)kernel_random(900),
                                  .agains = (unsigned)kernel_random(300)};
     if (!world.is_gentle && kernel_random(2))
-        rates.errors = (unsigned)kernel_random(40);
+        rates.errors = (unsigned)kernel_random(kernel_random(4) ? 40 : 300);
     if (!world.is_gentle && kernel_random(4) == 0)
         rates.memories = (unsigned)kernel_random(kernel_random(2) ? 60 : 600);
     kernel_set_rates(&rates);
