@@ -382,11 +382,21 @@ static ssize_t swallow(struct conn *conn)
     return came;
 }
 
+/* The peer's end came after ours. Over TLS its words may come before its FIN: then what came too
+ * late is still to be told, and the linger's end does it where it cannot be now. */
+static void end_late(struct conn *conn)
+{
+    enum stream_end how_far = stream_end(&conn->stream);
+    bool is_late = conn->account.discarded > 0 && how_far != STREAM_END_BOTH;
+    if (!is_late || how_far == STREAM_END_TAKEN)
+        end(conn, is_late);
+}
+
 static void on_peer_end(struct conn *conn)
 {
     conn->has_peer_fin = true;
     if (conn->state == CONN_LINGER)
-        end(conn, false);
+        end_late(conn);
     else
         begin_close(conn, stream_is_truncated(&conn->stream) ? REASON_TRUNCATED : REASON_EOF);
 }

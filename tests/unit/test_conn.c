@@ -143,6 +143,7 @@ static void test_discarded_bytes_and_the_peers_end(void **state)
     struct fixture *fixture = *state;
     passes(fixture, 1000);
     comes(fixture, 10);
+    fake.end = STREAM_END_BOTH;
     ends(fixture);
     assert_closed(fixture, REASON_IDLE, false, 0);
     assert_int_equal(fixture->conn->account.discarded, 10);

@@ -184,6 +184,35 @@ static void test_choked_is_idle(void **state)
     fixture->env.drain_start_ms = 0;
 }
 
+/* A peer's close_notify is not its FIN: what came too late is still answered by a reset, as soon as
+ * that takes nothing from it. */
+static void test_late_bytes_and_close_notify(void **state)
+{
+    static const struct {
+        enum stream_end end;
+        bool is_late, closes_at_once, is_reset;
+    } ROWS[] = {
+        {STREAM_END_SENT, true, false, true},   {STREAM_END_TAKEN, true, true, true},
+        {STREAM_END_BOTH, true, true, false},   {STREAM_END_SENT, false, true, false},
+        {STREAM_END_TAKEN, false, true, false},
+    };
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
+        shake_and_open(fixture);
+        passes(fixture, 1000);
+        assert_state(fixture, CONN_LINGER);
+        fake.end = STREAM_END_SENT;
+        if (ROWS[i].is_late)
+            comes(fixture, 10);
+        assert_state(fixture, CONN_LINGER);
+        fake.end = ROWS[i].end;
+        ends(fixture);
+        assert_int_equal(fixture->is_closed, ROWS[i].closes_at_once);
+        passes(fixture, 200);
+        assert_closed(fixture, REASON_IDLE, ROWS[i].is_reset, 0);
+    }
+}
+
 /* Our end is said before the FIN, and waited for where the kernel has no room. */
 static void test_end_waits_for_room(void **state)
 {
@@ -264,6 +293,7 @@ int main(void)
         TEST(test_drain),
         TEST(test_truncated),
         TEST(test_choked_is_idle),
+        TEST(test_late_bytes_and_close_notify),
         TEST(test_end_waits_for_room),
         TEST(test_end_finds_no_room),
         TEST(test_end_waits_while_bytes_are_taken),
