@@ -170,9 +170,6 @@ void tls_codec_close(struct tls_codec *codec)
 {
     SSL_free(codec->ssl);
     free(codec->kept);
-    codec->ssl = NULL;
-    codec->kept = NULL;
-    codec->kept_length = 0;
 }
 
 /* ---- records in ---- */
