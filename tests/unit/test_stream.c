@@ -456,6 +456,25 @@ static void send_and_turn(struct fixture *fixture, size_t length)
     turn(fixture);
 }
 
+/* What a read has brought says how the next one is made. */
+static void test_much_begins(void **state)
+{
+    static const size_t LENGTHS[] = {32767, 32768};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(LENGTHS); i++) {
+        struct fixture *fixture = open_wide_pair();
+        send_and_turn(fixture, LENGTHS[i]);
+        assert_int_equal(splices.takes, 0);
+        send_and_turn(fixture, LENGTHS[i]);
+        assert_int_equal(splices.takes, i);
+        send_and_turn(fixture, 100);
+        assert_int_equal(splices.takes, 2 * i); /* by the pipe, too, it was much */
+        send_and_turn(fixture, 100);
+        assert_int_equal(splices.takes, 2 * i);
+        close_pair(fixture);
+    }
+}
+
 static void test_discard_much(void **state)
 {
     struct fixture *fixture = open_wide_pair();
@@ -597,6 +616,7 @@ int main(void)
         cmocka_unit_test(test_much),
         cmocka_unit_test(test_much_with_urgent_bytes),
         cmocka_unit_test(test_much_that_fails),
+        cmocka_unit_test(test_much_begins),
         cmocka_unit_test(test_discard_much),
         cmocka_unit_test(test_hold),
         cmocka_unit_test(test_discard),
