@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A TLS stream on a real socket, and a client's codec on the other end, in turns in one thread.
  * send and writev are defined here, before the C library's, so that single calls fall short or
- * fail, for libevent too; malloc and realloc of what is linked pass through wrappers
- * (tests/local.am). */
+ * fail, for libevent too. */
 #include "unit.h"
 
 #include <event2/buffer.h>
@@ -18,6 +17,7 @@
 #include "net/stream.h"
 #include "tcp_pair.h"
 #include "tls_pair.h"
+#include "wrap_memory.h"
 
 #define ALL SIZE_MAX
 /* What a peer that takes no answers may make us keep (HACKING.md), a record more, and no more. */
@@ -63,19 +63,9 @@ ssize_t writev(int fd, const struct iovec *pieces, int count)
     return syscall(SYS_writev, fd, &piece, 1);
 }
 
-void *__real_malloc(size_t bytes);
-void *__real_realloc(void *old, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_realloc(void *old, size_t bytes);
-
-void *__wrap_malloc(size_t bytes)
+static bool is_out_of_memory(size_t bytes)
 {
-    return wanted && bytes >= wanted ? NULL : __real_malloc(bytes);
-}
-
-void *__wrap_realloc(void *old, size_t bytes)
-{
-    return wanted && bytes >= wanted ? NULL : __real_realloc(old, bytes);
+    return wanted && bytes >= wanted;
 }
 
 /* ---- the fixture ---- */
@@ -143,8 +133,11 @@ static void on_due(struct deadline *deadline)
     (void)deadline;
 }
 
+static long blocks_before;
+
 static struct fixture *open_shy(void)
 {
+    blocks_before = live_blocks;
     struct fixture *fixture = calloc(1, sizeof(*fixture));
     struct error err;
     int pair[2];
@@ -179,6 +172,7 @@ static void close_pair(struct fixture *fixture)
     close(fixture->fd);
     free(fixture->env.scratch);
     free(fixture);
+    assert_int_equal(live_blocks, blocks_before); /* all was given back */
 }
 
 /* One look at what is ready: a blocked write is ready for ever. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A service's codec and a client's, over memory. malloc and realloc of what is linked here pass
- * through wrappers (tests/local.am), so that one can fail; OpenSSL's own do not. */
+/* A service's codec and a client's, over memory. */
 #include "unit.h"
 
 #include "tls_pair.h"
+#include "wrap_memory.h"
 
 #define ALL SIZE_MAX
 #define RECORD 16384
@@ -12,33 +12,21 @@
 
 static int fails_in; /* so many allocations later one fails; 0: none */
 
-static bool is_out_of_memory(void)
+static bool is_out_of_memory(size_t bytes)
 {
+    (void)bytes;
     return fails_in > 0 && --fails_in == 0;
-}
-
-void *__real_malloc(size_t bytes);
-void *__real_realloc(void *old, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_realloc(void *old, size_t bytes);
-
-void *__wrap_malloc(size_t bytes)
-{
-    return is_out_of_memory() ? NULL : __real_malloc(bytes);
-}
-
-void *__wrap_realloc(void *old, size_t bytes)
-{
-    return is_out_of_memory() ? NULL : __real_realloc(old, bytes);
 }
 
 /* ---- the two ends ---- */
 
 static struct tls_end service, client;
+static long blocks_before;
 
 static void open_ends(SSL *ssl)
 {
     fails_in = 0;
+    blocks_before = live_blocks;
     assert_int_equal(tls_end_open(&service, tls_accept_new(pair_server)), 0);
     assert_int_equal(tls_end_open(&client, ssl), 0);
 }
@@ -47,6 +35,7 @@ static void close_ends(void)
 {
     tls_end_close(&service);
     tls_end_close(&client);
+    assert_int_equal(live_blocks, blocks_before); /* all was given back */
 }
 
 /* Until neither has anything to say; the service is fed so many bytes at a time. */
@@ -359,10 +348,12 @@ static void test_no_memory_to_keep(void **state)
 static void test_no_memory_for_a_room(void **state)
 {
     (void)state;
-    for (int i = 1; i <= 3; i++) {
+    for (int i = 1; i <= 4; i++) {
+        long before = live_blocks;
         fails_in = i;
         assert_null(tls_room_new());
         assert_int_equal(fails_in, 0);
+        assert_int_equal(live_blocks, before);
     }
     tls_room_free(NULL);
 }
@@ -436,7 +427,7 @@ static void count_free(void *memory, const char *file, int line)
     if (!memory)
         return;
     live_bytes -= (long)begin[-2];
-    free(begin - 2);
+    __real_free(begin - 2);
 }
 
 static void *count_realloc(void *old, size_t bytes, const char *file, int line)
