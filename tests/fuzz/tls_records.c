@@ -44,7 +44,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
-    return tls_pair_setup();
+    return tls_pair_setup(NULL);
 }
 
 /* What the service has to say is in marks, a record or more each, and goes to nobody. */

@@ -567,11 +567,10 @@ static void check_pipe(void)
 }
 
 /* Between a socket and a real pipe, whose bytes are kept here too. */
-ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t length, unsigned flags)
+static ssize_t do_splice(int in, int out, size_t length)
 {
     static unsigned char held[1 << 20];
     static size_t first, end;
-    (void)in_at, (void)out_at, (void)flags;
     if (length == 0)
         kernel_complain("a splice(2) of nothing", 0);
     if (!kernel_at(in)) {
@@ -595,6 +594,17 @@ ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t length, 
         kernel_complain("the pipe is too small for", (uint64_t)bytes);
     first = 0;
     end = bytes > 0 ? (size_t)bytes : 0;
+    return bytes;
+}
+
+/* Few worlds come to one, so it fails more often than the rest. */
+ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t length, unsigned flags)
+{
+    unsigned errors = the.rates.errors;
+    (void)in_at, (void)out_at, (void)flags;
+    the.rates.errors = (unsigned)least(8UL * errors, 500);
+    ssize_t bytes = do_splice(in, out, length);
+    the.rates.errors = errors;
     return bytes;
 }
 

@@ -24,44 +24,10 @@
 #include "net/pipe.h"
 #include "net/sock.h"
 #include "net/stream.h"
+#include "short_writes.h"
 #include "tcp_pair.h"
 
 /* ---- the system calls between ---- */
-
-static struct {
-    int error;      /* of the next write, once */
-    size_t most;    /* bytes a write takes; 0: all */
-    unsigned calls; /* so that a test knows it was in between */
-} writes;
-
-static bool is_failing(void)
-{
-    writes.calls++;
-    if (writes.error == 0)
-        return false;
-    errno = writes.error;
-    writes.error = 0;
-    return true;
-}
-
-ssize_t send(int fd, const void *bytes, size_t length, int flags)
-{
-    if (is_failing())
-        return -1;
-    length = writes.most && writes.most < length ? writes.most : length;
-    return syscall(SYS_sendto, fd, bytes, length, flags, NULL, 0);
-}
-
-ssize_t writev(int fd, const struct iovec *pieces, int count)
-{
-    struct iovec piece = pieces[0];
-    if (is_failing())
-        return -1;
-    if (!writes.most)
-        return syscall(SYS_writev, fd, pieces, count);
-    piece.iov_len = writes.most < piece.iov_len ? writes.most : piece.iov_len;
-    return syscall(SYS_writev, fd, &piece, 1);
-}
 
 static struct {
     int take_error, give_error; /* of the next, once */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A TLS stream on a real socket, and a client's codec on the other end, in turns in one thread.
- * send and writev are defined here, before the C library's, so that single calls fall short or
- * fail, for libevent too. */
+ */
 #include "unit.h"
 
 #include <event2/buffer.h>
@@ -15,6 +14,7 @@
 #include "net/loop.h"
 #include "net/sock.h"
 #include "net/stream.h"
+#include "short_writes.h"
 #include "tcp_pair.h"
 #include "tls_pair.h"
 #include "wrap_memory.h"
@@ -23,45 +23,9 @@
 /* What a peer that takes no answers may make us keep (HACKING.md), a record more, and no more. */
 #define ANSWERS_MAX (40960 + 16384)
 
-/* ---- the system calls between ---- */
-
-static struct {
-    int error;       /* of the next write, once */
-    size_t most;     /* bytes a write takes; 0: all */
-    bool is_blocked; /* the kernel takes nothing */
-    unsigned calls;
-} writes;
+/* ---- memory ---- */
 
 static size_t wanted; /* allocations of so many bytes or more fail; 0: none does */
-
-static bool is_failing(void)
-{
-    writes.calls++;
-    if (!writes.error && !writes.is_blocked)
-        return false;
-    errno = writes.error ? writes.error : EAGAIN;
-    writes.error = 0;
-    return true;
-}
-
-ssize_t send(int fd, const void *bytes, size_t length, int flags)
-{
-    if (is_failing())
-        return -1;
-    length = writes.most && writes.most < length ? writes.most : length;
-    return syscall(SYS_sendto, fd, bytes, length, flags, NULL, 0);
-}
-
-ssize_t writev(int fd, const struct iovec *pieces, int count)
-{
-    struct iovec piece = pieces[0];
-    if (is_failing())
-        return -1;
-    if (!writes.most)
-        return syscall(SYS_writev, fd, pieces, count);
-    piece.iov_len = writes.most < piece.iov_len ? writes.most : piece.iov_len;
-    return syscall(SYS_writev, fd, &piece, 1);
-}
 
 static bool is_out_of_memory(size_t bytes)
 {
@@ -736,19 +700,6 @@ static void test_describe(void **state)
     close_pair(fixture);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    return tls_pair_setup();
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    tls_pair_teardown();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -775,5 +726,5 @@ int main(void)
         cmocka_unit_test(test_peer_resets),
         cmocka_unit_test(test_describe),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, tls_pair_setup, tls_pair_teardown);
 }

@@ -22,8 +22,9 @@ static struct tls_context *pair_server;
 static SSL_CTX *pair_client;
 
 /* The key and the certificate in one file, which is gone again once it was read. */
-static inline int tls_pair_setup(void)
+static inline int tls_pair_setup(void **state)
 {
+    (void)state;
     char path[] = "/tmp/tls_pair.XXXXXX";
     struct tls_settings settings = {.cert = path};
     struct error notice, err;
@@ -49,10 +50,12 @@ static inline int tls_pair_setup(void)
     return pair_server && pair_client ? 0 : -1;
 }
 
-static inline void tls_pair_teardown(void)
+static inline int tls_pair_teardown(void **state)
 {
+    (void)state;
     tls_context_unref(pair_server);
     SSL_CTX_free(pair_client);
+    return 0;
 }
 
 struct tls_end {
