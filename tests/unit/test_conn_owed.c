@@ -78,6 +78,20 @@ static void test_up_to_a_large_mark(void **state)
     assert_state(fixture, CONN_PAUSED);
 }
 
+/* A mark that one read can just reach is one that it can overrun. */
+static void test_mark_of_one_read(void **state)
+{
+    struct fixture *fixture = *state;
+    for (size_t take_bytes = 999; take_bytes <= 1000; take_bytes++) {
+        open_again(fixture, &VALUES);
+        conn_start(fixture->conn);
+        fake.take_bytes = take_bytes;
+        fake.room = 0;
+        comes(fixture, 1);
+        assert_state(fixture, take_bytes < VALUES.buffer_bytes ? CONN_OPEN : CONN_PAUSED);
+    }
+}
+
 /* All connections together owe too much: who owes anything is held until it owes nothing. */
 static void test_owed_in_all(void **state)
 {
@@ -190,6 +204,7 @@ int main(void)
         TEST(test_hold_and_resume),
         TEST(test_a_mark_that_one_read_reaches_holds_at_once),
         TEST(test_up_to_a_large_mark),
+        TEST(test_mark_of_one_read),
         TEST(test_owed_in_all),
         TEST(test_owed_in_all_is_over),
         TEST(test_owing_is_not_idle),
