@@ -200,6 +200,19 @@ static void tell_echoes(struct flow *flow, uint64_t now_ns)
     }
 }
 
+/* Waits for what the link waits for so as to receive, or to be open first. */
+static void await_link(struct flow *flow)
+{
+    short waits = link_waits(&flow->link, POLLIN);
+    int failure = waits & POLLIN ? event_add(flow->readable, NULL) : event_del(flow->readable);
+    if (failure == 0 && (waits & POLLOUT))
+        failure = event_add(flow->writable, NULL);
+    if (failure < 0) {
+        (void)link_end(&flow->link, ending_of_errno(ENOMEM));
+        end_link(flow);
+    }
+}
+
 /* Receives and checks once. */
 static void receive(struct flow *flow)
 {
@@ -209,13 +222,8 @@ static void receive(struct flow *flow)
         end_link(flow);
         return;
     }
-    if (bytes == 0) {
-        if (link_waits(&flow->link, POLLIN) & POLLOUT)
-            (void)event_add(flow->writable, NULL);
-        if (link_waits(&flow->link, POLLOUT) & POLLIN)
-            flow_flush(flow, clock_now_ns());
+    if (bytes == 0)
         return;
-    }
     size_t length = (size_t)bytes;
     uint64_t awaited = flow->sent - flow->checked;
     size_t allowed = length < awaited ? length : (size_t)awaited;
@@ -233,6 +241,18 @@ static void receive(struct flow *flow)
         flow_flush(flow, now_ns);
 }
 
+/* Receives what has come. TLS may have something to send then, or wait for nothing else. */
+static void receive_all(struct flow *flow)
+{
+    short waited = link_waits(&flow->link, POLLIN);
+    do {
+        receive(flow);
+    } while (link_has_more(&flow->link));
+    bool is_open = flow->state == FLOW_OPEN || flow->state == FLOW_FINISHING;
+    if (is_open && (waited | link_waits(&flow->link, POLLIN)) != POLLIN)
+        await_link(flow);
+}
+
 /* ---- life ---- */
 
 static void half_close(struct flow *flow)
@@ -244,18 +264,6 @@ static void half_close(struct flow *flow)
         end_link(flow);
     else
         read_to_the_end(flow);
-}
-
-/* Waits for what the link waits for on its way to be open. */
-static void await_link(struct flow *flow)
-{
-    short waits = link_waits(&flow->link, 0);
-    if (event_add(waits & POLLIN ? flow->readable : flow->writable, NULL) < 0) {
-        (void)link_end(&flow->link, ending_of_errno(ENOMEM));
-        end_link(flow);
-    } else if (!(waits & POLLIN)) {
-        (void)event_del(flow->readable);
-    }
 }
 
 static void advance(struct flow *flow)
@@ -289,21 +297,22 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         advance(flow);
         return;
     }
-    receive(flow);
-    while (link_has_more(&flow->link))
-        receive(flow);
+    receive_all(flow);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct flow *flow = arg;
     (void)fd, (void)what;
-    if (flow->state == FLOW_CONNECTING)
+    if (flow->state == FLOW_CONNECTING) {
         advance(flow);
-    else if (flow->state == FLOW_FINISHING)
+    } else if (flow->state == FLOW_FINISHING) {
         half_close(flow);
-    else
+    } else {
+        if (link_waits(&flow->link, POLLIN) & POLLOUT)
+            receive_all(flow);
         flow_flush(flow, clock_now_ns());
+    }
 }
 
 int flow_init(struct flow *flow, struct flow_env *env)

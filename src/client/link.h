@@ -20,7 +20,7 @@
 #include "net/proxy_build.h"
 
 struct link;
-struct ssl_st;
+struct link_ssl;
 struct ssl_session_st;
 
 enum link_state { LINK_CLOSED, LINK_CONNECTING, LINK_GREETING, LINK_HANDSHAKING, LINK_OPEN };
@@ -49,7 +49,7 @@ struct link_plan {
 
 struct link {
     const struct link_plan *plan;
-    struct ssl_st *ssl;             /* NULL: plain */
+    struct link_ssl *ssl;           /* what TLS has for this connection; NULL: plain */
     struct ssl_session_st *session; /* what the next handshake may resume, or NULL */
     struct ending ending;
     uint64_t handshake_ns; /* when it began, and when it is done how long it took */

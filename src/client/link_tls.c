@@ -1,263 +1,399 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* OpenSSL reads ahead, so that a small message costs one recv(2) and not two (a record's head, then
- * its body); what it then holds is told by has_more, since poll(2) cannot. A write is at most one
- * record: it goes whole, or is held whole, and the owner offers it again. Of a held record the wire
- * (tls_wire.h) keeps what the kernel did not take, so that a server's KeyUpdate can be answered.
+/* TLS for links, by the daemon's codec (net/tls_codec.h). The links of one thread share its room
+ * and a buffer for what recv(2) brings. What the kernel does not take of a record the link keeps,
+ * and sends before anything else. So reading never waits for writing: a server's KeyUpdate is
+ * answered behind what is kept.
  */
 #include "client/link_tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <event2/buffer.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/tls_wire.h"
+#include "net/tls_codec.h"
 
-#define RECORD_BYTES 16384 /* RFC 8446, 5.1 */
-#define ALPN_MAX 256       /* bytes of the whole list */
+#define RECORD_BYTES 16384          /* plain ones (RFC 8446, 5.1) */
+#define RECORD_WIRE_BYTES 17408     /* a record with all that is around it, and some more */
+#define RECEIVE_BYTES (64U * 1024U) /* at most at once: what is opened is still in the cache */
+#define ALPN_MAX 256                /* bytes of the whole list */
+/* A server that asks for new keys without end, and reads no answer, is not read above so much. */
+#define KEPT_MAX 40960
 
 struct tls {
     struct link_layer layer;
     SSL_CTX *context;
     char *server_name;
-    bool is_address; /* and not a name: no SNI (RFC 6066, 3) */
+    bool is_address;     /* and not a name: no SNI (RFC 6066, 3) */
+    pthread_key_t desks; /* a thread's struct desk */
+    bool has_desks;
+};
+
+/* What the links of one thread share. */
+struct desk {
+    struct tls_room *room;
+    unsigned char records[RECEIVE_BYTES];
+};
+
+/* What a link has while its connection lasts. */
+struct link_ssl {
+    struct tls_codec codec; /* first: OpenSSL's callbacks know it alone */
+    struct link *link;
+    struct desk *desk;
+    struct evbuffer *kept; /* records that the kernel did not take */
+    bool is_mute;          /* nothing goes any more: after our FIN, or a failed send */
 };
 
 /* ---- what went wrong ---- */
 
 /* OpenSSL's words for the certificate; the words of ours say what to do. */
-static struct ending ending_of_certificate(long verdict)
+static const char *hint_of_certificate(long verdict)
 {
-    const char *hint = "--cacert names whom to trust, -k takes any certificate";
-    if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH)
-        hint = "--servername names whom to expect, -k takes any certificate";
-    else if (verdict == X509_V_ERR_CERT_HAS_EXPIRED || verdict == X509_V_ERR_CERT_NOT_YET_VALID)
-        hint = "-k takes any certificate; is the clock right?";
-    return (struct ending){
-        .outcome = OUTCOME_TLS, .reason = X509_verify_cert_error_string(verdict), .hint = hint};
+    switch (verdict) {
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        return "--servername names whom to expect, -k takes any certificate";
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return "-k takes any certificate; is the clock right?";
+    default:
+        return "--cacert names whom to trust, -k takes any certificate";
+    }
 }
 
-static struct ending ending_of_reason(const struct link *link, unsigned long code)
+static const char *hint_of(const struct link *link)
 {
-    bool is_early = link->state == LINK_HANDSHAKING;
-    struct ending ending = {.outcome = OUTCOME_TLS, .reason = ERR_reason_error_string(code)};
-    switch (ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0) {
+    switch (link->ssl->codec.reason) {
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
-        return ending_of_certificate(SSL_get_verify_result(link->ssl));
-    case SSL_R_UNEXPECTED_EOF_WHILE_READING:
-        ending.end = is_early ? STREAM_END_FIN : STREAM_END_TRUNCATED;
-        ending.reason = is_early ? "it ended the connection in the handshake"
-                                 : "it ended without close_notify, so more may have been to come";
-        break;
+        return hint_of_certificate(SSL_get_verify_result(link->ssl->codec.ssl));
     case SSL_R_WRONG_VERSION_NUMBER:
     case SSL_R_PACKET_LENGTH_TOO_LONG:
     case SSL_R_UNEXPECTED_MESSAGE:
     case SSL_R_BAD_HELLO_REQUEST:
-        ending.hint = is_early ? "is it a port without TLS?" : NULL;
-        break;
+        return link->state == LINK_HANDSHAKING ? "is it a port without TLS?" : NULL;
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
-        ending.hint = "--cert and --key show one";
-        break;
+        return "--cert and --key show one";
     default:
-        break;
+        return NULL;
     }
-    if (!ending.reason)
-        ending.reason = "OpenSSL names no reason";
+}
+
+/* The peer's FIN, or its close_notify in the handshake. */
+static struct ending ending_of_fin(const struct link *link)
+{
+    if (link->state == LINK_HANDSHAKING)
+        return (struct ending){.outcome = OUTCOME_TLS,
+                               .end = STREAM_END_FIN,
+                               .reason = "it ended the connection in the handshake"};
+    return (struct ending){.outcome = OUTCOME_TLS,
+                           .end = STREAM_END_TRUNCATED,
+                           .reason =
+                               "it ended without close_notify, so more may have been to come"};
+}
+
+/* -ENODATA is a FIN without close_notify. */
+static struct ending ending_of(const struct link *link, int failure)
+{
+    const struct tls_codec *codec = &link->ssl->codec;
+    bool is_early = link->state == LINK_HANDSHAKING;
+    if (failure == -ENODATA || (failure == -EPROTO && codec->has_ended && is_early))
+        return ending_of_fin(link);
+    if (failure == -EPROTO)
+        return (struct ending){.outcome = OUTCOME_TLS,
+                               .reason = codec->error ? codec->error : "OpenSSL names no reason",
+                               .hint = hint_of(link)};
+    struct ending ending = ending_of_errno(-failure);
+    if (is_early) {
+        ending.outcome = OUTCOME_TLS;
+        ending.hint = "in the handshake";
+    }
     return ending;
 }
 
-/* Why an SSL_* call failed that does not want to be called again. Leaves OpenSSL's queue empty, as
- * the next call needs it. */
-static struct ending ending_of(const struct link *link, int kind, int error)
+/* ---- records out ---- */
+
+static size_t kept_bytes(const struct link_ssl *ssl)
 {
-    struct ending ending = {.end = STREAM_END_FIN}; /* SSL_ERROR_ZERO_RETURN: a close_notify */
-    if (kind == SSL_ERROR_SYSCALL) {
-        ending = ending_of_errno(error ? error : ECONNRESET);
-        if (link->state == LINK_HANDSHAKING) {
-            ending.outcome = OUTCOME_TLS;
-            ending.hint = "in the handshake";
-        }
-    } else if (kind != SSL_ERROR_ZERO_RETURN) {
-        ending = ending_of_reason(link, ERR_peek_error());
+    return evbuffer_get_length(ssl->kept);
+}
+
+/* What the kernel takes: how many bytes, or -errno. */
+static ssize_t push(const struct link *link, const void *bytes, size_t length)
+{
+    ssize_t sent = send(link->fd, bytes, length, MSG_NOSIGNAL);
+    if (sent >= 0)
+        return sent;
+    return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+}
+
+/* 0 once nothing is kept, -EAGAIN where the kernel has no room for all of it, or -errno. */
+static int push_kept(const struct link *link)
+{
+    struct evbuffer *kept = link->ssl->kept;
+    size_t length;
+    while ((length = evbuffer_get_contiguous_space(kept)) > 0) {
+        ssize_t sent = push(link, evbuffer_pullup(kept, (ssize_t)length), length);
+        if (sent <= 0)
+            return sent < 0 ? (int)sent : -EAGAIN;
+        evbuffer_drain(kept, (size_t)sent);
     }
-    ERR_clear_error();
-    return ending;
+    return 0;
 }
 
-static enum link_step fail(struct link *link, int kind, int error)
+/* Keeps what the codec has made, after `gone` bytes of it. 0 or -ENOMEM. */
+static int keep(struct link_ssl *ssl, size_t gone)
 {
-    return link_end(link, ending_of(link, kind, error));
+    const struct tls_room *room = ssl->codec.room;
+    if (gone == room->records_length)
+        return 0;
+    return evbuffer_add(ssl->kept, room->records + gone, room->records_length - gone) < 0 ? -ENOMEM
+                                                                                          : 0;
 }
 
-/* What poll must say before the call can go on, or 0 where it cannot at all. */
-static short wanted_by(int kind)
+/* Sends what is kept and then what the codec has made. Returns like push_kept(). */
+static int push_all(const struct link *link)
 {
-    return kind == SSL_ERROR_WANT_READ ? POLLIN : kind == SSL_ERROR_WANT_WRITE ? POLLOUT : 0;
-}
-
-/* ---- a link's life ---- */
-
-static int keep_session(SSL *ssl, SSL_SESSION *session)
-{
-    struct link *link = SSL_get_app_data(ssl);
-    SSL_SESSION_free(link->session);
-    link->session = session;
-    return 1; /* it is ours now */
-}
-
-static bool begin(struct link *link)
-{
-    const struct tls *tls = (const struct tls *)link->plan->layer;
-    link->ssl = SSL_new(tls->context);
-    BIO *wire = link->ssl ? tls_wire_new(link->fd, NULL, NULL) : NULL;
-    if (!wire)
-        return false;
-    SSL_set_bio(link->ssl, wire, wire);
-    SSL_set_app_data(link->ssl, link);
-    SSL_set_connect_state(link->ssl);
-    if (link->session)
-        (void)SSL_set_session(link->ssl, link->session);
-    return tls->is_address || SSL_set_tlsext_host_name(link->ssl, tls->server_name);
-}
-
-/* Sends what the wire keeps: 0, or -errno (-EAGAIN: poll for POLLOUT first). */
-static int send_kept(struct link *link)
-{
-    return tls_wire_flush(SSL_get_wbio(link->ssl));
-}
-
-static enum link_step handshake(struct link *link)
-{
-    if (!link->ssl && !begin(link))
-        return fail(link, SSL_ERROR_SSL, 0);
-    int result = SSL_do_handshake(link->ssl);
-    int error = errno, kind = SSL_get_error(link->ssl, result);
-    if ((result == 1 || wanted_by(kind)) && send_kept(link) == -EAGAIN) {
-        link->recv_waits = POLLOUT;
-        return LINK_WAIT;
-    }
-    if (result == 1) {
-        link->recv_waits = POLLIN;
-        link->has_more = SSL_has_pending(link->ssl);
-        link->is_resumed = SSL_session_reused(link->ssl);
-        return LINK_DONE;
-    }
-    link->recv_waits = wanted_by(kind);
-    return link->recv_waits ? LINK_WAIT : fail(link, kind, error);
+    const struct tls_room *room = link->ssl->codec.room;
+    int failure = push_kept(link);
+    ssize_t sent = 0;
+    if (!failure && room->records_length > 0)
+        sent = push(link, room->records, room->records_length);
+    if (sent < 0 || (failure && failure != -EAGAIN))
+        return sent < 0 ? (int)sent : failure;
+    failure = keep(link->ssl, (size_t)sent);
+    return failure || kept_bytes(link->ssl) == 0 ? failure : -EAGAIN;
 }
 
 /* Nothing goes any more, not even what reading would answer. A server that refuses us says why in
  * an alert, and closes: that is read then (RFC 8446, 4.4.2.4: a certificate is judged after the
  * client's handshake is done). */
-static void fail_send(struct link *link, int kind, int error)
+static void fail_send(struct link *link, int failure)
 {
+    struct link_ssl *ssl = link->ssl;
+    ssl->is_mute = true;
+    evbuffer_drain(ssl->kept, kept_bytes(ssl));
     link->held = 0;
-    tls_wire_end(SSL_get_wbio(link->ssl));
-    link_fail_send(link, ending_of(link, kind, error));
+    link_fail_send(link, ending_of(link, failure));
 }
 
-/* Writes one record, and sends it. How many bytes that was; -1 and what went wrong in *kind and
- * *error. */
-static ssize_t send_record(struct link *link, const void *bytes, size_t length, int *kind,
-                           int *error)
+/* Sends all there is. 0, or -EAGAIN where some is kept; a failure is the link's. */
+static int flush(struct link *link)
 {
-    size_t written;
-    if (!link->held) {
-        int result = SSL_write_ex(link->ssl, bytes, length, &written);
-        *error = errno;
-        *kind = SSL_get_error(link->ssl, result);
-        if (*kind != SSL_ERROR_NONE)
-            return -1;
-        link->held = (uint16_t)written;
-    }
-    int failure = send_kept(link);
-    if (failure) {
-        *kind = failure == -EAGAIN ? SSL_ERROR_WANT_WRITE : SSL_ERROR_SYSCALL;
-        *error = -failure;
-        return -1;
-    }
-    written = link->held;
-    link->held = 0;
-    return (ssize_t)written;
+    int failure = link->ssl->is_mute ? 0 : push_all(link);
+    tls_room_clear(link->ssl->codec.room);
+    if (failure && failure != -EAGAIN)
+        fail_send(link, failure);
+    return failure;
 }
 
+/* A record at a time. It has gone when the whole of it has: only then can its bytes come back. */
 static ssize_t tls_send(struct link *link, const void *bytes, size_t length)
 {
+    struct tls_codec *codec = &link->ssl->codec;
     size_t total = 0;
-    link->send_waits = POLLOUT;
-    while (total < length) {
-        int kind, error;
+    while (flush(link) == 0) {
+        total += link->held;
+        link->held = 0;
+        if (total >= length)
+            break;
         size_t some = length - total < RECORD_BYTES ? length - total : RECORD_BYTES;
-        ssize_t sent = send_record(link, (const char *)bytes + total, some, &kind, &error);
-        if (sent < 0 && wanted_by(kind)) {
-            link->send_waits = wanted_by(kind);
+        int failure = tls_codec_write(codec, (const unsigned char *)bytes + total, some);
+        if (failure) {
+            tls_room_clear(codec->room);
+            fail_send(link, failure);
             break;
         }
-        if (sent < 0) {
-            fail_send(link, kind, error);
-            break;
-        }
-        total += (size_t)sent;
+        link->held = (uint16_t)some;
     }
     return (ssize_t)total;
 }
 
-static ssize_t tls_recv(struct link *link, void *bytes, size_t size)
-{
-    size_t total = 0, came;
-    link->has_more = false;
-    int failure = link_cannot_send(link) ? 0 : send_kept(link); /* an answer to a KeyUpdate */
-    if (failure && failure != -EAGAIN)
-        fail_send(link, SSL_ERROR_SYSCALL, -failure);
-    while (total < size && !link->is_ended) {
-        int result = SSL_read_ex(link->ssl, (char *)bytes + total, size - total, &came);
-        int error = errno, kind = SSL_get_error(link->ssl, result);
-        if (kind == SSL_ERROR_NONE) {
-            total += came;
-            link->has_more = SSL_has_pending(link->ssl);
-            if (!link->has_more)
-                break;
-            continue;
-        }
-        link->has_more = false;
-        link->recv_waits = wanted_by(kind) ? wanted_by(kind) : POLLIN;
-        if (tls_wire_is_full(SSL_get_rbio(link->ssl)))
-            link->recv_waits = POLLOUT;
-        if (wanted_by(kind))
-            return (ssize_t)total;
-        (void)fail(link, kind, error);
-    }
-    /* What came before the end is told first. */
-    if (link->is_ended && total > 0)
-        link->has_more = true;
-    return link->is_ended && total == 0 ? -1 : (ssize_t)total;
-}
-
 static enum link_step tls_half_close(struct link *link)
 {
-    bool has_notified = SSL_get_shutdown(link->ssl) & SSL_SENT_SHUTDOWN;
-    int result = has_notified ? 0 : SSL_shutdown(link->ssl);
-    int error = errno, kind = result < 0 ? SSL_get_error(link->ssl, result) : SSL_ERROR_NONE;
-    int failure = result < 0 ? 0 : send_kept(link);
-    link->send_waits = POLLOUT;
-    if (failure == -EAGAIN)
+    tls_codec_end(&link->ssl->codec);
+    if (flush(link) == -EAGAIN)
         return LINK_WAIT;
-    if (result >= 0 && !failure)
-        tls_wire_end(SSL_get_wbio(link->ssl));
-    else
-        fail_send(link, result < 0 ? kind : SSL_ERROR_SYSCALL, result < 0 ? error : -failure);
+    link->ssl->is_mute = true;
     return LINK_DONE;
+}
+
+/* ---- records in ---- */
+
+/* Feeds the codec for `size` plain bytes to be read. 0, -ENODATA at the peer's FIN, or -errno. */
+static int feed(const struct link *link, size_t size)
+{
+    struct tls_codec *codec = &link->ssl->codec;
+    struct desk *desk = link->ssl->desk;
+    size_t most = sizeof(desk->records);
+    if (tls_codec_has_more(codec)) {
+        tls_codec_feed(codec, NULL, 0);
+        return 0;
+    }
+    if (size < most - RECORD_WIRE_BYTES)
+        most = size + RECORD_WIRE_BYTES;
+    ssize_t came = recv(link->fd, desk->records, most, 0);
+    if (came <= 0)
+        return came == 0 ? -ENODATA : errno == EINTR ? -EAGAIN : -errno;
+    tls_codec_feed(codec, desk->records, (size_t)came);
+    return 0;
+}
+
+/* What OpenSSL had to say meanwhile (an alert, the answer to a KeyUpdate) goes out, but not with a
+ * held record before it: that is left to link_send(), or it could be answered before its bytes were
+ * told of. */
+static ssize_t settle(struct link *link, ssize_t result)
+{
+    struct link_ssl *ssl = link->ssl;
+    bool has_failed = result < 0 && result != -EAGAIN;
+    int unkept = 0;
+    if (!link->held || has_failed) {
+        (void)flush(link);
+    } else {
+        unkept = keep(ssl, 0);
+        tls_room_clear(ssl->codec.room);
+    }
+    int unread = tls_codec_rest(&ssl->codec);
+    if (has_failed)
+        return result;
+    return unkept ? unkept : unread ? unread : result;
+}
+
+static bool is_full(const struct link *link)
+{
+    return kept_bytes(link->ssl) > KEPT_MAX;
+}
+
+/* Reads until there are bytes, since what has come may be the protocol's own. How many, 0 at
+ * close_notify, -ENODATA at a FIN without it, -EAGAIN where it must wait, or -errno. */
+static ssize_t read_some(struct link *link, unsigned char *bytes, size_t size)
+{
+    struct tls_codec *codec = &link->ssl->codec;
+    ssize_t result = -EAGAIN;
+    while (result == -EAGAIN && !is_full(link)) {
+        int failure = feed(link, size);
+        if (failure)
+            return failure;
+        result = settle(link, tls_codec_read_to(codec, bytes, size));
+    }
+    return result;
+}
+
+static ssize_t tls_recv(struct link *link, void *bytes, size_t size)
+{
+    if (link->is_ended)
+        return -1;
+    if (!link->held)
+        (void)flush(link); /* answers to KeyUpdates */
+    ssize_t result = read_some(link, bytes, size);
+    link->recv_waits = is_full(link) ? POLLOUT : POLLIN;
+    if (kept_bytes(link->ssl) > 0 && !link->held)
+        link->recv_waits |= POLLOUT;
+    if (result > 0 || result == -EAGAIN) {
+        link->has_more = !is_full(link) && tls_codec_has_more(&link->ssl->codec);
+        return result > 0 ? result : 0;
+    }
+    link->has_more = false;
+    (void)link_end(link,
+                   result ? ending_of(link, (int)result) : (struct ending){.end = STREAM_END_FIN});
+    return -1;
+}
+
+/* ---- a link's life ---- */
+
+static int keep_session(SSL *openssl, SSL_SESSION *session)
+{
+    struct link *link = ((struct link_ssl *)SSL_get_app_data(openssl))->link;
+    SSL_SESSION_free(link->session);
+    link->session = session;
+    return 1; /* it is ours now */
+}
+
+static void free_desk(void *arg)
+{
+    struct desk *desk = arg;
+    if (desk)
+        tls_room_free(desk->room);
+    free(desk);
+}
+
+/* This thread's, made when its first link needs it, and freed when it ends. */
+static struct desk *desk_of(const struct tls *tls)
+{
+    struct desk *desk = pthread_getspecific(tls->desks);
+    if (desk)
+        return desk;
+    desk = calloc(1, sizeof(*desk));
+    if (desk)
+        desk->room = tls_room_new();
+    if (desk && desk->room && pthread_setspecific(tls->desks, desk) == 0)
+        return desk;
+    free_desk(desk);
+    return NULL;
 }
 
 static void tls_close(struct link *link)
 {
-    SSL_free(link->ssl);
+    struct link_ssl *ssl = link->ssl;
+    tls_codec_close(&ssl->codec);
+    if (ssl->kept)
+        evbuffer_free(ssl->kept);
+    free(ssl);
     link->ssl = NULL;
+}
+
+/* False without memory. */
+static bool begin(struct link *link)
+{
+    const struct tls *tls = (const struct tls *)link->plan->layer;
+    struct link_ssl *ssl = calloc(1, sizeof(*ssl));
+    struct desk *desk = ssl ? desk_of(tls) : NULL;
+    SSL *openssl = desk ? SSL_new(tls->context) : NULL;
+    if (!openssl || tls_codec_open(&ssl->codec, desk->room, openssl) < 0) {
+        free(ssl);
+        return false;
+    }
+    ssl->link = link;
+    ssl->desk = desk;
+    ssl->kept = evbuffer_new();
+    link->ssl = ssl;
+    SSL_set_connect_state(openssl);
+    if (link->session)
+        (void)SSL_set_session(openssl, link->session);
+    return ssl->kept && (tls->is_address || SSL_set_tlsext_host_name(openssl, tls->server_name));
+}
+
+static enum link_step handshake(struct link *link)
+{
+    bool is_first = !link->ssl;
+    if (is_first && !begin(link))
+        return link_end(link, ending_of_errno(ENOMEM));
+    struct tls_codec *codec = &link->ssl->codec;
+    ssize_t result = 0;
+    if (is_first)
+        tls_codec_feed(codec, NULL, 0);
+    else if (!codec->is_open)
+        result = feed(link, 0);
+    if (result == 0 && !codec->is_open)
+        result = settle(link, tls_codec_shake(codec));
+    if (result < 0 && result != -EPROTO && link_cannot_send(link))
+        return link_end(link, link->send_failure);
+    if (result < 0 && result != -EAGAIN)
+        return link_end(link, ending_of(link, (int)result));
+    (void)flush(link);
+    link->recv_waits = kept_bytes(link->ssl) > 0 ? POLLOUT : POLLIN;
+    if (!codec->is_open || kept_bytes(link->ssl) > 0)
+        return LINK_WAIT;
+    link->has_more = link_cannot_send(link) || tls_codec_has_more(codec);
+    link->is_resumed = SSL_session_reused(codec->ssl);
+    return LINK_DONE;
 }
 
 static void forget(struct link *link)
@@ -268,18 +404,23 @@ static void forget(struct link *link)
 
 static void describe(const struct link *link, char *out, size_t size)
 {
+    const SSL *openssl = link->ssl->codec.ssl;
     const unsigned char *alpn;
     unsigned length;
-    SSL_get0_alpn_selected(link->ssl, &alpn, &length);
-    bool is_verified = SSL_get_verify_mode(link->ssl) != SSL_VERIFY_NONE;
-    snprintf(out, size, "%s, %s, certificate %s%s%.*s", SSL_get_version(link->ssl),
-             SSL_get_cipher_name(link->ssl), is_verified ? "verified" : "not verified",
+    SSL_get0_alpn_selected(openssl, &alpn, &length);
+    bool is_verified = SSL_get_verify_mode(openssl) != SSL_VERIFY_NONE;
+    snprintf(out, size, "%s, %s, certificate %s%s%.*s", SSL_get_version(openssl),
+             SSL_get_cipher_name(openssl), is_verified ? "verified" : "not verified",
              length ? ", ALPN " : "", (int)length, length ? (const char *)alpn : "");
 }
 
 static void free_layer(struct link_layer *layer)
 {
     struct tls *tls = (struct tls *)layer;
+    if (tls->has_desks) {
+        free_desk(pthread_getspecific(tls->desks));
+        (void)pthread_key_delete(tls->desks);
+    }
     SSL_CTX_free(tls->context);
     free(tls->server_name);
     free(tls);
@@ -384,7 +525,6 @@ static int open_context(struct tls *tls, const struct link_tls_options *options,
         return error_start(err, "OpenSSL does not start: no memory, or a wrong openssl.cnf");
     SSL_CTX_set_options(tls->context, SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(tls->context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_read_ahead(tls->context, 1);
     SSL_CTX_set_default_passwd_cb(tls->context, no_password);
     if (options->resumes) {
         SSL_CTX_set_session_cache_mode(tls->context,
@@ -412,7 +552,10 @@ struct link_layer *link_tls_new(const struct link_tls_options *options, struct e
                                      .forget = forget,
                                      .describe = describe,
                                      .free = free_layer};
-    if (open_context(tls, options, err) < 0) {
+    tls->has_desks = pthread_key_create(&tls->desks, free_desk) == 0;
+    if (!tls->has_desks)
+        error_start(err, "no memory for TLS");
+    if (!tls->has_desks || open_context(tls, options, err) < 0) {
         free_layer(&tls->layer);
         return NULL;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* TLS for links, by OpenSSL on the link's own descriptor. */
+/* TLS for links, by the codec that serves the daemon too (net/tls_codec.h). */
 #ifndef CLIENT_LINK_TLS_H
 #define CLIENT_LINK_TLS_H
 
@@ -19,7 +19,8 @@ struct link_tls_options {
     bool resumes;            /* a link's next handshake resumes its last session */
 };
 
-/* NULL with the option that is wrong; or where TLS is not built in. Freed by layer->free(). */
+/* NULL with the option that is wrong; or where TLS is not built in. Freed by layer->free(),
+ * in the thread that made it, when every other thread whose links used it has ended. */
 struct link_layer *link_tls_new(const struct link_tls_options *options,
                                 struct error *err) MUST_CHECK;
 

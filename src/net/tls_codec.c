@@ -233,6 +233,7 @@ static int failure_of(struct tls_codec *codec, int result)
         return -ERR_GET_REASON(code);
     if (ERR_GET_LIB(code) == 0)
         return -EPROTO; /* a number without a library is no reason */
+    codec->reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
     codec->error = ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED
                        ? X509_verify_cert_error_string(SSL_get_verify_result(codec->ssl))
                        : ERR_reason_error_string(code);
@@ -251,14 +252,13 @@ int tls_codec_shake(struct tls_codec *codec)
     return failure == -EAGAIN ? 0 : failure;
 }
 
-ssize_t tls_codec_read(struct tls_codec *codec)
+ssize_t tls_codec_read_to(struct tls_codec *codec, unsigned char *bytes, size_t size)
 {
-    struct tls_room *room = codec->room;
     size_t length = 0, some;
     int result = 1, failure = codec->failure;
     forget_failures(codec);
-    while (!failure && length < PLAIN_BYTES) {
-        result = SSL_read_ex(codec->ssl, room->plain + length, PLAIN_BYTES - length, &some);
+    while (!failure && length < size) {
+        result = SSL_read_ex(codec->ssl, bytes + length, size - length, &some);
         if (result == 1)
             length += some;
         else
@@ -269,6 +269,11 @@ ssize_t tls_codec_read(struct tls_codec *codec)
     if (length > 0)
         return (ssize_t)length;
     return codec->has_ended ? 0 : failure;
+}
+
+ssize_t tls_codec_read(struct tls_codec *codec)
+{
+    return tls_codec_read_to(codec, codec->room->plain, PLAIN_BYTES);
 }
 
 /* ---- records out ---- */

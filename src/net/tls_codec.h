@@ -51,6 +51,7 @@ struct tls_codec {
     unsigned char *kept; /* records that came and were not read yet; NULL: none */
     size_t kept_length;
     const char *error; /* OpenSSL's words for a failure; static; NULL: it had none */
+    int reason;        /* and its number, an SSL_R_*; 0: none of these */
     int failure;       /* found behind bytes that were opened: the next read's; 0: none */
     bool is_open;      /* the handshake is done */
     bool has_ended;    /* the peer's close_notify has been read */
@@ -85,6 +86,8 @@ ssize_t tls_codec_read(struct tls_codec *codec) MUST_CHECK;
 
 /* Bytes that were fed and not read yet: records, or plain ones. */
 size_t tls_codec_unread(const struct tls_codec *codec);
+/* The same into the caller's memory: at most `size` bytes. */
+ssize_t tls_codec_read_to(struct tls_codec *codec, unsigned char *bytes, size_t size) MUST_CHECK;
 
 /* More can be read without feeding more. */
 bool tls_codec_has_more(const struct tls_codec *codec);

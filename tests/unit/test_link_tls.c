@@ -167,7 +167,6 @@ static void test_it_is_refused(void **state)
     }
 }
 
-/* What OpenSSL has read ahead is told, whatever size it is asked for in. */
 /* A peer that asks for a certificate judges what comes after our own handshake is done (RFC 8446,
  * 4.4.2.4): its alert is what is told, whatever we do then. */
 static void be_refused(struct pair *pair)
@@ -247,6 +246,7 @@ static void test_a_send_that_meets_a_reset(void **state)
     }
 }
 
+/* What has been received ahead is told, whatever size it is asked for in. */
 static void test_records_that_came_at_once(void **state)
 {
     struct pair pair = {0};
@@ -363,6 +363,101 @@ static void test_a_held_record(void **state)
     close_pair(&pair);
 }
 
+/* Sends until a record is held. */
+static void send_until_held(struct pair *pair, uint64_t *sent)
+{
+    static unsigned char bytes[100000];
+    while (pair->link.held == 0) {
+        pattern_fill(SEED, *sent, bytes, sizeof(bytes));
+        ssize_t some = link_send(&pair->link, bytes, sizeof(bytes));
+        assert_true(some >= 0);
+        *sent += (uint64_t)some;
+    }
+}
+
+/* Sends what is held, and the peer reads it. */
+static void send_held(struct pair *pair, uint64_t *sent, uint64_t *at)
+{
+    unsigned char bytes[RECORD_BYTES];
+    while (pair->link.held > 0) {
+        read_peer(pair, at, *sent);
+        pattern_fill(SEED, *sent, bytes, pair->link.held);
+        *sent += (uint64_t)link_send(&pair->link, bytes, pair->link.held);
+    }
+    while (*at < *sent)
+        read_peer(pair, at, *sent);
+}
+
+/* Who counts what was sent must not meet an answer to more, so receiving sends no held record. */
+static void test_receiving_leaves_a_held_record(void **state)
+{
+    struct pair pair = {0};
+    char came[16];
+    uint64_t sent = 0, at = 0;
+    short ready;
+    (void)state;
+    open_pair(&pair, (struct link_tls_options){.is_insecure = true});
+    send_until_held(&pair, &sent);
+    while (at < sent)
+        read_peer(&pair, &at, sent);
+    assert_true(link_poll(&pair.link, POLLOUT, LINK_PEER_MS, -1, &ready) > 0);
+    assert_int_equal(link_recv(&pair.link, came, sizeof(came)), 0);
+    assert_int_equal(SSL_key_update(pair.peer, SSL_KEY_UPDATE_REQUESTED), 1);
+    assert_int_equal(SSL_do_handshake(pair.peer), 1);
+    link_peer_await(&pair.link);
+    assert_int_equal(link_recv(&pair.link, came, sizeof(came)), 0);
+    assert_int_equal(SSL_read(pair.peer, came, sizeof(came)), -1);
+    send_held(&pair, &sent, &at);
+    close_pair(&pair);
+}
+
+static void test_a_held_record_that_meets_a_reset(void **state)
+{
+    struct pair pair = {0};
+    char bytes[RECORD_BYTES] = {0};
+    uint64_t sent = 0;
+    (void)state;
+    open_pair(&pair, (struct link_tls_options){.is_insecure = true});
+    send_until_held(&pair, &sent);
+    sock_set_reset(pair.fd);
+    end_peer(&pair);
+    pair.peer = NULL;
+    pair.fd = -1;
+    link_peer_await(&pair.link);
+    assert_int_equal(link_send(&pair.link, bytes, pair.link.held), 0);
+    assert_true(link_cannot_send(&pair.link));
+    assert_int_equal(pair.link.held, 0);
+    assert_int_equal(link_recv(&pair.link, bytes, sizeof(bytes)), -1); /* it never waits now */
+    assert_int_equal(pair.link.ending.end, STREAM_END_RST);
+    close_pair(&pair);
+}
+
+/* A peer that asks for new keys without end, and takes none of the answers, is not read any more
+ * until it does. */
+static void test_too_many_answers(void **state)
+{
+    struct pair pair = {0};
+    char came[16];
+    uint64_t sent = 0, at = 0;
+    unsigned updates = 0;
+    (void)state;
+    open_pair(&pair, (struct link_tls_options){.is_insecure = true});
+    send_until_held(&pair, &sent);
+    for (; link_waits(&pair.link, POLLIN) & POLLIN && updates < 5000; updates++) {
+        assert_int_equal(SSL_key_update(pair.peer, SSL_KEY_UPDATE_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(pair.peer), 1);
+        link_peer_await(&pair.link);
+        assert_int_equal(link_recv(&pair.link, came, sizeof(came)), 0);
+    }
+    assert_int_equal(link_waits(&pair.link, POLLIN), POLLOUT);
+    assert_int_equal(SSL_write(pair.peer, "x", 1), 1);
+    assert_int_equal(link_recv(&pair.link, came, sizeof(came)), 0);
+    send_held(&pair, &sent, &at);
+    assert_int_equal(receive(&pair.link, came, sizeof(came)), 1);
+    assert_int_equal(link_waits(&pair.link, POLLIN), POLLIN);
+    close_pair(&pair);
+}
+
 /* OpenSSL answers a KeyUpdate while it reads, in the midst of a record that the kernel did not take
  * whole. */
 static void test_new_keys_while_a_record_is_held(void **state)
@@ -418,7 +513,7 @@ static void test_a_truncated_stream_gets_no_clean_end(void **state)
     assert_int_equal(pair.link.ending.end, STREAM_END_TRUNCATED);
     assert_int_equal(link_half_close(&pair.link), LINK_ENDED);
     assert_true(link_leave(&pair.link, LINK_LEAVE_MS));
-    /* OpenSSL has sent a fatal alert, which no terminator takes for an end. */
+    /* A FIN alone, which no terminator takes for an end. */
     assert_int_equal(SSL_get_error(pair.peer, SSL_read(pair.peer, came, sizeof(came))),
                      SSL_ERROR_SSL);
     ERR_clear_error();
@@ -470,6 +565,9 @@ int main(void)
         cmocka_unit_test(test_an_end_without_close_notify),
         cmocka_unit_test(test_our_half_close),
         cmocka_unit_test(test_a_held_record),
+        cmocka_unit_test(test_receiving_leaves_a_held_record),
+        cmocka_unit_test(test_a_held_record_that_meets_a_reset),
+        cmocka_unit_test(test_too_many_answers),
         cmocka_unit_test(test_new_keys_while_a_record_is_held),
         cmocka_unit_test(test_a_truncated_stream_gets_no_clean_end),
         cmocka_unit_test(test_a_session_is_resumed),
