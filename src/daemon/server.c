@@ -54,8 +54,7 @@ struct server {
     struct limit *limit;
     struct worker **workers;
     size_t worker_count;
-    struct loop own_loop; /* with several workers; else the one worker's */
-    struct loop *loop;
+    struct loop loop; /* the main thread's; a single worker shares it */
     struct waker waker;
     struct acceptor *acceptor;
     struct udp *udp;
@@ -159,7 +158,7 @@ static void stop_if_empty(struct server *server)
 {
     if (atomic_load(&server->is_draining) && acceptor_is_stopped(server->acceptor) &&
         limit_open(server->limit) == 0)
-        loop_stop(server->loop);
+        loop_stop(&server->loop);
 }
 
 static void on_accepting_over(void *owner)
@@ -370,7 +369,9 @@ static void on_wake(void *owner)
 
 static int open_workers(struct server *server, struct error *err)
 {
-    const struct worker_config config = {.path = (enum stream_path)server->options->read_path,
+    struct loop *shared = server->worker_count == 1 ? &server->loop : NULL;
+    const struct worker_config config = {.loop = shared,
+                                         .path = (enum stream_path)server->options->read_path,
                                          .listeners = acceptor_count(server->acceptor),
                                          .limit = server->limit,
                                          .name = server->name,
@@ -391,43 +392,37 @@ static int open_workers(struct server *server, struct error *err)
     return 0;
 }
 
-/* Several workers have a thread each, and the main thread a loop for itself. */
 static int open_main_loop(struct server *server, struct error *err)
 {
-    if (server->worker_count == 1) {
-        server->loop = worker_loop(server->workers[0]);
-    } else {
-        if (loop_open(&server->own_loop, NULL, err) < 0)
-            return -1;
-        server->loop = &server->own_loop;
-    }
-    server->drain_timer = evtimer_new(server->loop->base, on_drain_timeout, server);
-    server->report_timer = evtimer_new(server->loop->base, on_report_due, server);
+    if (loop_open(&server->loop, NULL, err) < 0)
+        return -1;
+    server->drain_timer = evtimer_new(server->loop.base, on_drain_timeout, server);
+    server->report_timer = evtimer_new(server->loop.base, on_report_due, server);
     if (!server->drain_timer || !server->report_timer)
         return error_start(err, "no memory for the main loop");
     for (size_t i = 0; i < SIGNAL_COUNT; i++) {
-        server->signals[i] = evsignal_new(server->loop->base, SIGNALS[i], on_signal, server);
+        server->signals[i] = evsignal_new(server->loop.base, SIGNALS[i], on_signal, server);
         if (!server->signals[i] || event_add(server->signals[i], NULL) < 0)
             return error_start(err, "cannot take signals: %s", strerror(errno));
     }
-    return waker_open(&server->waker, server->loop, on_wake, server, err);
+    return waker_open(&server->waker, &server->loop, on_wake, server, err);
 }
 
 static int start_threads(struct server *server, struct error *err)
 {
-    for (size_t i = 0; server->worker_count > 1 && i < server->worker_count; i++) {
+    for (size_t i = 0; i < server->worker_count; i++) {
         if (worker_start(server->workers[i], err) < 0)
             return error_prefix(err, "worker %zu of %zu: ", i + 1, server->worker_count);
     }
-    if (notify_start(&server->notify, server->loop, err) < 0 ||
-        watchdog_start(&server->watchdog, server->loop, &server->notify, server->workers,
+    if (notify_start(&server->notify, &server->loop, err) < 0 ||
+        watchdog_start(&server->watchdog, &server->loop, &server->notify, server->workers,
                        server->worker_count, err) < 0)
         return -1;
-    if (acceptor_start(server->acceptor, server->loop, server->limit, server->workers,
+    if (acceptor_start(server->acceptor, &server->loop, server->limit, server->workers,
                        server->worker_count, server->udp, err) < 0)
         return -1;
     const struct status_facts facts = {.totals = totals_of(server), .limit = server->limit};
-    return server->status ? status_start(server->status, server->loop, &facts, err) : 0;
+    return server->status ? status_start(server->status, &server->loop, &facts, err) : 0;
 }
 
 static int check_ready_fd(const struct options *options, struct error *err)
@@ -488,7 +483,7 @@ static int open_server(struct server *server, struct error *err)
     notify_open(&server->notify);
     if (privilege.has_user)
         log_give_to(privilege.user, privilege.group);
-    if (open_workers(server, err) < 0 || open_main_loop(server, err) < 0 ||
+    if (open_main_loop(server, err) < 0 || open_workers(server, err) < 0 ||
         sandbox_choose(&server->sandbox, options, err) < 0 ||
         sandbox_confine(&server->sandbox, options, &privilege, err) < 0 || log_start(err) < 0 ||
         start_threads(server, err) < 0)
@@ -558,7 +553,7 @@ enum exit_code server_run(struct server *server)
     say_ready(server);
     sigemptyset(&none);
     pthread_sigmask(SIG_SETMASK, &none, NULL);
-    loop_run(server->loop);
+    loop_run(&server->loop);
     /* The end is decided. A signal while the log is finished must not end us with its own status.
      */
     sigfillset(&all);
@@ -590,8 +585,7 @@ void server_free(struct server *server)
     for (size_t i = 0; server->workers && i < server->worker_count; i++)
         worker_free(server->workers[i]);
     free(server->workers);
-    if (server->loop == &server->own_loop)
-        loop_close(&server->own_loop);
+    loop_close(&server->loop);
     limit_free(server->limit);
     free(server->name);
     udp_free(server->udp);

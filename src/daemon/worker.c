@@ -19,18 +19,19 @@
 
 LIST_HEAD(conn_list, conn);
 
-/* What the main thread has left for the worker's. */
+/* Messages to the worker. */
 struct inbox {
     struct conn_arrival *arrivals;
     size_t count, room;
-    bool is_draining, is_aborting, is_ending;
+    bool is_draining, is_aborting, is_ending, is_asking; /* asking: are you alive? */
     enum reason abort_reason;
     struct waker *census_waker; /* NULL: nobody wants one */
 };
 
 struct worker {
     struct conn_env env;
-    struct loop loop;
+    struct loop own_loop;
+    struct loop *loop; /* its own, or the caller's */
     struct waker waker;
     struct pipe pipe;     /* for streams that bring much */
     struct event *reaper; /* frees closed connections, outside their own callbacks */
@@ -45,8 +46,7 @@ struct worker {
     struct inbox inbox;
     struct census census; /* written, and not taken yet */
     bool has_census;
-    pthread_t thread;
-    bool has_thread;
+    pthread_t thread; /* that runs the loop: the main one, until worker_start() */
 };
 
 /* ---- in the worker's thread ---- */
@@ -91,7 +91,7 @@ static void on_due(struct deadline *deadline)
 static void let_in(struct worker *worker, const struct conn_arrival *arrival)
 {
     struct conn *conn = NULL;
-    if (deadline_queue_reserve(&worker->loop.deadlines, worker->open_count + 1) < 0)
+    if (deadline_queue_reserve(&worker->loop->deadlines, worker->open_count + 1) < 0)
         conn_refuse(&worker->env, arrival);
     else
         conn = conn_open(&worker->env, arrival);
@@ -162,8 +162,10 @@ static void obey(struct worker *worker, const struct inbox *inbox)
         abort_all(worker, inbox->abort_reason);
     if (inbox->census_waker)
         write_census(worker, inbox->census_waker);
+    if (inbox->is_asking)
+        atomic_store(&worker->has_answered, true);
     if (inbox->is_ending)
-        loop_stop(&worker->loop);
+        loop_stop(worker->loop);
 }
 
 static void on_wake(void *owner)
@@ -175,22 +177,16 @@ static void on_wake(void *owner)
     pthread_mutex_unlock(&worker->lock);
     obey(worker, &taken);
     free(taken.arrivals);
-    atomic_store(&worker->has_answered, true);
 }
 
 static void *thread_main(void *arg)
 {
     struct worker *worker = arg;
-    loop_run(&worker->loop);
+    loop_run(worker->loop);
     return NULL;
 }
 
 /* ---- in the main thread ---- */
-
-struct loop *worker_loop(struct worker *worker)
-{
-    return &worker->loop;
-}
 
 const struct counters *worker_counters(const struct worker *worker, size_t listener)
 {
@@ -216,11 +212,13 @@ static struct counters *new_counters(size_t count)
 static int open_parts(struct worker *worker, struct error *err)
 {
     struct stream_env *stream = &worker->env.stream;
-    if (loop_open(&worker->loop, on_due, err) < 0 ||
-        waker_open(&worker->waker, &worker->loop, on_wake, worker, err) < 0)
+    if (!worker->config.loop && loop_open(&worker->own_loop, NULL, err) < 0)
+        return -1;
+    worker->loop->on_due = on_due;
+    if (waker_open(&worker->waker, worker->loop, on_wake, worker, err) < 0)
         return -1;
     worker->counters = worker->env.counters = new_counters(worker->config.listeners);
-    worker->reaper = event_new(worker->loop.base, -1, 0, on_reap, worker);
+    worker->reaper = event_new(worker->loop->base, -1, 0, on_reap, worker);
     int failure = pipe_open(&worker->pipe);
     if (failure)
         return error_start(err, "no pipe for a worker: %s", strerror(-failure));
@@ -240,16 +238,18 @@ struct worker *worker_new(const struct worker_config *config, struct error *err)
         return NULL;
     }
     worker->config = *config;
+    worker->loop = config->loop ? config->loop : &worker->own_loop;
+    worker->thread = pthread_self();
     worker->waker.fd = -1;
     worker->pipe = (struct pipe){-1, -1};
     worker->has_answered = true;
     pthread_mutex_init(&worker->lock, NULL);
     worker->env = (struct conn_env){
-        .stream = {.loop = &worker->loop,
+        .stream = {.loop = worker->loop,
                    .callbacks = CONN_STREAM_CALLBACKS,
                    .path = config->path,
                    .read_max = SIZE_MAX},
-        .loop = &worker->loop,
+        .loop = worker->loop,
         .limit = config->limit,
         .name = config->name,
         .on_closed = on_closed,
@@ -266,62 +266,104 @@ struct worker *worker_new(const struct worker_config *config, struct error *err)
 
 int worker_start(struct worker *worker, struct error *err)
 {
+    pthread_t thread;
     sigset_t all, before;
+    if (worker->config.loop)
+        return 0; /* its owner runs it */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure = pthread_create(&worker->thread, NULL, thread_main, worker);
+    int failure = pthread_create(&thread, NULL, thread_main, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failure)
         return error_start(err, "cannot start a worker's thread: %s%s", strerror(failure),
                            failure == EAGAIN ? "; see ulimit -u, or ask for fewer workers" : "");
-    worker->has_thread = true;
+    worker->thread = thread;
     return 0;
 }
 
-/* Tells the worker what to do: at once where this is its thread, by the inbox elsewhere. */
-static void tell(struct worker *worker, const struct inbox *news)
+/* True if the caller's thread is the one that runs the worker's loop. */
+static bool is_own_thread(const struct worker *worker)
 {
-    if (!worker->has_thread) {
-        obey(worker, news);
-        return;
+    return pthread_equal(worker->thread, pthread_self());
+}
+
+static int append(struct inbox *inbox, const struct conn_arrival *arrival)
+{
+    if (inbox->count == inbox->room) {
+        size_t room = inbox->room ? 2 * inbox->room : INBOX_FIRST;
+        struct conn_arrival *arrivals = realloc(inbox->arrivals, room * sizeof(*arrivals));
+        if (!arrivals)
+            return -1;
+        inbox->arrivals = arrivals;
+        inbox->room = room;
     }
-    pthread_mutex_lock(&worker->lock);
-    struct inbox *inbox = &worker->inbox;
+    inbox->arrivals[inbox->count++] = *arrival;
+    return 0;
+}
+
+/* Adds the news, which hold one arrival at most. 0, or -1 without memory for it. */
+static int merge(struct inbox *inbox, const struct inbox *news)
+{
+    if (news->count > 0 && append(inbox, news->arrivals) < 0)
+        return -1;
     inbox->is_draining |= news->is_draining;
     inbox->is_ending |= news->is_ending;
+    inbox->is_asking |= news->is_asking;
     if (news->census_waker)
         inbox->census_waker = news->census_waker;
     if (news->is_aborting) {
         inbox->is_aborting = true;
         inbox->abort_reason = news->abort_reason;
     }
+    return 0;
+}
+
+/* The one way to a worker: obeyed at once in its own thread, by inbox and waker from another. 0, or
+ * -1 without memory for an arrival. */
+static int post(struct worker *worker, const struct inbox *news)
+{
+    if (is_own_thread(worker)) {
+        obey(worker, news);
+        return 0;
+    }
+    pthread_mutex_lock(&worker->lock);
+    int result = merge(&worker->inbox, news);
     pthread_mutex_unlock(&worker->lock);
-    waker_wake(&worker->waker);
+    if (result == 0)
+        waker_wake(&worker->waker);
+    return result;
+}
+
+int worker_give(struct worker *worker, const struct conn_arrival *arrival)
+{
+    struct conn_arrival copy = *arrival;
+    atomic_fetch_add(&worker->load, 1);
+    int result = post(worker, &(struct inbox){.arrivals = &copy, .count = 1});
+    if (result < 0)
+        atomic_fetch_sub(&worker->load, 1);
+    return result;
 }
 
 bool worker_is_alive(struct worker *worker)
 {
-    if (!worker->has_thread)
-        return true; /* it is its loop that asks */
-    if (!atomic_exchange(&worker->has_answered, false))
-        return false;
-    waker_wake(&worker->waker);
-    return true;
+    bool has_answered = atomic_exchange(&worker->has_answered, false);
+    (void)post(worker, &(struct inbox){.is_asking = true});
+    return has_answered;
 }
 
 void worker_drain(struct worker *worker)
 {
-    tell(worker, &(struct inbox){.is_draining = true});
+    (void)post(worker, &(struct inbox){.is_draining = true});
 }
 
 void worker_abort_all(struct worker *worker, enum reason reason)
 {
-    tell(worker, &(struct inbox){.is_aborting = true, .abort_reason = reason});
+    (void)post(worker, &(struct inbox){.is_aborting = true, .abort_reason = reason});
 }
 
 void worker_want_census(struct worker *worker, struct waker *waker)
 {
-    tell(worker, &(struct inbox){.census_waker = waker});
+    (void)post(worker, &(struct inbox){.census_waker = waker});
 }
 
 bool worker_take_census(struct worker *worker, struct census *census)
@@ -337,45 +379,13 @@ bool worker_take_census(struct worker *worker, struct census *census)
     return has_census;
 }
 
-/* Puts an arrival where the worker's thread will find it. 0, or -1 without memory. */
-static int post(struct inbox *inbox, const struct conn_arrival *arrival)
-{
-    if (inbox->count == inbox->room) {
-        size_t room = inbox->room ? 2 * inbox->room : INBOX_FIRST;
-        struct conn_arrival *arrivals = realloc(inbox->arrivals, room * sizeof(*arrivals));
-        if (!arrivals)
-            return -1;
-        inbox->arrivals = arrivals;
-        inbox->room = room;
-    }
-    inbox->arrivals[inbox->count++] = *arrival;
-    return 0;
-}
-
-int worker_give(struct worker *worker, const struct conn_arrival *arrival)
-{
-    atomic_fetch_add(&worker->load, 1);
-    if (!worker->has_thread) {
-        take(worker, arrival);
-        return 0;
-    }
-    pthread_mutex_lock(&worker->lock);
-    int failure = post(&worker->inbox, arrival);
-    pthread_mutex_unlock(&worker->lock);
-    if (failure)
-        atomic_fetch_sub(&worker->load, 1);
-    else
-        waker_wake(&worker->waker);
-    return failure;
-}
-
 void worker_stop(struct worker *worker)
 {
-    if (!worker || !worker->has_thread)
+    if (!worker || is_own_thread(worker))
         return;
-    tell(worker, &(struct inbox){.is_ending = true});
+    (void)post(worker, &(struct inbox){.is_ending = true});
     pthread_join(worker->thread, NULL);
-    worker->has_thread = false;
+    worker->thread = pthread_self(); /* nobody else runs the loop any more */
 }
 
 void worker_free(struct worker *worker)
@@ -387,7 +397,7 @@ void worker_free(struct worker *worker)
     if (worker->reaper)
         event_free(worker->reaper);
     waker_close(&worker->waker);
-    loop_close(&worker->loop);
+    loop_close(&worker->own_loop);
     pthread_mutex_destroy(&worker->lock);
     free(worker->inbox.arrivals);
     free(worker->counters);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A worker: one event loop, its connections, its counters, its scratch buffer.
+/* A worker: an event loop, its connections, its counters, its scratch buffer.
  *
- *     acceptor --worker_give()--> inbox --waker--> loop of the worker's thread --> conn
+ *     acceptor --worker_give()--> post() --inbox, waker--> obey() in the worker's thread --> conn
+ *                                    `---------------------^ at once, if that is the caller's
+ * thread
  *
- * With one worker there is no thread and no inbox: its loop is run by the main thread, and what is
- * given is taken at once. Every function here is for the main thread.
+ * Every function here is for the main thread. Each message to a worker goes through post()
+ * (worker.c), which alone decides: from another thread the message waits in a locked inbox, and the
+ * worker is woken for it; in the worker's own thread it is obeyed at once, with no lock and no
+ * wake-up. So one worker that shares the main thread's loop needs no second set of rules.
  */
 #ifndef DAEMON_WORKER_H
 #define DAEMON_WORKER_H
@@ -23,6 +27,8 @@
 struct worker;
 
 struct worker_config {
+    struct loop *loop; /* the caller's, who runs it, and closes it after worker_free(); the worker
+                          uses its deadlines. NULL: the worker has a loop and a thread of its own */
     enum stream_path path;
     size_t listeners; /* whose connections are counted apart */
     struct limit *limit;
@@ -32,10 +38,11 @@ struct worker_config {
     void *owner;
 };
 
-/* Opens a worker that worker_start() or its loop's owner will run. NULL or a worker. */
+/* Opens a worker; nothing is run yet. NULL with nothing left open. */
 struct worker *worker_new(const struct worker_config *config, struct error *err) MUST_CHECK;
 
-/* Gives it a thread of its own, with all signals blocked. 0 or -1. */
+/* Starts its thread, with all signals blocked; does nothing for a worker in the caller's loop. 0 or
+ * -1. */
 int worker_start(struct worker *worker, struct error *err) MUST_CHECK;
 
 /* Ends the thread, if any: from then on nobody is called or woken by it. NULL is allowed. */
@@ -43,9 +50,6 @@ void worker_stop(struct worker *worker);
 
 /* Stops it and frees what is left; no connection may be open. NULL is allowed. */
 void worker_free(struct worker *worker);
-
-/* The loop, for a worker without a thread. */
-struct loop *worker_loop(struct worker *worker);
 
 /* What its connections from that listener have counted; its thread is the only writer. */
 const struct counters *worker_counters(const struct worker *worker, size_t listener);
@@ -62,7 +66,7 @@ void worker_drain(struct worker *worker);
 /* Resets every open connection, with that reason. */
 void worker_abort_all(struct worker *worker, enum reason reason);
 
-/* True where it has come round to what this function asked of it the time before; asks anew. */
+/* Asks the worker whether it is alive; returns whether it has answered what was asked before. */
 bool worker_is_alive(struct worker *worker);
 
 /* Asks for a census; when it is written the waker is woken, which must live until the worker has

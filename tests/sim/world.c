@@ -35,6 +35,7 @@ struct peer {
 
 static struct {
     bool is_gentle, is_rude, is_direct, is_over;
+    struct loop loop;
     struct worker *worker;
     struct limit *limit;
     struct policy *policy, *tls_policy;
@@ -239,8 +240,7 @@ static void judge_world(void)
 
 static void turn(void)
 {
-    (void)event_base_loop(worker_loop(world.worker)->base,
-                          EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
+    (void)event_base_loop(world.loop.base, EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY);
     judge_sums();
 }
 
@@ -516,11 +516,13 @@ static void set_up(struct policy_values *values)
     world.policy = policy_new(values, "tcp://sim", 0);
     world.tls_policy = policy_new(values, "tls://sim", 0);
     world.tls_policy->tls = (struct tls_context *)&world; /* it holds nothing (codec.c) */
-    struct worker_config config = {.path = world.is_direct ? STREAM_DIRECT : STREAM_BUFFERED,
+    struct worker_config config = {.loop = &world.loop,
+                                   .path = world.is_direct ? STREAM_DIRECT : STREAM_BUFFERED,
                                    .listeners = 1,
                                    .limit = world.limit,
                                    .on_released = on_released};
-    world.worker = worker_new(&config, &err);
+    if (loop_open(&world.loop, NULL, &err) == 0)
+        world.worker = worker_new(&config, &err);
     if (!world.worker || limit_watch(world.limit, worker_counters(world.worker, 0)) < 0)
         abort();
 }
@@ -533,6 +535,7 @@ static void tear_down(void)
     for (int i = 0; i < 5; i++)
         turn();
     worker_free(world.worker);
+    loop_close(&world.loop);
     policy_unref(world.policy);
     policy_unref(world.tls_policy);
     limit_free(world.limit);
