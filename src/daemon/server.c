@@ -4,349 +4,33 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/descriptors.h"
 #include "base/escape.h"
 #include "base/log.h"
 #include "base/standard.h"
-#include "daemon/acceptor.h"
-#include "daemon/limit.h"
-#include "daemon/notify.h"
-#include "daemon/pidfile.h"
-#include "daemon/privilege.h"
-#include "daemon/sandbox.h"
-#include "daemon/status.h"
-#include "daemon/totals.h"
-#include "daemon/udp.h"
-#include "daemon/udp_rule.h"
-#include "daemon/watchdog.h"
-#include "daemon/worker.h"
-#include "net/loop.h"
-
-/* Descriptors that are no connections: standard ones, log, notify, epoll, signals, pid file, a
- * reload's file;
- * and for each worker its loop, waker and pipe. */
-#define RESERVE_DESCRIPTORS 24
-#define RESERVE_A_WORKER 6
-
-#define REPORT_INTERVAL_MS \
-    1000 /* counters to the log at most so often, however many signals come */
-
-#define STOP_EXTRA_MS 5000 /* from the last reset to the end of the process, at most */
-
-static const int SIGNALS[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-#define SIGNAL_COUNT (sizeof(SIGNALS) / sizeof(SIGNALS[0]))
-
-struct server {
-    struct options *options;
-    int argc;
-    char **argv;
-    char *name; /* for whoami: a copy, since a reload replaces the options */
-    struct limit *limit;
-    struct worker **workers;
-    size_t worker_count;
-    struct loop loop; /* the main thread's; a single worker shares it */
-    struct waker waker;
-    struct acceptor *acceptor;
-    struct udp *udp;
-    struct status *status; /* NULL: nobody asked for it */
-    struct event *signals[SIGNAL_COUNT];
-    struct event *drain_timer;
-    struct event *report_timer;
-    uint64_t reported_ms, drain_start_ms;
-    _Atomic uint64_t released; /* connections freed that the acceptor has not heard of */
-    _Atomic bool is_draining;
-    struct pidfile pidfile;
-    struct sandbox sandbox;
-    struct notify notify;
-    struct watchdog watchdog;
-};
-
-/* ---- numbers ---- */
-
-static size_t worker_count_of(const struct options *options)
-{
-    cpu_set_t processors;
-    if (options->workers != OPTION_AUTO)
-        return (size_t)options->workers;
-    if (sched_getaffinity(0, sizeof(processors), &processors) < 0)
-        return 1;
-    return (size_t)CPU_COUNT(&processors);
-}
-
-static uint64_t descriptors_reserved(const struct server *server)
-{
-    return RESERVE_DESCRIPTORS + RESERVE_A_WORKER * server->worker_count +
-           acceptor_count(server->acceptor) +
-           (server->status ? status_descriptors(server->status) : 0);
-}
-
-/* The descriptor limit, raised as far as it may be; less what connections cannot have. */
-static uint64_t connections_allowed(uint64_t reserve)
-{
-    uint64_t limit = descriptors_raise();
-    return limit > reserve ? limit - reserve : 0;
-}
-
-static int find_limits(const struct server *server, const struct options *options,
-                       struct limit_values *values, struct error *err)
-{
-    uint64_t allowed = connections_allowed(descriptors_reserved(server));
-    if (allowed == 0)
-        return error_start(err,
-                           "the descriptor limit (ulimit -n) leaves none for connections: at "
-                           "least %" PRIu64 " are expected",
-                           descriptors_reserved(server) + 1);
-    *values = (struct limit_values){.connections = options->max_connections,
-                                    .per_source = options->max_per_source,
-                                    .owed_bytes = options->max_owed_bytes,
-                                    .source_prefix = options->source_prefix};
-    if (values->connections != OPTION_AUTO && values->connections > allowed)
-        log_event(LOG_LEVEL_WARN, "max-connections is lowered to what the descriptor limit allows",
-                  LOG_NUMBER("asked", values->connections), LOG_NUMBER("used", allowed),
-                  LOG_TEXT("hint", "raise ulimit -n"));
-    if (values->connections > allowed)
-        values->connections = allowed;
-    return 0;
-}
-
-static struct totals totals_of(const struct server *server)
-{
-    return (struct totals){.workers = server->workers,
-                           .worker_count = server->worker_count,
-                           .acceptor = server->acceptor};
-}
-
-/* While connections are open the sums of several workers are moments apart; at the end they must
- * add up to the byte, and to the datagram. */
-static bool is_balanced(const struct counters *sum)
-{
-    return udp_is_balanced(sum) &&
-           counter_get(sum, COUNTER_BYTES_IN) + counter_get(sum, COUNTER_MADE) ==
-               counter_get(sum, COUNTER_BYTES_OUT) + counter_get(sum, COUNTER_OWED) +
-                   counter_get(sum, COUNTER_LOST) + counter_get(sum, COUNTER_SUNK);
-}
-
-static void report(struct server *server)
-{
-    struct counters sum;
-    struct log_field fields[COUNTER_COUNT + 2];
-    size_t count = 0;
-    const struct totals totals = totals_of(server);
-    totals_sum(&totals, &sum);
-    fields[count++] = LOG_NUMBER("open", limit_open(server->limit));
-    for (int i = 0; i < COUNTER_COUNT; i++)
-        fields[count++] =
-            LOG_NUMBER(counter_about((enum counter)i)->name, counter_get(&sum, (enum counter)i));
-    fields[count++] = LOG_TEXT("balanced", is_balanced(&sum) ? "yes" : "no");
-    log_write(false, LOG_LEVEL_NOTICE, "counters", fields, count);
-    server->reported_ms = loop_now_ms();
-}
-
-/* ---- stopping ---- */
-
-static void stop_if_empty(struct server *server)
-{
-    if (atomic_load(&server->is_draining) && acceptor_is_stopped(server->acceptor) &&
-        limit_open(server->limit) == 0)
-        loop_stop(&server->loop);
-}
-
-static void on_accepting_over(void *owner)
-{
-    stop_if_empty(owner);
-}
-
-static void abort_all(struct server *server, enum reason reason)
-{
-    acceptor_finish(server->acceptor);
-    for (size_t i = 0; i < server->worker_count; i++)
-        worker_abort_all(server->workers[i], reason);
-}
-
-static void on_drain_timeout(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    abort_all(arg, REASON_DEADLINE);
-}
-
-static void begin_drain(struct server *server)
-{
-    uint64_t timeout_ms = server->options->drain_timeout_ms;
-    if (server->status)
-        status_set_draining(server->status);
-    /* The manager must not cut short a drain that was allowed more than its own time for stopping.
-     */
-    notify_stopping(&server->notify, timeout_ms ? timeout_ms + STOP_EXTRA_MS : 0);
-    acceptor_stop(server->acceptor, on_accepting_over, server);
-    log_event(LOG_LEVEL_NOTICE, "draining: no new connections",
-              LOG_NUMBER("open", limit_open(server->limit)));
-    server->drain_start_ms = loop_now_ms();
-    atomic_store(&server->is_draining, true);
-    for (size_t i = 0; i < server->worker_count; i++)
-        worker_drain(server->workers[i]);
-    const struct timeval wait = {(time_t)(timeout_ms / 1000), (long)(timeout_ms % 1000 * 1000)};
-    if (timeout_ms && event_add(server->drain_timer, &wait) < 0)
-        abort_all(server, REASON_DEADLINE);
-    stop_if_empty(server);
-}
-
-static void on_stop(struct server *server)
-{
-    if (!atomic_load(&server->is_draining)) {
-        begin_drain(server);
-        return;
-    }
-    log_event(LOG_LEVEL_NOTICE, "second signal: ending at once",
-              LOG_NUMBER("open", limit_open(server->limit)));
-    abort_all(server, REASON_FORCED);
-}
-
-/* ---- reloading ---- */
-
-static struct log_config log_config_of(const struct options *options)
-{
-    return (struct log_config){.level = (enum log_level)options->log_level,
-                               .format = (enum log_format)options->log_format,
-                               .target = options->log_target,
-                               .program = OPTIONS_PROGRAM};
-}
-
-/* Applies new options; what fails before anything has changed leaves the old ones in force. */
-static int apply_options(struct server *server, const struct options *new, struct error *err)
-{
-    struct limit_values values;
-    if (!acceptor_has_endpoints(server->acceptor, new))
-        return error_usage(err, "listen: endpoints change only at a restart");
-    if (find_limits(server, new, &values, err) < 0)
-        return -1;
-    struct policy **plan = acceptor_plan(server->acceptor, new, err);
-    if (!plan)
-        return -1;
-    acceptor_adopt(server->acceptor, plan);
-    limit_change(server->limit, &values);
-    udp_set_rate(server->udp, new->udp_rate);
-    acceptor_on_released(server->acceptor, 0);
-    options_tell_unchangeable(server->options, new);
-    return 0;
-}
-
-static void tell_serving(struct server *server, const char *besides)
-{
-    char status[NOTIFY_TEXT_MAX / 2];
-    size_t count = acceptor_count(server->acceptor);
-    snprintf(status, sizeof(status), "Serving on %zu socket%s%s", count, count == 1 ? "" : "s",
-             besides);
-    notify_ready(&server->notify, status);
-}
-
-/* Opening a FIFO would hold up the main loop. */
-static int check_config_file(const struct options *options, struct error *err)
-{
-    struct stat status;
-    if (!options->config || stat(options->config, &status) < 0 || S_ISREG(status.st_mode))
-        return 0;
-    return error_usage(err, "--config: '%s' is not a file, and is read only at the start",
-                       options->config);
-}
-
-/* Whoever has rotated the log waits for that, whatever else is wrong; and where it cannot be opened
- * again, that is no reason to refuse new certificates. */
-static bool reopen_log(const struct server *server)
-{
-    struct error err = {0};
-    const struct log_config log = log_config_of(server->options);
-    if (log_reopen(&log, &err) == 0)
-        return true;
-    sandbox_explain(&server->sandbox, &err);
-    log_event(LOG_LEVEL_ERROR, "the old log stays", LOG_TEXT("why", err.text));
-    return false;
-}
-
-static void reload(struct server *server)
-{
-    struct error err = {0};
-    struct options *new = calloc(1, sizeof(*new));
-    notify_reloading(&server->notify);
-    bool is_read =
-        new &&sandbox_check_reload(&server->sandbox, server->options, &err) == 0 &&
-        check_config_file(server->options, &err) == 0 &&
-        options_read(new, server->options->activation, server->argc, server->argv, &err) == 0;
-    if (is_read && apply_options(server, new, &err) == 0) {
-        options_clear(server->options);
-        free(server->options);
-        server->options = new;
-        bool is_log_open = reopen_log(server);
-        log_event(LOG_LEVEL_NOTICE, "reloaded");
-        tell_serving(server, is_log_open ? "" : "; the log file could not be opened again");
-        return;
-    }
-    sandbox_explain(&server->sandbox, &err);
-    if (is_read)
-        options_locate(new, &err);
-    (void)reopen_log(server);
-    log_event(LOG_LEVEL_ERROR, "reload refused: the old configuration stays",
-              LOG_TEXT("why", new ? err.text : "no memory"));
-    tell_serving(server, "; the last reload was refused, see the log");
-    if (is_read)
-        options_clear(new);
-    free(new);
-}
-
-static void reload_draining(struct server *server)
-{
-    (void)reopen_log(server);
-    log_event(LOG_LEVEL_NOTICE, "draining: nothing but the log is opened again");
-}
+#include "daemon/drain.h"
+#include "daemon/reload.h"
+#include "daemon/report.h"
+#include "daemon/server_parts.h"
 
 /* ---- events ---- */
-
-static void on_report_due(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    report(arg);
-}
-
-static void on_report_wanted(struct server *server)
-{
-    uint64_t since_ms = loop_now_ms() - server->reported_ms;
-    const struct timeval wait = {.tv_usec = since_ms < REPORT_INTERVAL_MS
-                                                ? (REPORT_INTERVAL_MS - (long)since_ms) * 1000
-                                                : 0};
-    if (wait.tv_usec == 0)
-        report(server);
-    else if (!event_pending(server->report_timer, EV_TIMEOUT, NULL))
-        (void)event_add(server->report_timer, &wait);
-}
 
 static void on_signal(evutil_socket_t number, short what, void *arg)
 {
     struct server *server = arg;
     (void)what;
-    switch (number) {
-    case SIGHUP:
-        if (atomic_load(&server->is_draining))
-            reload_draining(server);
-        else
-            reload(server);
-        break;
-    case SIGUSR1:
-        on_report_wanted(server);
-        break;
-    default:
-        on_stop(server);
-    }
+    if (number == SIGHUP)
+        reload_on_signal(server);
+    else if (number == SIGUSR1)
+        report_on_signal(server);
+    else
+        drain_on_signal(server);
 }
 
 /* In the thread of whichever worker has freed connections. */
@@ -362,10 +46,184 @@ static void on_wake(void *owner)
 {
     struct server *server = owner;
     acceptor_on_released(server->acceptor, atomic_exchange(&server->released, 0));
-    stop_if_empty(server);
+    drain_end_if_empty(server);
 }
 
-/* ---- starting ---- */
+/* ---- the parts: how each starts and stops ---- */
+
+static int check_ready_fd(const struct options *options, struct error *err)
+{
+    int fd = (int)options->ready_fd;
+    if (options->ready_fd == OPTIONS_NO_FD)
+        return 0;
+    if (fcntl(fd, F_GETFD) < 0)
+        return error_start(err, "--ready-fd: %d: %s", fd, strerror(errno));
+    if (options_serve_fd(options, fd))
+        return error_usage(err, "--ready-fd: %d is a socket to serve; another is expected", fd);
+    return 0;
+}
+
+static int check_options(struct server *server, struct error *err)
+{
+    const struct options *options = server->options;
+    if (check_ready_fd(options, err) < 0)
+        return -1;
+    return privilege_find(&server->privilege, options->user, options->group, err);
+}
+
+static int start_library(struct server *server, struct error *err)
+{
+    (void)server;
+    (void)err;
+    loop_library_init();
+    return 0;
+}
+
+static void stop_library(struct server *server)
+{
+    (void)server;
+    loop_library_end();
+}
+
+static int open_log(struct server *server, struct error *err)
+{
+    const struct log_config config = server_log_config(server->options);
+    return log_open(&config, err);
+}
+
+static void close_log(struct server *server)
+{
+    (void)server;
+    log_close();
+}
+
+static int open_listeners(struct server *server, struct error *err)
+{
+    if (status_check(server->options, err) < 0)
+        return -1; /* refused before any socket is opened */
+    server->acceptor = acceptor_new(server->options, err);
+    return server->acceptor ? 0 : -1;
+}
+
+static void free_listeners(struct server *server)
+{
+    acceptor_free(server->acceptor);
+    server->acceptor = NULL;
+}
+
+static int open_status(struct server *server, struct error *err)
+{
+    if (!server->options->status)
+        return 0;
+    server->status = status_new(server->options, err);
+    return server->status ? 0 : -1;
+}
+
+static void free_status(struct server *server)
+{
+    status_free(server->status);
+    server->status = NULL;
+}
+
+static int make_limits(struct server *server, struct error *err)
+{
+    struct limit_values values;
+    if (server_find_limits(server, server->options, &values, err) < 0)
+        return -1;
+    options_tell_unserved(server->options);
+    server->limit = limit_new(&values);
+    return server->limit ? 0 : error_start(err, "no memory for the limits");
+}
+
+static void free_limits(struct server *server)
+{
+    limit_free(server->limit);
+}
+
+static int write_pid_file(struct server *server, struct error *err)
+{
+    const char *path = server->options->pid_file;
+    return path ? pidfile_write(&server->pidfile, path, err) : 0;
+}
+
+static void remove_pid_file(struct server *server)
+{
+    pidfile_remove(&server->pidfile);
+}
+
+/* NULL without memory. */
+static char *name_of(const struct options *options)
+{
+    char host[HOST_NAME_MAX + 1] = "";
+    if (!options->name)
+        (void)gethostname(host, sizeof(host) - 1);
+    return strdup(options->name ? options->name : host);
+}
+
+static int make_udp(struct server *server, struct error *err)
+{
+    const struct options *options = server->options;
+    server->name = name_of(options);
+    server->udp = udp_new(options->udp_rate, (unsigned)options->source_prefix, server->name,
+                          acceptor_has_datagrams(server->acceptor));
+    return server->name && server->udp ? 0 : error_start(err, "no memory for datagrams");
+}
+
+static void free_udp(struct server *server)
+{
+    udp_free(server->udp);
+    free(server->name);
+}
+
+static int open_loop(struct server *server, struct error *err)
+{
+    return loop_open(&server->loop, NULL, err);
+}
+
+static void close_loop(struct server *server)
+{
+    loop_close(&server->loop);
+}
+
+static int open_waker(struct server *server, struct error *err)
+{
+    return waker_open(&server->waker, &server->loop, on_wake, server, err);
+}
+
+static void close_waker(struct server *server)
+{
+    waker_close(&server->waker);
+}
+
+static int take_signals(struct server *server, struct error *err)
+{
+    static const int NUMBERS[SERVER_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    for (size_t i = 0; i < SERVER_SIGNALS; i++) {
+        server->signals[i] = evsignal_new(server->loop.base, NUMBERS[i], on_signal, server);
+        if (!server->signals[i] || event_add(server->signals[i], NULL) < 0)
+            return error_start(err, "cannot take signals: %s", strerror(errno));
+    }
+    return 0;
+}
+
+static void free_signals(struct server *server)
+{
+    for (size_t i = 0; i < SERVER_SIGNALS; i++) {
+        if (server->signals[i])
+            event_free(server->signals[i]);
+    }
+}
+
+static int start_notify(struct server *server, struct error *err)
+{
+    notify_open(&server->notify);
+    return notify_start(&server->notify, &server->loop, err);
+}
+
+static void stop_notify(struct server *server)
+{
+    notify_close(&server->notify);
+}
 
 static int open_workers(struct server *server, struct error *err)
 {
@@ -392,20 +250,50 @@ static int open_workers(struct server *server, struct error *err)
     return 0;
 }
 
-static int open_main_loop(struct server *server, struct error *err)
+static void free_workers(struct server *server)
 {
-    if (loop_open(&server->loop, NULL, err) < 0)
+    for (size_t i = 0; server->workers && i < server->worker_count; i++)
+        worker_free(server->workers[i]);
+    free(server->workers);
+}
+
+static int confine(struct server *server, struct error *err)
+{
+    const struct privilege *privilege = &server->privilege;
+    if (privilege->has_user)
+        log_give_to(privilege->user, privilege->group);
+    if (sandbox_choose(&server->sandbox, server->options, err) < 0)
         return -1;
-    server->drain_timer = evtimer_new(server->loop.base, on_drain_timeout, server);
-    server->report_timer = evtimer_new(server->loop.base, on_report_due, server);
-    if (!server->drain_timer || !server->report_timer)
-        return error_start(err, "no memory for the main loop");
-    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
-        server->signals[i] = evsignal_new(server->loop.base, SIGNALS[i], on_signal, server);
-        if (!server->signals[i] || event_add(server->signals[i], NULL) < 0)
-            return error_start(err, "cannot take signals: %s", strerror(errno));
-    }
-    return waker_open(&server->waker, &server->loop, on_wake, server, err);
+    return sandbox_confine(&server->sandbox, server->options, privilege, err);
+}
+
+static int start_log_thread(struct server *server, struct error *err)
+{
+    (void)server;
+    return log_start(err); /* log_close() ends it */
+}
+
+static int start_watchdog(struct server *server, struct error *err)
+{
+    return watchdog_start(&server->watchdog, &server->loop, &server->notify, server->workers,
+                          server->worker_count, err);
+}
+
+static void stop_watchdog(struct server *server)
+{
+    watchdog_stop(&server->watchdog);
+}
+
+static int start_accepting(struct server *server, struct error *err)
+{
+    return acceptor_start(server->acceptor, &server->loop, server->limit, server->workers,
+                          server->worker_count, server->udp, err);
+}
+
+static int start_status(struct server *server, struct error *err)
+{
+    const struct status_facts facts = {.totals = server_totals(server), .limit = server->limit};
+    return server->status ? status_start(server->status, &server->loop, &facts, err) : 0;
 }
 
 static int start_threads(struct server *server, struct error *err)
@@ -414,81 +302,89 @@ static int start_threads(struct server *server, struct error *err)
         if (worker_start(server->workers[i], err) < 0)
             return error_prefix(err, "worker %zu of %zu: ", i + 1, server->worker_count);
     }
-    if (notify_start(&server->notify, &server->loop, err) < 0 ||
-        watchdog_start(&server->watchdog, &server->loop, &server->notify, server->workers,
-                       server->worker_count, err) < 0)
-        return -1;
-    if (acceptor_start(server->acceptor, &server->loop, server->limit, server->workers,
-                       server->worker_count, server->udp, err) < 0)
-        return -1;
-    const struct status_facts facts = {.totals = totals_of(server), .limit = server->limit};
-    return server->status ? status_start(server->status, &server->loop, &facts, err) : 0;
-}
-
-static int check_ready_fd(const struct options *options, struct error *err)
-{
-    int fd = (int)options->ready_fd;
-    if (options->ready_fd == OPTIONS_NO_FD)
-        return 0;
-    if (fcntl(fd, F_GETFD) < 0)
-        return error_start(err, "--ready-fd: %d: %s", fd, strerror(errno));
-    if (options_serve_fd(options, fd))
-        return error_usage(err, "--ready-fd: %d is a socket to serve; another is expected", fd);
     return 0;
 }
 
-static int open_log(const struct options *options, struct error *err)
+static void stop_threads(struct server *server)
 {
-    const struct log_config config = log_config_of(options);
-    return log_open(&config, err);
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_stop(server->workers[i]);
 }
 
-/* NULL without memory. */
-static char *name_of(const struct options *options)
+static int filter_calls(struct server *server, struct error *err)
 {
-    char host[HOST_NAME_MAX + 1] = "";
-    if (!options->name)
-        (void)gethostname(host, sizeof(host) - 1);
-    return strdup(options->name ? options->name : host);
-}
-
-static int open_server(struct server *server, struct error *err)
-{
-    const struct options *options = server->options;
-    struct privilege privilege;
-    struct limit_values values;
-    if (check_ready_fd(options, err) < 0 ||
-        privilege_find(&privilege, options->user, options->group, err) < 0 ||
-        open_log(options, err) < 0)
-        return -1;
-    loop_library_init();
-    if (status_check(options, err) < 0)
-        return -1;
-    server->acceptor = acceptor_new(options, err);
-    if (!server->acceptor)
-        return -1;
-    if (options->status && !(server->status = status_new(options, err)))
-        return -1;
-    if (find_limits(server, options, &values, err) < 0)
-        return -1;
-    options_tell_unserved(options);
-    if (options->pid_file && pidfile_write(&server->pidfile, options->pid_file, err) < 0)
-        return -1;
-    server->limit = limit_new(&values);
-    server->name = name_of(options);
-    server->udp = udp_new(options->udp_rate, (unsigned)options->source_prefix, server->name,
-                          acceptor_has_datagrams(server->acceptor));
-    if (!server->limit || !server->name || !server->udp)
-        return error_start(err, "no memory for the limits");
-    notify_open(&server->notify);
-    if (privilege.has_user)
-        log_give_to(privilege.user, privilege.group);
-    if (open_main_loop(server, err) < 0 || open_workers(server, err) < 0 ||
-        sandbox_choose(&server->sandbox, options, err) < 0 ||
-        sandbox_confine(&server->sandbox, options, &privilege, err) < 0 || log_start(err) < 0 ||
-        start_threads(server, err) < 0)
-        return -1;
     return sandbox_filter(&server->sandbox, err);
+}
+
+/* The start runs this table forwards and the stop runs it backwards, so each part may use all those
+ * above it as long as it lives. A start that fails may leave its own part half made: the stop of
+ * each part that was tried is run. What must be opened as root and can only be started later has
+ * two rows; whichever stop comes first frees it, and the other finds nothing. */
+static const struct part {
+    int (*start)(struct server *server, struct error *err);
+    void (*stop)(struct server *server); /* NULL: nothing to undo */
+} PARTS[] = {
+    {check_options, NULL},
+    {start_library, stop_library}, /* it may log to the end */
+    {open_log, close_log},
+    {open_listeners, free_listeners},
+    {open_status, free_status},
+    {make_limits, free_limits},        /* counts the descriptors of both */
+    {write_pid_file, remove_pid_file}, /* as long as anybody is served */
+    {make_udp, free_udp},
+    {open_loop, close_loop},
+    {open_waker, close_waker},
+    {take_signals, free_signals},
+    {drain_start, drain_stop},
+    {report_start, report_stop},
+    {start_notify, stop_notify}, /* may wait for a second, when nobody is served any more */
+    {open_workers, free_workers},
+    {confine, NULL}, /* while there is only this thread: each has its own */
+    {start_log_thread, NULL},
+    {start_watchdog, stop_watchdog},
+    {start_accepting, free_listeners},
+    {start_status, free_status},
+    {start_threads, stop_threads}, /* they call and wake the parts above */
+    {filter_calls, NULL},          /* for all threads at once; none can start after it */
+};
+#define PART_COUNT (sizeof(PARTS) / sizeof(PARTS[0]))
+
+static void stop_parts(struct server *server, size_t count)
+{
+    while (count-- > 0) {
+        if (PARTS[count].stop)
+            PARTS[count].stop(server);
+    }
+}
+
+static int start_parts(struct server *server, struct error *err)
+{
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        if (PARTS[i].start(server, err) < 0) {
+            stop_parts(server, i + 1);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* ---- life ---- */
+
+static size_t worker_count_of(const struct options *options)
+{
+    cpu_set_t processors;
+    if (options->workers != OPTION_AUTO)
+        return (size_t)options->workers;
+    if (sched_getaffinity(0, sizeof(processors), &processors) < 0)
+        return 1;
+    return (size_t)CPU_COUNT(&processors);
+}
+
+static void free_server(struct server *server)
+{
+    options_clear(server->options);
+    free(server->options);
+    free(server);
 }
 
 struct server *server_new(struct options *options, int argc, char **argv, struct error *err)
@@ -503,18 +399,14 @@ struct server *server_new(struct options *options, int argc, char **argv, struct
     server->options = options;
     server->argc = argc;
     server->argv = argv;
-    server->notify.fd = -1;
-    server->waker.fd = -1;
     server->worker_count = worker_count_of(options);
-    if (open_server(server, err) < 0) {
+    if (start_parts(server, err) < 0) {
         options_locate(options, err);
-        server_free(server);
+        free_server(server);
         return NULL;
     }
     return server;
 }
-
-/* ---- running ---- */
 
 /* A closed standard output is no error, and neither is one that takes nothing. */
 static void say_ready(struct server *server)
@@ -531,20 +423,7 @@ static void say_ready(struct server *server)
     standard_write("ready\n");
     if (server->options->ready_fd != OPTIONS_NO_FD)
         notify_newline((int)server->options->ready_fd);
-    tell_serving(server, "");
-}
-
-static enum exit_code say_drained(const struct server *server)
-{
-    struct counters sum;
-    const struct totals totals = totals_of(server);
-    totals_sum(&totals, &sum);
-    uint64_t owed = counter_get(&sum, COUNTER_ABANDONED);
-    log_event(LOG_LEVEL_NOTICE, "drained", LOG_NUMBER("owed", owed),
-              LOG_MS("seconds", loop_now_ms() - server->drain_start_ms));
-    if (!is_balanced(&sum))
-        log_event(LOG_LEVEL_ERROR, "bytes do not add up: please report this");
-    return owed ? EXIT_CODE_OWED : EXIT_CODE_OK;
+    server_tell_serving(server, "");
 }
 
 enum exit_code server_run(struct server *server)
@@ -558,41 +437,14 @@ enum exit_code server_run(struct server *server)
      */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, NULL);
-    report(server);
-    return say_drained(server);
+    report_write(server);
+    return drain_result(server);
 }
 
 void server_free(struct server *server)
 {
     if (!server)
         return;
-    /* Their threads first: they wake others. */
-    for (size_t i = 0; server->workers && i < server->worker_count; i++)
-        worker_stop(server->workers[i]);
-    status_free(server->status);
-    acceptor_free(server->acceptor);
-    watchdog_stop(&server->watchdog);
-    notify_close(&server->notify);
-    waker_close(&server->waker);
-    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
-        if (server->signals[i])
-            event_free(server->signals[i]);
-    }
-    if (server->drain_timer)
-        event_free(server->drain_timer);
-    if (server->report_timer)
-        event_free(server->report_timer);
-    for (size_t i = 0; server->workers && i < server->worker_count; i++)
-        worker_free(server->workers[i]);
-    free(server->workers);
-    loop_close(&server->loop);
-    limit_free(server->limit);
-    free(server->name);
-    udp_free(server->udp);
-    pidfile_remove(&server->pidfile);
-    log_close();
-    loop_library_end();
-    options_clear(server->options);
-    free(server->options);
-    free(server);
+    stop_parts(server, PART_COUNT);
+    free_server(server);
 }

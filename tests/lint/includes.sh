@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Data flows one way and includes follow it:
-#   main -> server -> acceptor -> options -> worker -> listener -> conn
+#   main -> server -> {drain, reload} -> acceptor -> options -> worker -> listener -> conn
 #        -> {service, limit} -> policy
 # and daemon | client -> net -> base between the rooms. A file includes its own
 # rank or a lower one. The server and its acceptor are given the options; from
@@ -10,7 +10,7 @@
 # a loop; a bufferevent by the stream and its transports alone.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
-ranks='account=10 policy=10 bucket=15 tls=15 limit=20 service=20 conn=30 greeting=35 udp=35 listener=40 http=45 worker=50 options=60 acceptor=65 totals=66 status=68 server=70 main=80 notify=5 pidfile=5 privilege=5 metrics=5 request=5 census=35 activation=5 sandbox=62 watchdog=55'
+ranks='account=10 policy=10 bucket=15 tls=15 limit=20 service=20 conn=30 greeting=35 udp=35 listener=40 http=45 worker=50 options=60 acceptor=65 totals=66 status=68 server_parts=69 report=70 drain=71 reload=71 server=75 main=80 notify=5 pidfile=5 privilege=5 metrics=5 request=5 census=35 activation=5 sandbox=62 watchdog=55'
 
 # Ranks: a room's hundred, plus the place in the daemon's own line. A file that
 # serves several others and knows none of them (notify, pidfile...) has 205.
@@ -20,7 +20,8 @@ wrong_way()
         function noun(path) { sub(/.*\//, "", path); sub(/\.[ch]$/, "", path); return path }
         function room(path) { sub(/\/.*/, "", path); return path }
         function rank(path,    r, n) {
-            r = room(path); n = noun(path); sub(/_.*/, "", n)
+            r = room(path); n = noun(path)
+            if (!(n in line)) sub(/_.*/, "", n)
             if (r == "base") return 0
             if (r == "net") return 100
             if (r == "client") return 200
@@ -80,5 +81,5 @@ tap_clean "only the stream and its transports name bufferevent" \
     "$(includes_outside 'event2/bufferevent' 'net/(stream|transport_[a-z]*)\.[ch]')"
 tap_clean "libevent is named by net, the client, and the daemon's owners of loops alone" \
     "$(includes_outside 'event2?[/.]|event2?/' \
-        'net/[a-z_]*\.[ch]|(client/[a-z_]*|daemon/(watchdog|notify|greeting|worker|listener|udp|acceptor|http|server|main))(_[a-z_]*)?\.[ch]')"
+        'net/[a-z_]*\.[ch]|(client/[a-z_]*|daemon/(watchdog|notify|greeting|worker|listener|udp|acceptor|http|report|drain|server|main))(_[a-z_]*)?\.[ch]')"
 tap_clean "HACKING.md draws the ranks as they are" "$(wrong_picture)"

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The drain: from the first signal to stop until nothing is open.
+ *
+ *     signal --> nobody new is accepted; open connections go on until they are quiet --> end
+ *                second signal, drain timeout: every connection is reset -----------------^
+ */
+#ifndef DAEMON_DRAIN_H
+#define DAEMON_DRAIN_H
+
+#include "base/attr.h"
+#include "base/error.h"
+
+struct server;
+
+/* A part of the server (server.c: PARTS). 0 or -1. */
+int drain_start(struct server *server, struct error *err) MUST_CHECK;
+void drain_stop(struct server *server);
+
+/* A signal to stop: the first begins the drain, any other ends it at once. */
+void drain_on_signal(struct server *server);
+
+/* Stops the main loop if the drain has begun and nothing is open any more. */
+void drain_end_if_empty(struct server *server);
+
+/* After the main loop: logs how the drain ended, and returns the exit code. */
+enum exit_code drain_result(const struct server *server);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/reload.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "daemon/server_parts.h"
+
+/* Applies new options; what fails before anything has changed leaves the old ones in force. */
+static int apply_options(struct server *server, const struct options *new, struct error *err)
+{
+    struct limit_values values;
+    if (!acceptor_has_endpoints(server->acceptor, new))
+        return error_usage(err, "listen: endpoints change only at a restart");
+    if (server_find_limits(server, new, &values, err) < 0)
+        return -1;
+    struct policy **plan = acceptor_plan(server->acceptor, new, err);
+    if (!plan)
+        return -1;
+    acceptor_adopt(server->acceptor, plan);
+    limit_change(server->limit, &values);
+    udp_set_rate(server->udp, new->udp_rate);
+    acceptor_on_released(server->acceptor, 0);
+    options_tell_unchangeable(server->options, new);
+    return 0;
+}
+
+/* Opening a FIFO would hold up the main loop. */
+static int check_config_file(const struct options *options, struct error *err)
+{
+    struct stat status;
+    if (!options->config || stat(options->config, &status) < 0 || S_ISREG(status.st_mode))
+        return 0;
+    return error_usage(err, "--config: '%s' is not a file, and is read only at the start",
+                       options->config);
+}
+
+/* Whoever has rotated the log waits for that, whatever else is wrong; and where it cannot be opened
+ * again, that is no reason to refuse new certificates. */
+static bool reopen_log(const struct server *server)
+{
+    struct error err = {0};
+    const struct log_config log = server_log_config(server->options);
+    if (log_reopen(&log, &err) == 0)
+        return true;
+    sandbox_explain(&server->sandbox, &err);
+    log_event(LOG_LEVEL_ERROR, "the old log stays", LOG_TEXT("why", err.text));
+    return false;
+}
+
+static void reload(struct server *server)
+{
+    struct error err = {0};
+    struct options *new = calloc(1, sizeof(*new));
+    notify_reloading(&server->notify);
+    bool is_read =
+        new &&sandbox_check_reload(&server->sandbox, server->options, &err) == 0 &&
+        check_config_file(server->options, &err) == 0 &&
+        options_read(new, server->options->activation, server->argc, server->argv, &err) == 0;
+    if (is_read && apply_options(server, new, &err) == 0) {
+        options_clear(server->options);
+        free(server->options);
+        server->options = new;
+        bool is_log_open = reopen_log(server);
+        log_event(LOG_LEVEL_NOTICE, "reloaded");
+        server_tell_serving(server, is_log_open ? "" : "; the log file could not be opened again");
+        return;
+    }
+    sandbox_explain(&server->sandbox, &err);
+    if (is_read)
+        options_locate(new, &err);
+    (void)reopen_log(server);
+    log_event(LOG_LEVEL_ERROR, "reload refused: the old configuration stays",
+              LOG_TEXT("why", new ? err.text : "no memory"));
+    server_tell_serving(server, "; the last reload was refused, see the log");
+    if (is_read)
+        options_clear(new);
+    free(new);
+}
+
+static void reopen_only(struct server *server)
+{
+    (void)reopen_log(server);
+    log_event(LOG_LEVEL_NOTICE, "draining: nothing but the log is opened again");
+}
+
+void reload_on_signal(struct server *server)
+{
+    if (atomic_load(&server->is_draining))
+        reopen_only(server);
+    else
+        reload(server);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The server's state, and the functions that more than one of its files needs. For server.c (start,
+ * run, stop), drain.c, reload.c and report.c alone. Only the main thread uses it, apart from the
+ * _Atomic fields.
+ */
+#ifndef DAEMON_SERVER_PARTS_H
+#define DAEMON_SERVER_PARTS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "daemon/acceptor.h"
+#include "daemon/limit.h"
+#include "daemon/notify.h"
+#include "daemon/options.h"
+#include "daemon/pidfile.h"
+#include "daemon/privilege.h"
+#include "daemon/sandbox.h"
+#include "daemon/status.h"
+#include "daemon/totals.h"
+#include "daemon/udp.h"
+#include "daemon/watchdog.h"
+#include "daemon/worker.h"
+#include "net/loop.h"
+
+struct event;
+
+#define SERVER_SIGNALS 4
+
+struct server {
+    struct options *options; /* as the last reload left them */
+    int argc;
+    char **argv;
+    struct privilege privilege; /* to be given up at the start */
+    char *name;                 /* for whoami: a copy, since a reload replaces the options */
+    struct limit *limit;
+    struct worker **workers;
+    size_t worker_count;
+    struct loop loop; /* the main thread's; a single worker shares it */
+    struct waker waker;
+    struct acceptor *acceptor;
+    struct udp *udp;
+    struct status *status; /* NULL: nobody asked for it */
+    struct event *signals[SERVER_SIGNALS];
+    struct event *drain_timer;
+    struct event *report_timer;
+    uint64_t reported_ms, drain_start_ms;
+    _Atomic uint64_t released; /* connections freed that the acceptor has not heard of */
+    _Atomic bool is_draining;
+    struct pidfile pidfile;
+    struct sandbox sandbox;
+    struct notify notify;
+    struct watchdog watchdog;
+};
+
+/* The limits under such options, after the descriptor limit has been raised as far as possible;
+ * logs a warning if max-connections must be lowered. 0 or -1. */
+int server_find_limits(const struct server *server, const struct options *options,
+                       struct limit_values *values, struct error *err) MUST_CHECK;
+
+/* What the whole service has counted, to be added up. */
+struct totals server_totals(const struct server *server);
+
+/* How to log under such options; it points into them. */
+struct log_config server_log_config(const struct options *options);
+
+/* Tells the service manager that we serve, on how many sockets, and `besides`, which may be empty.
+ */
+void server_tell_serving(struct server *server, const char *besides);
+
+#endif

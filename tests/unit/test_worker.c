@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The same messages to a worker with a thread of its own and to one in the caller's loop. */
+#include "unit.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/worker.h"
+
+#define LIFE_S 60
+
+static struct {
+    struct loop loop;
+    struct waker waker;
+    struct limit *limit;
+    struct policy *policy;
+    struct worker *worker;
+    _Atomic uint64_t released;
+} the;
+
+static void on_wake(void *owner)
+{
+    (void)owner;
+    loop_stop(&the.loop);
+}
+
+static void on_released(void *owner, uint64_t count)
+{
+    (void)owner;
+    atomic_fetch_add(&the.released, count);
+    waker_wake(&the.waker);
+}
+
+static void start(bool is_shared)
+{
+    struct error err;
+    const struct worker_config config = {.loop = is_shared ? &the.loop : NULL,
+                                         .path = STREAM_DIRECT,
+                                         .listeners = 1,
+                                         .name = "unit",
+                                         .limit = the.limit,
+                                         .on_released = on_released};
+    the.worker = worker_new(&config, &err);
+    assert_non_null(the.worker);
+    assert_int_equal(worker_start(the.worker, &err), 0);
+}
+
+static int setup(void **state)
+{
+    struct error err;
+    const struct policy_values values = {0};
+    (void)state;
+    alarm(LIFE_S);
+    atomic_store(&the.released, 0);
+    the.limit = limit_new(&(struct limit_values){0});
+    the.policy = policy_new(&values, "unix:/t", 0);
+    return the.limit && the.policy && loop_open(&the.loop, NULL, &err) == 0 &&
+                   waker_open(&the.waker, &the.loop, on_wake, NULL, &err) == 0
+               ? 0
+               : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    worker_stop(the.worker);
+    worker_free(the.worker);
+    waker_close(&the.waker);
+    loop_close(&the.loop);
+    policy_unref(the.policy);
+    limit_free(the.limit);
+    return 0;
+}
+
+/* Hands over one end of a pair; returns the other. */
+static int give(void)
+{
+    int ends[2];
+    struct conn_arrival arrival = {.peer = {.family = AF_UNIX}, .policy = policy_ref(the.policy)};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    arrival.fd = ends[0];
+    assert_int_equal(limit_admit(the.limit, &arrival.peer), LIMIT_ADMITTED);
+    assert_int_equal(worker_give(the.worker, &arrival), 0);
+    return ends[1];
+}
+
+static void wait_until_released(uint64_t count)
+{
+    while (atomic_load(&the.released) < count)
+        loop_run(&the.loop);
+    assert_int_equal(worker_load(the.worker), 0);
+    assert_int_equal(limit_open(the.limit), 0);
+}
+
+/* More than the inbox holds at first: echoed, and all given back. */
+static void echoes(bool is_shared)
+{
+    enum { PEERS = 100 };
+    int peers[PEERS];
+    char byte;
+    start(is_shared);
+    for (int i = 0; i < PEERS; i++) {
+        peers[i] = give();
+        assert_int_equal(write(peers[i], "x", 1), 1);
+        assert_int_equal(shutdown(peers[i], SHUT_WR), 0);
+    }
+    wait_until_released(PEERS);
+    for (int i = 0; i < PEERS; i++) {
+        assert_int_equal(read(peers[i], &byte, 1), 1);
+        assert_int_equal(byte, 'x');
+        assert_int_equal(read(peers[i], &byte, 1), 0);
+        close(peers[i]);
+    }
+}
+
+static void test_echoes_in_the_callers_loop(void **state)
+{
+    (void)state;
+    echoes(true);
+}
+
+static void test_echoes_in_a_thread(void **state)
+{
+    (void)state;
+    echoes(false);
+}
+
+static void test_obeys_at_once_in_the_callers_thread(void **state)
+{
+    struct census census;
+    (void)state;
+    start(true);
+    int peer = give();
+    worker_want_census(the.worker, &the.waker);
+    assert_true(worker_take_census(the.worker, &census));
+    assert_int_equal(census.open, 1);
+    census_clear(&census);
+    for (int i = 0; i < 3; i++)
+        assert_true(worker_is_alive(the.worker));
+    worker_abort_all(the.worker, REASON_FORCED);
+    wait_until_released(1);
+    close(peer);
+}
+
+static void test_obeys_in_its_own_thread(void **state)
+{
+    struct census census;
+    (void)state;
+    start(false);
+    int peer = give();
+    worker_want_census(the.worker, &the.waker);
+    while (!worker_take_census(the.worker, &census))
+        loop_run(&the.loop);
+    assert_int_equal(census.open, 1);
+    census_clear(&census);
+    for (int answers = 0; answers < 3;) /* each comes when the thread has run */
+        answers += worker_is_alive(the.worker);
+    worker_abort_all(the.worker, REASON_FORCED);
+    wait_until_released(1);
+    close(peer);
+}
+
+/* A thread that has been stopped answers no more, and its worker is the caller's again. */
+static void test_stops_twice(void **state)
+{
+    (void)state;
+    start(false);
+    worker_stop(the.worker);
+    worker_stop(the.worker);
+    (void)worker_is_alive(the.worker);
+    assert_true(worker_is_alive(the.worker));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_echoes_in_the_callers_loop),
+        TEST(test_echoes_in_a_thread),
+        TEST(test_obeys_at_once_in_the_callers_thread),
+        TEST(test_obeys_in_its_own_thread),
+        TEST(test_stops_twice),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
