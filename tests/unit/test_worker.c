@@ -2,6 +2,8 @@
 /* The same messages to a worker with a thread of its own and to one in the caller's loop. */
 #include "unit.h"
 
+#include <dirent.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -9,7 +11,7 @@
 
 #include "daemon/worker.h"
 
-#define LIFE_S 60
+#define LIFE_S 60 /* of a test; it takes some milliseconds */
 
 static struct {
     struct loop loop;
@@ -19,6 +21,8 @@ static struct {
     struct worker *worker;
     _Atomic uint64_t released;
 } the;
+
+static int first_threads; /* before any test: a sanitizer may have one */
 
 static void on_wake(void *owner)
 {
@@ -162,15 +166,44 @@ static void test_obeys_in_its_own_thread(void **state)
     close(peer);
 }
 
-/* A thread that has been stopped answers no more, and its worker is the caller's again. */
+static int thread_count(void)
+{
+    int count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    assert_non_null(tasks);
+    for (const struct dirent *entry; (entry = readdir(tasks));)
+        count += entry->d_name[0] != '.';
+    closedir(tasks);
+    return count;
+}
+
+/* One that has been joined is listed for a moment more. The alarm ends what waits for ever. */
+static void wait_for_threads(int count)
+{
+    while (thread_count() != count)
+        sched_yield();
+}
+
+/* A stop waits for the thread, and the worker is the caller's again. */
 static void test_stops_twice(void **state)
 {
     (void)state;
+    wait_for_threads(first_threads);
     start(false);
+    wait_for_threads(first_threads + 1);
     worker_stop(the.worker);
     worker_stop(the.worker);
+    wait_for_threads(first_threads);
     (void)worker_is_alive(the.worker);
     assert_true(worker_is_alive(the.worker));
+}
+
+static void test_starts_no_thread_for_the_callers_loop(void **state)
+{
+    (void)state;
+    wait_for_threads(first_threads);
+    start(true);
+    wait_for_threads(first_threads);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -183,6 +216,8 @@ int main(void)
         TEST(test_obeys_at_once_in_the_callers_thread),
         TEST(test_obeys_in_its_own_thread),
         TEST(test_stops_twice),
+        TEST(test_starts_no_thread_for_the_callers_loop),
     };
+    first_threads = thread_count();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
