@@ -2,8 +2,7 @@
 /* A worker: an event loop, its connections, its counters, its scratch buffer.
  *
  *     acceptor --worker_give()--> post() --inbox, waker--> obey() in the worker's thread --> conn
- *                                    `---------------------^ at once, if that is the caller's
- * thread
+ *                                   `--in the same thread--^
  *
  * Every function here is for the main thread. Each message to a worker goes through post()
  * (worker.c), which alone decides: from another thread the message waits in a locked inbox, and the
