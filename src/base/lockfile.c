@@ -58,6 +58,7 @@ const char *lockfile_reason(int failure)
 {
     return failure == EWOULDBLOCK ? "another process has locked it"
            : failure == ELOOP     ? "it is a symbolic link, which is not followed"
-           : failure == EEXIST    ? "it is not a regular file"
-                                  : strerror(failure);
+           : failure == EEXIST || failure == ENXIO /* a socket */
+               ? "it is not a regular file"
+               : strerror(failure);
 }

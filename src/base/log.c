@@ -146,9 +146,10 @@ static struct limit *limit_of(const char *message)
     return free_slot;
 }
 
-static void suppress(struct limit *limit, uint64_t now_ms)
+static void suppress(struct limit *limit, uint64_t events, uint64_t now_ms)
 {
-    if (limit->suppressed++ > 0)
+    limit->suppressed += events;
+    if (limit->suppressed > events)
         return;
     limit->since_ms = now_ms;
     if (the.is_idle)
@@ -157,7 +158,7 @@ static void suppress(struct limit *limit, uint64_t now_ms)
 
 /* Queues the line where its message's window is over, and else counts it. So is a line counted that
  * the queue has no room for. */
-static void enqueue_limited(enum log_level level, const char *message,
+static void enqueue_limited(uint64_t events, enum log_level level, const char *message,
                             const struct log_field *fields, size_t count)
 {
     struct limit *limit = limit_of(message);
@@ -175,7 +176,7 @@ static void enqueue_limited(enum log_level level, const char *message,
         limit->is_due = limit->suppressed > 0; /* the writer has not been by since it ended */
     }
     if (!is_window_over || !enqueue(level, message, fields, count))
-        suppress(limit, now_ms);
+        suppress(limit, events, now_ms);
 }
 
 /* Reports the count of every window that has ended, or of all; returns when the next one will end,
@@ -203,15 +204,15 @@ static uint64_t limits_tell(bool is_last)
     return next_ms;
 }
 
-void log_write(bool is_limited, enum log_level level, const char *message,
+void log_write(uint64_t limited_events, enum log_level level, const char *message,
                const struct log_field *fields, size_t count)
 {
     if ((int)level > atomic_load_explicit(&the.level, memory_order_relaxed))
         return;
     int saved_errno = errno;
     pthread_mutex_lock(&the.lock);
-    if (is_limited)
-        enqueue_limited(level, message, fields, count);
+    if (limited_events > 0)
+        enqueue_limited(limited_events, level, message, fields, count);
     else if (!enqueue(level, message, fields, count))
         count_dropped(1);
     pthread_mutex_unlock(&the.lock);

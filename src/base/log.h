@@ -86,19 +86,22 @@ struct log_field {
  * survives. log_limited() does the same for what a peer or a broken system could repeat without
  * end: the first line of a message passes, and those of the next ten seconds are only counted. No
  * count is lost while the process lives: it is reported once there is room for it and it can be
- * written. */
-#define log_event(level, message, ...) LOG_WRITE(false, level, message, ##__VA_ARGS__)
-#define log_limited(level, message, ...) LOG_WRITE(true, level, message, ##__VA_ARGS__)
+ * written. log_limited_many() is for a line that stands for so many events, at least one. */
+#define log_event(level, message, ...) LOG_WRITE(0, level, message, ##__VA_ARGS__)
+#define log_limited(level, message, ...) LOG_WRITE(1, level, message, ##__VA_ARGS__)
+#define log_limited_many(events, level, message, ...) \
+    LOG_WRITE(events, level, message, ##__VA_ARGS__)
 
 /* The first field is a dummy, so that no field at all is a valid list. */
-#define LOG_WRITE(is_limited, level, message, ...)                   \
+#define LOG_WRITE(limited_events, level, message, ...)               \
     do {                                                             \
         const struct log_field log_fields_[] = {{0}, ##__VA_ARGS__}; \
-        log_write(is_limited, level, message, log_fields_ + 1,       \
+        log_write(limited_events, level, message, log_fields_ + 1,   \
                   sizeof(log_fields_) / sizeof(log_fields_[0]) - 1); \
     } while (0)
 
-void log_write(bool is_limited, enum log_level level, const char *message,
+/* limited_events: how many the line stands for, if it is limited; 0: it is not. */
+void log_write(uint64_t limited_events, enum log_level level, const char *message,
                const struct log_field *fields, size_t count);
 
 /* The pure part (log_line.c). Writes one line with its '\n' for an event of that time; returns its

@@ -65,10 +65,11 @@ static void consider(uint64_t *due_ms, enum reason *why, uint64_t from_ms, uint6
 }
 
 /* The peer has to take something before it can go on. A flush that owes nothing has yet to say its
- * end. */
+ * end, and TLS may have answers of its own that are none of the bytes owed. */
 static bool waits_for_peer(const struct conn *conn)
 {
-    return account_owed(&conn->account) > 0 || conn->state == CONN_FLUSH;
+    return account_owed(&conn->account) > 0 || conn->state == CONN_FLUSH ||
+           stream_is_choked(&conn->stream);
 }
 
 /* While its worker drains, a connection ends where nothing has come since then for long enough. */
@@ -443,6 +444,13 @@ static void on_drained(struct stream *stream, size_t bytes)
     }
 }
 
+static void on_choked(struct stream *stream)
+{
+    struct conn *conn = conn_of(stream);
+    restart_stall(conn);
+    set_deadline(conn);
+}
+
 static void on_error(struct stream *stream, int error)
 {
     abort_error(conn_of(stream), error);
@@ -475,7 +483,8 @@ static void on_open(struct stream *stream)
 
 /* ---- life ---- */
 
-const struct stream_callbacks CONN_STREAM_CALLBACKS = {on_readable, on_drained, on_error, on_open};
+const struct stream_callbacks CONN_STREAM_CALLBACKS = {on_readable, on_drained, on_error, on_open,
+                                                       on_choked};
 
 static void let_go(struct conn_env *env, const struct conn_arrival *arrival)
 {

@@ -88,15 +88,15 @@ static void drop(struct udp_socket *socket, enum udp_drop reason, uint64_t amoun
     count(socket, udp_drop_counter(reason), amount);
 }
 
-static void tell_drop(const struct udp_socket *socket, enum udp_drop reason,
+/* A line for so many, of which one is the example. */
+static void tell_drop(const struct udp_socket *socket, enum udp_drop reason, uint64_t amount,
                       const struct datagram *example, const char *error)
 {
     char peer[ADDRESS_TEXT_MAX];
-    log_limited(LOG_LEVEL_WARN, udp_drop_message(reason),
-                LOG_TEXT("peer", address_format(peer, sizeof(peer), &example->peer)),
-                LOG_TEXT("listener", socket->sock->name),
-                LOG_NUMBER("dropped", counter_get(socket->counters, udp_drop_counter(reason))),
-                LOG_TEXT(error[0] ? "error" : NULL, error));
+    log_limited_many(amount, LOG_LEVEL_WARN, udp_drop_message(reason),
+                     LOG_TEXT("peer", address_format(peer, sizeof(peer), &example->peer)),
+                     LOG_TEXT("listener", socket->sock->name), LOG_NUMBER("dropped", amount),
+                     LOG_TEXT(error[0] ? "error" : NULL, error));
 }
 
 /* How many of the datagram's bytes, as they are afterwards, are the answer; -1: there is none. */
@@ -150,15 +150,15 @@ static void judge(struct udp_socket *socket, int received)
         if (dropped[i] == 0)
             continue;
         drop(socket, (enum udp_drop)i, (uint64_t)dropped[i]);
-        tell_drop(socket, (enum udp_drop)i, datagram_at(socket->batch, example[i]), "");
+        tell_drop(socket, (enum udp_drop)i, (uint64_t)dropped[i],
+                  datagram_at(socket->batch, example[i]), "");
     }
 }
 
-static void tell_kernel_drops(const struct udp_socket *socket, enum counter counter,
-                              const char *message)
+static void tell_kernel_drops(const struct udp_socket *socket, uint64_t amount, const char *message)
 {
-    log_limited(LOG_LEVEL_WARN, message, LOG_TEXT("listener", socket->sock->name),
-                LOG_NUMBER("dropped", counter_get(socket->counters, counter)));
+    log_limited_many(amount, LOG_LEVEL_WARN, message, LOG_TEXT("listener", socket->sock->name),
+                     LOG_NUMBER("dropped", amount));
 }
 
 /* The socket's drops, by why: the system counts that for all sockets together. */
@@ -181,10 +181,9 @@ static void count_kernel_drops(struct udp_socket *socket, uint32_t drops, uint64
     count(socket, COUNTER_UDP_BAD_CHECKSUM, bad);
     count(socket, COUNTER_UDP_KERNEL_DROPS, no_room);
     if (bad > 0)
-        tell_kernel_drops(socket, COUNTER_UDP_BAD_CHECKSUM,
-                          "datagrams dropped by the system: their checksum was wrong");
+        tell_kernel_drops(socket, bad, "datagrams dropped by the system: their checksum was wrong");
     if (no_room > 0)
-        tell_kernel_drops(socket, COUNTER_UDP_KERNEL_DROPS,
+        tell_kernel_drops(socket, no_room,
                           "datagrams dropped by the system: they came faster than we read");
 }
 
@@ -203,7 +202,7 @@ static bool flush(struct udp_socket *socket)
         } else if (sent != -EINTR) {
             enum udp_drop reason = sent == -EACCES ? UDP_DROP_ADDRESS : UDP_DROP_SEND;
             drop(socket, reason, 1);
-            tell_drop(socket, reason, datagram_first_unsent(socket->batch), strerror(-sent));
+            tell_drop(socket, reason, 1, datagram_first_unsent(socket->batch), strerror(-sent));
             datagram_skip(socket->batch);
         }
     }
@@ -216,7 +215,8 @@ static void drop_held(struct udp_socket *socket)
     if (unsent == 0)
         return;
     drop(socket, UDP_DROP_SEND, (uint64_t)unsent);
-    tell_drop(socket, UDP_DROP_SEND, datagram_first_unsent(socket->batch), "no room");
+    tell_drop(socket, UDP_DROP_SEND, (uint64_t)unsent, datagram_first_unsent(socket->batch),
+              "no room");
     while (datagram_unsent(socket->batch) > 0)
         datagram_skip(socket->batch);
 }

@@ -64,6 +64,7 @@ static void choke(struct stream *stream)
 {
     stream->is_choked = true;
     (void)bufferevent_disable(stream->bev, EV_READ);
+    stream->env->callbacks.on_choked(stream);
 }
 
 static void unchoke(struct stream *stream)
@@ -83,7 +84,7 @@ static void read_on(struct stream *stream)
     do
         stream->env->callbacks.on_readable(stream);
     while (is_reading(stream) && has_more(stream));
-    if (is_full(stream))
+    if (is_full(stream) && !stream->is_choked)
         choke(stream);
 }
 

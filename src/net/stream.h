@@ -51,6 +51,8 @@ struct stream_callbacks {
     void (*on_error)(struct stream *stream, int error);
     /* TLS alone, and first of all: the handshake is done. */
     void (*on_open)(struct stream *stream);
+    /* TLS alone: nothing is read for now, since the peer takes none of TLS's own answers. */
+    void (*on_choked)(struct stream *stream);
 };
 
 /* What the streams of one loop share. */

@@ -64,10 +64,10 @@ static uint64_t number_of(const struct log_field *fields, size_t count, const ch
     return field ? field->number : UINT64_MAX;
 }
 
-void log_write(bool is_limited, enum log_level level, const char *message,
+void log_write(uint64_t limited_events, enum log_level level, const char *message,
                const struct log_field *fields, size_t count)
 {
-    (void)is_limited;
+    (void)limited_events;
     if (level == LOG_LEVEL_ERROR)
         kernel_complain(message, 0);
     if (strcmp(message, "connection closed") != 0)

@@ -165,8 +165,11 @@ static void test_truncated(void **state)
 static void test_choked_is_idle(void **state)
 {
     struct fixture *fixture = *state;
+    struct policy_values values = TLS_VALUES;
+    values.stall_ms = 5000;
     for (int is_drain = 0; is_drain < 2; is_drain++) {
-        shake_and_open(fixture);
+        shake(fixture, &values);
+        opens(fixture);
         fake.is_choked = true;
         fake.unread = 100;
         fake.has_no_room = true;
@@ -178,7 +181,7 @@ static void test_choked_is_idle(void **state)
         assert_state(fixture, CONN_OPEN);
         passes(fixture, 1);
         assert_state(fixture, CONN_FLUSH);
-        passes(fixture, 500);
+        passes(fixture, 5000);
         assert_closed(fixture, REASON_STALL, true, 0);
     }
     fixture->env.drain_start_ms = 0;
@@ -281,6 +284,32 @@ static void test_own_end_waits_for_room(void **state)
     assert_closed(fixture, REASON_IDLE, false, 0);
 }
 
+/* Nothing is owed, and TLS's own answers are not taken: the stall time runs all the same. */
+static void test_choked_is_stalled(void **state)
+{
+    struct fixture *fixture = *state;
+    struct policy_values values = TLS_VALUES;
+    values.idle_ms = 0;
+    shake(fixture, &values);
+    opens(fixture);
+    passes(fixture, 5000);
+    fake.is_choked = true;
+    fake.unread = 100;
+    CONN_STREAM_CALLBACKS.on_choked(&fixture->conn->stream);
+    passes(fixture, 499);
+    assert_state(fixture, CONN_OPEN);
+    passes(fixture, 1);
+    assert_closed(fixture, REASON_STALL, true, 0);
+    shake(fixture, &values);
+    opens(fixture);
+    fake.is_choked = true;
+    CONN_STREAM_CALLBACKS.on_choked(&fixture->conn->stream);
+    passes(fixture, 400);
+    fake.is_choked = false; /* it takes them */
+    passes(fixture, 5000);
+    assert_state(fixture, CONN_OPEN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +327,7 @@ int main(void)
         TEST(test_end_finds_no_room),
         TEST(test_end_waits_while_bytes_are_taken),
         TEST(test_own_end_waits_for_room),
+        TEST(test_choked_is_stalled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,7 +148,7 @@ static struct fixture *open_pair(enum stream_path path, bool is_unix)
     assert_int_equal(loop_open(&fixture->loop, on_due, &err), 0);
     assert_int_equal(pipe_open(&fixture->pipe), 0);
     fixture->env = (struct stream_env){.loop = &fixture->loop,
-                                       .callbacks = {on_readable, on_drained, on_error, NULL},
+                                       .callbacks = {on_readable, on_drained, on_error, NULL, NULL},
                                        .path = path,
                                        .scratch = malloc(STREAM_SCRATCH_BYTES),
                                        .pipe = &fixture->pipe,

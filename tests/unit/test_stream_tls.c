@@ -38,6 +38,7 @@ struct fixture {
     struct stream stream; /* first: what callbacks get */
     struct stream_env env;
     struct loop loop;
+    unsigned choked;
     struct tls_end peer;
     int fd;                  /* the peer's */
     size_t in, out, drained; /* as the stream tells */
@@ -50,6 +51,11 @@ struct fixture {
 static struct fixture *fixture_of(struct stream *stream)
 {
     return (struct fixture *)stream;
+}
+
+static void on_choked(struct stream *stream)
+{
+    fixture_of(stream)->choked++;
 }
 
 static void on_open(struct stream *stream)
@@ -112,11 +118,12 @@ static struct fixture *open_shy(void)
     sock_set_option(pair[1], IPPROTO_TCP, TCP_NODELAY, 1); /* each record by itself */
     assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
     assert_int_equal(loop_open(&fixture->loop, on_due, &err), 0);
-    fixture->env = (struct stream_env){.loop = &fixture->loop,
-                                       .callbacks = {on_readable, on_drained, on_error, on_open},
-                                       .scratch = malloc(STREAM_SCRATCH_BYTES),
-                                       .tls = tls_room_new(),
-                                       .read_max = SIZE_MAX};
+    fixture->env =
+        (struct stream_env){.loop = &fixture->loop,
+                            .callbacks = {on_readable, on_drained, on_error, on_open, on_choked},
+                            .scratch = malloc(STREAM_SCRATCH_BYTES),
+                            .tls = tls_room_new(),
+                            .read_max = SIZE_MAX};
     assert_int_equal(stream_open(&fixture->stream, &fixture->env, pair[0],
                                  &(struct stream_how){.tls = pair_server}),
                      0);
@@ -504,6 +511,7 @@ static void test_choke(void **state)
         assert_true(peer_sends(fixture));
         rest(fixture);
         assert_in_range(waiting(fixture), 40960, ANSWERS_MAX);
+        assert_int_equal(fixture->choked, 1);
         assert_true(queued(fixture) > 0);
         peer_says(fixture, 50);
         rest(fixture);
