@@ -167,6 +167,7 @@ static void test_choked_is_idle(void **state)
     struct fixture *fixture = *state;
     struct policy_values values = TLS_VALUES;
     values.stall_ms = 5000;
+    values.flush_ms = 0;
     for (int is_drain = 0; is_drain < 2; is_drain++) {
         shake(fixture, &values);
         opens(fixture);
