@@ -7,24 +7,19 @@
 
 #include "base/escape.h"
 
-PRINTF_LIKE(3, 0)
-static void set_text(struct error *err, enum exit_code code, const char *format, va_list args)
+PRINTF_LIKE(2, 0)
+static void set_message(struct error *err, const char *format, va_list args)
 {
-    char raw[sizeof(err->text)];
-    int length = vsnprintf(raw, sizeof(raw), format, args);
-    if (length < 0)
-        length = 0;
-    if ((size_t)length >= sizeof(raw))
-        length = sizeof(raw) - 1;
-    err->exit_code = code;
-    escape_line(err->text, sizeof(err->text), raw, (size_t)length);
+    if (vsnprintf(err->message, sizeof(err->message), format, args) < 0)
+        err->message[0] = '\0';
 }
 
 int error_usage(struct error *err, const char *format, ...)
 {
     va_list args;
+    *err = (struct error){.exit_code = EXIT_CODE_USAGE};
     va_start(args, format);
-    set_text(err, EXIT_CODE_USAGE, format, args);
+    set_message(err, format, args);
     va_end(args);
     return -1;
 }
@@ -32,23 +27,106 @@ int error_usage(struct error *err, const char *format, ...)
 int error_start(struct error *err, const char *format, ...)
 {
     va_list args;
+    *err = (struct error){.exit_code = EXIT_CODE_START};
     va_start(args, format);
-    set_text(err, EXIT_CODE_START, format, args);
+    set_message(err, format, args);
     va_end(args);
+    return -1;
+}
+
+int error_option(struct error *err, const char *option, const char *format, ...)
+{
+    va_list args;
+    *err = (struct error){.exit_code = EXIT_CODE_USAGE, .option = option};
+    va_start(args, format);
+    set_message(err, format, args);
+    va_end(args);
+    return -1;
+}
+
+int error_system(struct error *err, int number, const char *format, ...)
+{
+    va_list args;
+    *err = (struct error){.exit_code = EXIT_CODE_START, .number = number};
+    va_start(args, format);
+    set_message(err, format, args);
+    va_end(args);
+    return -1;
+}
+
+int error_unread(struct error *err, int number, const char *path)
+{
+    error_usage(err, "cannot read '%s'", path);
+    err->number = number;
+    return -1;
+}
+
+int error_blame(struct error *err, const char *option, const char *value)
+{
+    err->option = option;
+    err->has_value = value != NULL;
+    snprintf(err->value, sizeof(err->value), "%s", value ? value : "");
+    return -1;
+}
+
+int error_hint(struct error *err, const char *hint)
+{
+    err->hint = hint;
+    return -1;
+}
+
+int error_place(struct error *err, const char *file, unsigned line)
+{
+    snprintf(err->file, sizeof(err->file), "%s", file);
+    err->line = line;
     return -1;
 }
 
 int error_prefix(struct error *err, const char *format, ...)
 {
-    char whole[2 * sizeof(err->text)];
+    char behind[sizeof(err->message)];
+    memcpy(behind, err->message, sizeof(behind));
     va_list args;
     va_start(args, format);
-    int length = vsnprintf(whole, sizeof(err->text), format, args);
+    int used = vsnprintf(err->message, sizeof(err->message), format, args);
     va_end(args);
-    if (length < 0 || (size_t)length >= sizeof(err->text))
-        length = 0;
-    memcpy(whole + length, err->text, strlen(err->text) + 1);
-    whole[sizeof(err->text) - 1] = '\0';
-    memcpy(err->text, whole, strlen(whole) + 1);
+    if (used < 0 || (size_t)used >= sizeof(err->message))
+        used = 0; /* what does not fit is left out */
+    snprintf(err->message + used, sizeof(err->message) - (size_t)used, "%s", behind);
     return -1;
+}
+
+bool error_is_set(const struct error *err)
+{
+    return err->exit_code != EXIT_CODE_OK;
+}
+
+/* "--listen 'VALUE': " or, in a file, "FILE:LINE: listen: 'VALUE': ". */
+static void print_place(const struct error *err, char *out, size_t size)
+{
+    char where[sizeof(err->file) + 16] = "", value[sizeof(err->value) + 8] = "";
+    if (err->line)
+        snprintf(where, sizeof(where), "%s:%u: ", err->file, err->line);
+    if (err->has_value)
+        snprintf(value, sizeof(value), "%s '%.200s'", err->line ? ":" : "", err->value);
+    snprintf(out, size, "%s%s%s%s%s", where, err->option && !err->line ? "--" : "",
+             err->option ? err->option : "", err->option ? value : "", err->option ? ": " : "");
+}
+
+const char *error_text(const struct error *err, char *out, size_t size)
+{
+    char place[sizeof(err->file) + sizeof(err->value) + 64], raw[ERROR_TEXT_MAX];
+    print_place(err, place, sizeof(place));
+    snprintf(raw, sizeof(raw), "%s%s%s%s%s%s", place, err->message, err->number ? ": " : "",
+             err->number ? strerror(err->number) : "", err->hint ? "; " : "",
+             err->hint ? err->hint : "");
+    escape_line(out, size, raw, strlen(raw));
+    return out;
+}
+
+int error_report(const struct error *err, const char *program)
+{
+    char text[ERROR_TEXT_MAX];
+    fprintf(stderr, "%s: %s\n", program, error_text(err, text, sizeof(text)));
+    return (int)err->exit_code;
 }

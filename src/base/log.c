@@ -412,8 +412,7 @@ static int open_file(const char *path, bool *is_new, struct error *err)
     if (fd < 0 && errno == EEXIST)
         fd = open(path, flags, 0640);
     if (fd < 0)
-        return error_start(err, "--log-target: cannot open '%s' for writing: %s", path,
-                           strerror(errno));
+        return error_system(err, errno, "cannot open '%s' for writing", path);
     return fd;
 }
 
@@ -441,14 +440,14 @@ static int open_target(const struct log_config *config, struct error *err)
                     config->program, strerror(errno));
         the.program = config->program;
         the.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        return the.fd < 0 ? error_start(err, "--log-target: syslog: %s", strerror(errno)) : 0;
+        return the.fd < 0 ? error_system(err, errno, "syslog") : 0;
     case TARGET_STDERR:
         the.fd = STDERR_FILENO;
         return 0;
     case TARGET_FILE:
         the.path = strdup(config->target);
         if (!the.path)
-            return error_start(err, "--log-target: no memory for its name");
+            return error_start(err, "no memory for its name");
         the.fd = open_file(the.path, &the.is_new, err);
         return the.fd < 0 ? -1 : 0;
     }
@@ -458,7 +457,7 @@ static int open_target(const struct log_config *config, struct error *err)
 int log_open(const struct log_config *config, struct error *err)
 {
     if (open_target(config, err) < 0)
-        return -1;
+        return error_blame(err, "log-target", NULL);
     the.filling = malloc(QUEUE_BYTES);
     the.writing = malloc(QUEUE_BYTES);
     pthread_condattr_t monotonic;
@@ -486,9 +485,10 @@ void log_give_to(uid_t user, gid_t group)
 int log_start(struct error *err)
 {
     int failure = pthread_create(&the.writer, NULL, writer_main, NULL);
-    if (failure)
-        return error_start(err, "log: cannot start its writer: %s%s", strerror(failure),
-                           failure == EAGAIN ? "; see ulimit -u" : "");
+    if (failure) {
+        error_system(err, failure, "log: cannot start its writer");
+        return failure == EAGAIN ? error_hint(err, "see ulimit -u") : -1;
+    }
     the.has_writer = true;
     return 0;
 }
@@ -502,7 +502,7 @@ int log_reopen(const struct log_config *config, struct error *err)
         return 0;
     int fd = open_file(the.path, &unused, err);
     if (fd < 0)
-        return -1;
+        return error_blame(err, "log-target", NULL);
     pthread_mutex_lock(&the.lock);
     if (the.next_fd >= 0)
         close(the.next_fd);

@@ -90,8 +90,8 @@ int option_set_command(struct option_set *set, int argc, char **argv, struct err
  */
 int option_set_file(struct option_set *set, const char *path, struct error *err) MUST_CHECK;
 
-/* A failure that begins with `--NAME`, met after the file was read: where the file set that option,
- * it begins with file:line: NAME instead. */
+/* For a failure met after the file was read: if the file set the option at fault, the error gets
+ * its place. */
 void option_set_locate(const struct option_set *set, const char *path, struct error *err);
 
 /* Sets one attribute, a name=value text, in a copy of the target, which owns none of its texts: a

@@ -135,7 +135,7 @@ int option_set_command(struct option_set *set, int argc, char **argv, struct err
             return complain(set, code, argv, err);
         size_t index = index_of_code(set, code);
         if (set_row(set, index, optarg ? optarg : "", OPTION_COMMAND, err) < 0)
-            return error_prefix(err, "--%s: ", set->rows[index].name);
+            return error_blame(err, set->rows[index].name, NULL);
     }
     if (set->argument_name && optind < argc)
         set->argument = argv[optind++];
@@ -184,9 +184,9 @@ static int refuse_name(const struct option_set *set, const char *name, struct er
     int index = find_row(set, name, ANYWHERE);
     if (index < 0)
         return error_usage(err, "unknown name '%.60s'; it takes the long names of --help", name);
-    return error_usage(err, "%s: expected %s alone", name,
-                       is_global(&set->rows[index]) ? "on the command line"
-                                                    : "behind an endpoint and a comma");
+    return error_option(err, set->rows[index].name, "expected %s alone",
+                        is_global(&set->rows[index]) ? "on the command line"
+                                                     : "behind an endpoint and a comma");
 }
 
 static int set_line(struct option_set *set, char *line, unsigned number, struct error *err)
@@ -204,12 +204,12 @@ static int set_line(struct option_set *set, char *line, unsigned number, struct 
         return refuse_name(set, name, err);
     const struct option_row *row = &set->rows[index];
     if (set->lines[index] && row->kind != OPTION_LIST)
-        return error_usage(err, "%s: already set on line %u", name, set->lines[index]);
+        return error_option(err, row->name, "already set on line %u", set->lines[index]);
     set->lines[index] = set->line = number;
     int result = row->kind == OPTION_FLAG ? set_flag(set, (size_t)index, value, err)
                                           : set_row(set, (size_t)index, value, OPTION_FILE, err);
     set->line = 0;
-    return result < 0 ? error_prefix(err, "%s: ", name) : 0;
+    return result < 0 ? error_blame(err, row->name, NULL) : 0;
 }
 
 /* A file that is read by read(2) alone: a reload reads it in the sandbox, and what stdio asks about
@@ -261,8 +261,10 @@ static int read_line(struct reader *reader, char *line, struct error *err)
 int option_set_file(struct option_set *set, const char *path, struct error *err)
 {
     struct reader reader = {.fd = open(path, O_RDONLY | O_CLOEXEC)};
-    if (reader.fd < 0)
-        return error_usage(err, "--config: cannot read '%s': %s", path, strerror(errno));
+    if (reader.fd < 0) {
+        error_unread(err, errno, path);
+        return error_blame(err, "config", NULL);
+    }
     char line[LINE_MAX_BYTES];
     unsigned number = 1;
     int result;
@@ -273,26 +275,20 @@ int option_set_file(struct option_set *set, const char *path, struct error *err)
         number++;
     }
     if (result < 0)
-        error_prefix(err, "%s:%u: ", path, number);
-    else if (reader.failure)
-        result = error_usage(err, "--config: cannot read '%s': %s", path, strerror(reader.failure));
+        error_place(err, path, number);
+    else if (reader.failure) {
+        error_unread(err, reader.failure, path);
+        result = error_blame(err, "config", NULL);
+    }
     close(reader.fd);
     return result;
 }
 
 void option_set_locate(const struct option_set *set, const char *path, struct error *err)
 {
-    if (strncmp(err->text, "--", strlen("--")) != 0)
-        return;
-    const char *name = err->text + strlen("--");
-    size_t length = strcspn(name, ": ");
-    for (size_t i = 0; i < set->count; i++) {
-        if (set->origins[i] != OPTION_FILE || strlen(set->rows[i].name) != length ||
-            memcmp(set->rows[i].name, name, length) != 0)
-            continue;
-        memmove(err->text, name, strlen(name) + 1);
-        error_prefix(err, "%.200s:%u: ", path, set->lines[i]);
-        return;
+    for (size_t i = 0; err->option && !err->line && i < set->count; i++) {
+        if (set->origins[i] == OPTION_FILE && strcmp(set->rows[i].name, err->option) == 0)
+            error_place(err, path, set->lines[i]);
     }
 }
 

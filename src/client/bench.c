@@ -45,28 +45,22 @@ struct bench {
     bool is_interrupted;
 };
 
-static int complain(const struct error *err)
-{
-    fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err->text);
-    return (int)err->exit_code;
-}
-
 static int check_options(const struct options *options, struct error *err)
 {
     if (options->duration_ms == 0 && options->requests == 0)
-        return error_usage(err, "--duration: 0 needs --requests, or the run has no end");
+        return error_option(err, "duration", "0 needs --requests, or the run has no end");
     bool is_udp = options->endpoint.kind == ENDPOINT_UDP;
     if (is_udp && udp_check_options(options, err) < 0)
         return -1;
     if (!is_udp && require_names(options->require, "loss"))
-        return error_usage(err, "--require: loss: only datagrams are lost, over udp://");
+        return error_option(err, "require", "loss: only datagrams are lost, over udp://");
     if (options->size_max * options->pipeline > (UINT64_C(1) << 40))
-        return error_usage(err, "--pipeline: that many messages of --size bytes are over 1T");
+        return error_option(err, "pipeline", "that many messages of --size bytes are over 1T");
     if (options->json && options->hdr_out && strcmp(options->json, options->hdr_out) == 0)
-        return error_usage(err, "--hdr-out: %s is --json's",
-                           report_is_output(options->json) ? "standard output" : "that file");
+        return error_option(err, "hdr-out", "%s is --json's",
+                            report_is_output(options->json) ? "standard output" : "that file");
     if (options->duration_ms && options->ramp_up_ms > options->warm_up_ms + options->duration_ms)
-        return error_usage(err, "--ramp-up: longer than --warm-up and --duration together");
+        return error_option(err, "ramp-up", "longer than --warm-up and --duration together");
     return require_check(options->require, err);
 }
 
@@ -77,10 +71,9 @@ static int check_descriptors(const struct options *options, struct error *err)
         options->connections + RESERVE_DESCRIPTORS + RESERVE_A_THREAD * options->threads;
     if (limit == 0 || need <= limit)
         return 0;
-    return error_start(err,
-                       "--connections: %" PRIu64 " need%s %" PRIu64
-                       " descriptors, and ulimit -n allows %" PRIu64,
-                       options->connections, options->connections == 1 ? "s" : "", need, limit);
+    error_start(err, "%" PRIu64 " need%s %" PRIu64 " descriptors, and ulimit -n allows %" PRIu64,
+                options->connections, options->connections == 1 ? "s" : "", need, limit);
+    return error_blame(err, "connections", NULL);
 }
 
 /* ---- threads ---- */
@@ -306,7 +299,7 @@ static int report(const struct bench *bench, struct error *err)
     if ((options->json &&
          report_json(options, bench->plan.target.name, sum, options->json, err) < 0) ||
         (options->hdr_out && report_hgrm(sum, options->hdr_out, err) < 0))
-        return complain(err);
+        return error_report(err, OPTIONS_PROGRAM);
     return judge(bench, require_missed(options->require, sum, text));
 }
 
@@ -320,7 +313,7 @@ static int run(struct bench *bench, struct error *err)
     if (open_threads(bench, err) < 0 || start_threads(bench, err) < 0) {
         stop_threads(bench);
         report_json_failure("bench", bench->options, err);
-        return complain(err);
+        return error_report(err, OPTIONS_PROGRAM);
     }
     wait_for_end(bench, &signals);
     interrupt_while_reporting();
@@ -353,9 +346,9 @@ int bench_run(const struct options *options)
     int code;
     loop_library_init();
     if (check_options(options, &err) < 0) {
-        code = complain(&err);
+        code = error_report(&err, OPTIONS_PROGRAM);
     } else if (check_descriptors(options, &err) < 0 || find_target(&bench, &err) < 0) {
-        code = complain(&err);
+        code = error_report(&err, OPTIONS_PROGRAM);
         report_json_failure("bench", options, &err);
     } else {
         code = run(&bench, &err);

@@ -445,9 +445,9 @@ static int open_thread(struct bench_thread *thread, struct error *err)
                                     .pipeline = (uint32_t)options->pipeline};
     if (!thread->snapshot || !thread->env.scratch || open_events(thread) < 0 ||
         open_runners(thread) < 0)
-        return error_start(err, "no memory or descriptors for %llu connection%s: %s",
-                           (unsigned long long)thread->share.connections,
-                           units_plural(thread->share.connections), strerror(errno));
+        return error_system(err, errno, "no memory or descriptors for %llu connection%s",
+                            (unsigned long long)thread->share.connections,
+                            units_plural(thread->share.connections));
     return 0;
 }
 
@@ -489,7 +489,7 @@ int bench_thread_start(struct bench_thread *thread, uint64_t start_ns, struct er
     thread->start_ns = start_ns;
     int failure = pthread_create(&thread->id, NULL, thread_main, thread);
     if (failure)
-        return error_start(err, "cannot start a thread: %s", strerror(failure));
+        return error_system(err, failure, "cannot start a thread");
     thread->has_thread = true;
     return 0;
 }

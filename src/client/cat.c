@@ -319,7 +319,7 @@ int cat_run(const struct options *options)
         return EXIT_CODE_USAGE;
     }
     if (target_connect(options, &cat.plan, &cat.link, &err) < 0) {
-        fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
+        (void)error_report(&err, OPTIONS_PROGRAM);
         return (int)err.exit_code;
     }
     cat.interrupt_fd = interrupt_open();

@@ -172,15 +172,14 @@ static int check_name(const struct options *options, const char *option, const c
     bool is_udp = options->endpoint.kind == ENDPOINT_UDP, is_only = strcmp(option, "only") == 0;
     const struct property *property = find_property(properties_of(options), name);
     if (!property && find_property(is_udp ? CHECK_PROPERTIES : CHECK_UDP_PROPERTIES, name))
-        return error_usage(err, "--%s: '%s' is a property of %s", option, name,
-                           is_udp ? "streams, and udp:// is none" : "udp:// endpoints");
+        return error_option(err, option, "'%s' is a property of %s", name,
+                            is_udp ? "streams, and udp:// is none" : "udp:// endpoints");
     if (!property)
-        return error_usage(err, "--%s: '%s' is not a property; --list names them all", option,
-                           name);
+        return error_option(err, option, "'%s' is not a property; --list names them all", name);
     if (is_only && !can_be_tried(options, property))
-        return error_usage(err, "--only: '%s' is %s", name,
-                           property->when == WITH_IDLE ? "tried with --idle TIME"
-                                                       : "a property of tls:// endpoints");
+        return error_option(err, "only", "'%s' is %s", name,
+                            property->when == WITH_IDLE ? "tried with --idle TIME"
+                                                        : "a property of tls:// endpoints");
     return 0;
 }
 
@@ -393,12 +392,6 @@ static enum exit_code exit_code_of(const struct tally *tally)
     return tally->verdicts[VERDICT_UNTRIED] > 0 ? EXIT_CODE_UNTRIED : EXIT_CODE_OK;
 }
 
-static int complain(const struct error *err)
-{
-    fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err->text);
-    return (int)err->exit_code;
-}
-
 /* The one address that answers. How long that took stands for a round trip until one is measured.
  */
 static int find_target(struct check *check, struct error *err)
@@ -432,7 +425,7 @@ static int run(struct check *check, struct error *err)
     check->start_ns = clock_now_ns();
     if (find_target(check, err) < 0) {
         report_json_failure("check", options, err);
-        return complain(err);
+        return error_report(err, OPTIONS_PROGRAM);
     }
     tally.properties = json_array();
     check->is_unix = check->plan.target.address.ss_family == AF_UNIX;
@@ -441,14 +434,14 @@ static int run(struct check *check, struct error *err)
         json_decref(tally.properties);
         link_clear(&check->first);
         target_close(&check->plan);
-        return complain(err);
+        return error_report(err, OPTIONS_PROGRAM);
     }
     run_all(check, &tally, report_is_output(options->json) ? stderr : stdout);
     interrupt_watch_stop(&check->interrupt);
     interrupt_while_reporting();
     int code = (int)exit_code_of(&tally);
     if (options->json && write_json(check, &tally, err) < 0)
-        code = complain(err);
+        code = error_report(err, OPTIONS_PROGRAM);
     json_decref(tally.properties);
     target_close(&check->plan);
     return code;
@@ -460,14 +453,14 @@ int check_run(const struct options *options)
     struct check check = {.options = options};
     if (check_names(options, "only", options->only, &err) < 0 ||
         check_names(options, "skip", options->skip, &err) < 0)
-        return complain(&err);
+        return error_report(&err, OPTIONS_PROGRAM);
     if (options->list) {
         list_properties();
         return EXIT_CODE_OK;
     }
     if (count_chosen(options) == 0) {
-        error_usage(&err, "--skip: no property is left");
-        return complain(&err);
+        error_option(&err, "skip", "no property is left");
+        return error_report(&err, OPTIONS_PROGRAM);
     }
     (void)descriptors_raise(); /* what cannot be had shows where it is wanted */
     check.scratch = malloc(PROBE_SCRATCH_BYTES);

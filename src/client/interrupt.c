@@ -29,7 +29,7 @@ static void handle(void (*handler)(int))
 }
 
 /* A handler has nothing but what is the process's: the line is made before it can be needed. */
-static char connecting_line[sizeof(struct error)];
+static char connecting_line[ERROR_TEXT_MAX];
 static volatile sig_atomic_t connecting_length;
 
 static void on_interrupt_while_connecting(int number)
@@ -44,7 +44,9 @@ void interrupt_while_connecting(const char *endpoint)
 {
     struct error line;
     (void)error_start(&line, OPTIONS_PROGRAM ": interrupted while connecting to %.200s", endpoint);
-    connecting_length = snprintf(connecting_line, sizeof(connecting_line), "%s\n", line.text);
+    (void)error_text(&line, connecting_line, sizeof(connecting_line) - 1);
+    connecting_length = (sig_atomic_t)strlen(connecting_line);
+    connecting_line[connecting_length++] = '\n';
     handle(on_interrupt_while_connecting);
 }
 

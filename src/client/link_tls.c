@@ -434,10 +434,12 @@ static int refuse_file(const char *option, const char *path, const char *expecte
 {
     const char *reason = ERR_reason_error_string(ERR_peek_error());
     ERR_clear_error();
-    if (access(path, R_OK) < 0)
-        return error_usage(err, "--%s: cannot read '%s': %s", option, path, strerror(errno));
-    return error_usage(err, "--%s: '%s' is not %s in PEM form: %s", option, path, expected,
-                       reason ? reason : "nothing like it is there");
+    if (access(path, R_OK) < 0) {
+        error_unread(err, errno, path);
+        return error_blame(err, option, NULL);
+    }
+    return error_option(err, option, "'%s' is not %s in PEM form: %s", path, expected,
+                        reason ? reason : "nothing like it is there");
 }
 
 static int set_trust(SSL_CTX *context, const struct link_tls_options *options, struct error *err)
@@ -457,21 +459,21 @@ static int set_identity(SSL_CTX *context, const struct link_tls_options *options
 {
     const char *key = options->key ? options->key : options->cert;
     if (!options->cert)
-        return options->key ? error_usage(err, "--key: needs --cert, whose key it is") : 0;
+        return options->key ? error_option(err, "key", "needs --cert, whose key it is") : 0;
     if (SSL_CTX_use_certificate_chain_file(context, options->cert) != 1)
         return refuse_file("cert", options->cert, "a certificate", err);
     if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1)
         return 0;
     if (ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH) {
         ERR_clear_error();
-        return error_usage(err, "--key: '%s' is not the key of '%s'", key, options->cert);
+        return error_option(err, "key", "'%s' is not the key of '%s'", key, options->cert);
     }
     if (!options->key) {
         ERR_clear_error();
-        return error_usage(err,
-                           "--cert: '%s' has no private key with it, and no --key says where "
-                           "it is",
-                           key);
+        return error_option(err, "cert",
+                            "'%s' has no private key with it, and no --key says where "
+                            "it is",
+                            key);
     }
     return refuse_file("key", key, "a private key without a password", err);
 }
@@ -484,10 +486,10 @@ static int set_alpn(SSL_CTX *context, const char *list, struct error *err)
     for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
         size_t length = strcspn(at, ",");
         if (length == 0 || used + 1 + length > sizeof(wire))
-            return error_usage(err,
-                               "--alpn: '%s' is not a list like h2,http/1.1 of at most %d "
-                               "bytes",
-                               list, ALPN_MAX - 1);
+            return error_option(err, "alpn",
+                                "'%s' is not a list like h2,http/1.1 of at most %d "
+                                "bytes",
+                                list, ALPN_MAX - 1);
         wire[used++] = (unsigned char)length;
         memcpy(wire + used, at, length);
         used += (unsigned)length;
@@ -508,7 +510,7 @@ static int set_expected(struct tls *tls, const char *name, struct error *err)
         (tls->is_address ? X509_VERIFY_PARAM_set1_ip_asc(expected, name)
                          : X509_VERIFY_PARAM_set1_host(expected, name, 0)))
         return 0;
-    return error_usage(err, "--servername: '%s' is not a host's name or address", name);
+    return error_option(err, "servername", "'%s' is not a host's name or address", name);
 }
 
 /* Nobody is asked for a password: a client in a test must not wait for a person. */

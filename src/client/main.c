@@ -25,12 +25,6 @@ static void print_help(FILE *out)
                  "Try: " OPTIONS_PROGRAM " check localhost:7007\n");
 }
 
-static int complain(const struct error *err)
-{
-    fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err->text);
-    return (int)err->exit_code;
-}
-
 static int run(const struct command *command, const struct options *options)
 {
     if (options->help) {
@@ -63,14 +57,14 @@ static int start(int argc, char **argv)
                     *name ? "unknown command '%s'; cat, ping, bench and check are known"
                           : "no command%s; " OPTIONS_PROGRAM " --help tells what there is",
                     name);
-        return complain(&err);
+        return error_report(&err, OPTIONS_PROGRAM);
     }
     signal(SIGPIPE, SIG_IGN);
     if (options_read(&options, command, argc - 1, argv + 1, &err) < 0)
-        return complain(&err);
+        return error_report(&err, OPTIONS_PROGRAM);
     int code =
         report_file_check(options.json, &err) < 0 || report_file_check(options.hdr_out, &err) < 0
-            ? complain(&err)
+            ? error_report(&err, OPTIONS_PROGRAM)
             : run(command, &options);
     options_clear(&options);
     return code;
@@ -84,7 +78,7 @@ int main(int argc, char **argv)
     int failure = standard_output_flush();
     if (failure == 0 || code == EXIT_CODE_START)
         return code; /* what failed is told already */
-    error_start(&err, "standard output: %s", strerror(failure));
-    int refused = complain(&err);
+    error_system(&err, failure, "standard output");
+    int refused = error_report(&err, OPTIONS_PROGRAM);
     return code == EXIT_CODE_OK ? refused : code;
 }

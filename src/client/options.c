@@ -200,14 +200,14 @@ static int parse_sizes(struct options *options, struct error *err)
     text[length] = '\0';
     if (units_parse_size(text, &options->size_min) < 0 ||
         units_parse_size(high, &options->size_max) < 0)
-        return error_usage(err, "--size: '%s' is not a size like 64 or 16k, nor a range like 1-4k",
-                           options->size);
+        return error_option(err, "size", "'%s' is not a size like 64 or 16k, nor a range like 1-4k",
+                            options->size);
     if (options->size_min < 1 || options->size_max > SIZE_MAX_BYTES ||
         options->size_min > options->size_max)
-        return error_usage(err,
-                           "--size: '%s' is out of range: 1 to 1G is expected, and no more "
-                           "than its end for a range's start",
-                           options->size);
+        return error_option(err, "size",
+                            "'%s' is out of range: 1 to 1G is expected, and no more "
+                            "than its end for a range's start",
+                            options->size);
     return 0;
 }
 
@@ -223,7 +223,7 @@ static int read_endpoint(struct options *options, struct error *err)
         return error_usage(err, "'%.200s': a client's endpoint takes no attributes",
                            options->endpoint_text);
     if (options->proxy && options->endpoint.kind == ENDPOINT_UDP)
-        return error_usage(err, "--proxy: udp:// has no connection that a header could begin");
+        return error_option(err, "proxy", "udp:// has no connection that a header could begin");
     return 0;
 }
 

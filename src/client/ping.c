@@ -332,7 +332,7 @@ static int conclude(struct ping *ping)
     ping_report_text(&results, target, ping->out);
     standard_flush(ping->out);
     if (ping->options->json && ping_report_json(&results, ping->options, target, &err) < 0) {
-        fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
+        (void)error_report(&err, OPTIONS_PROGRAM);
         return (int)err.exit_code;
     }
     uint64_t errors = 0;
@@ -346,7 +346,7 @@ static int open_and_run(struct ping *ping)
     struct error err;
     char tls[160];
     if (target_connect(ping->options, &ping->plan, &ping->link, &err) < 0) {
-        fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
+        (void)error_report(&err, OPTIONS_PROGRAM);
         report_json_failure("ping", ping->options, &err);
         return (int)err.exit_code;
     }

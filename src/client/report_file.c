@@ -24,7 +24,7 @@ static int close_file(FILE *file, int failure, const char *path, struct error *e
     int unknown = ferror(file) ? EIO : 0;
     int last = file == stdout ? standard_output_flush() : fclose(file) != 0 ? errno : 0;
     failure = failure ? failure : last ? last : unknown;
-    return failure ? error_start(err, "cannot write '%s': %s", path, strerror(failure)) : 0;
+    return failure ? error_system(err, failure, "cannot write '%s'", path) : 0;
 }
 
 bool report_is_output(const char *path)
@@ -36,7 +36,7 @@ static FILE *open_file(const char *path, struct error *err)
 {
     FILE *file = report_is_output(path) ? stdout : fopen(path, "we");
     if (!file)
-        error_start(err, "cannot write '%s': %s", path, strerror(errno));
+        error_system(err, errno, "cannot write '%s'", path);
     return file;
 }
 
@@ -50,11 +50,11 @@ int report_file_check(const char *path, struct error *err)
     snprintf(folder, sizeof(folder), "%s", path);
     bool is_there = stat(path, &status) == 0;
     if (!is_there && errno != ENOENT)
-        return error_start(err, "cannot write '%s': %s", path, strerror(errno));
+        return error_system(err, errno, "cannot write '%s'", path);
     if (is_there && S_ISDIR(status.st_mode))
-        return error_start(err, "cannot write '%s': %s", path, strerror(EISDIR));
+        return error_system(err, EISDIR, "cannot write '%s'", path);
     if (access(is_there ? path : dirname(folder), W_OK) < 0)
-        return error_start(err, "cannot write '%s': %s", path, strerror(errno));
+        return error_system(err, errno, "cannot write '%s'", path);
     return 0;
 }
 
@@ -194,12 +194,13 @@ void report_json_failure(const char *command, const struct options *options,
                          const struct error *failure)
 {
     struct error error;
+    char text[ERROR_TEXT_MAX];
     if (!options->json)
         return;
     json_t *root = report_json_head(command, options, options->endpoint_text);
-    (void)json_object_set_new(root, "error", json_string(failure->text));
+    (void)json_object_set_new(root, "error", json_string(error_text(failure, text, sizeof(text))));
     if (report_json_write(root, options->json, &error) < 0)
-        fprintf(stderr, OPTIONS_PROGRAM ": %s\n", error.text);
+        (void)error_report(&error, OPTIONS_PROGRAM);
 }
 
 int report_json(const struct options *options, const char *target,

@@ -108,18 +108,18 @@ static const struct threshold *parse_one(const char *text, uint64_t *wanted, str
         static const char *const LIKE[] = {"a time like 5ms or 1s", "a number like 0 or 50k",
                                            "a share like 0.1%"};
         if (parse_value(threshold->unit, value, wanted) < 0) {
-            error_usage(err, "--require: %s: '%s' is not %s", threshold->name, value,
-                        LIKE[threshold->unit]);
+            error_option(err, "require", "%s: '%s' is not %s", threshold->name, value,
+                         LIKE[threshold->unit]);
             return NULL;
         }
         if (threshold->unit == UNIT_TIME)
             *wanted *= NS_PER_MS;
         return threshold;
     }
-    error_usage(err,
-                "--require: '%s': expected p50, p90, p99, p999, max, mean, errors, loss, "
-                "unanswered, unsent, rate or connections, then = and a value",
-                text);
+    error_option(err, "require",
+                 "'%s': expected p50, p90, p99, p999, max, mean, errors, loss, "
+                 "unanswered, unsent, rate or connections, then = and a value",
+                 text);
     return NULL;
 }
 
@@ -165,7 +165,7 @@ static int walk(const char *list, const struct bench_results *results, FILE *out
     if (!list)
         return 0;
     if (strlen(list) >= sizeof(text))
-        return error_usage(err, "--require: a list of more than %d bytes", LIST_MAX - 1);
+        return error_option(err, "require", "a list of more than %d bytes", LIST_MAX - 1);
     memcpy(text, list, strlen(list) + 1);
     char *rest = text, *one;
     unsigned seen = 0;
@@ -175,7 +175,7 @@ static int walk(const char *list, const struct bench_results *results, FILE *out
         if (!threshold)
             return -1;
         if (seen & 1U << (threshold - THRESHOLDS))
-            return error_usage(err, "--require: %s: given twice", threshold->name);
+            return error_option(err, "require", "%s: given twice", threshold->name);
         seen |= 1U << (threshold - THRESHOLDS);
         if (results && is_missed(threshold, wanted, results, &found)) {
             print_missed(threshold, wanted, found, results->completed > 0, out);

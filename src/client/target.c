@@ -14,10 +14,10 @@ static int read_end(const char *option, const char *text, struct address *out, s
         return 0;
     if (endpoint_parse(text, &endpoint, &attributes, err) < 0 || endpoint.kind != ENDPOINT_TCP ||
         attributes)
-        return error_usage(err, "--%s: '%.200s' is not like 192.0.2.1:4711 or [2001:db8::1]:4711",
-                           option, text);
+        return error_option(err, option,
+                            "'%.200s' is not like 192.0.2.1:4711 or [2001:db8::1]:4711", text);
     if (address_resolve(endpoint.host, endpoint.port, addresses, err) < 1)
-        return error_prefix(err, "--%s: ", option);
+        return error_blame(err, option, NULL);
     *out = addresses[0];
     return 0;
 }
@@ -27,8 +27,8 @@ static int make_plan(const struct options *options, struct link_plan *plan, stru
     const char *host = options->endpoint.host;
     *plan = (struct link_plan){.proxy = (enum proxy_version)options->proxy};
     if (!options->proxy && (options->proxy_source || options->proxy_destination))
-        return error_usage(err, "--proxy-%s: needs --proxy v1 or v2, whose header it is in",
-                           options->proxy_source ? "src" : "dst");
+        return error_option(err, options->proxy_source ? "proxy-src" : "proxy-dst",
+                            "needs --proxy v1 or v2, whose header it is in");
     if (read_end("proxy-src", options->proxy_source, &plan->proxy_source, err) < 0 ||
         read_end("proxy-dst", options->proxy_destination, &plan->proxy_destination, err) < 0)
         return -1;

@@ -208,7 +208,7 @@ static int conclude(struct ping *ping)
     standard_flush(ping->out);
     if (ping->options->json &&
         ping_report_json(&results, ping->options, ping->target.name, &err) < 0) {
-        fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
+        (void)error_report(&err, OPTIONS_PROGRAM);
         return (int)err.exit_code;
     }
     return counts->right == counts->sent && counts->wrong == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILED;
@@ -222,7 +222,7 @@ static int open_and_run(struct ping *ping, struct error *err)
         return -1;
     ping->fd = udp_connect(&ping->target);
     if (ping->fd < 0)
-        return error_start(err, "cannot reach %s: %s", ping->target.name, strerror(-ping->fd));
+        return error_system(err, -ping->fd, "cannot reach %s", ping->target.name);
     if (udp_flow_init(&ping->flow, options, 1, REMEMBERED) < 0)
         return error_start(err, "no memory for a flow");
     ping->stats_before = udp_stats_read(&ping->stats);
@@ -246,7 +246,7 @@ int udp_ping_run(const struct options *options)
     ping->out = report_is_output(options->json) ? stderr : stdout;
     int code;
     if (open_and_run(ping, &err) < 0) {
-        fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err.text);
+        (void)error_report(&err, OPTIONS_PROGRAM);
         report_json_failure("ping", options, &err);
         code = (int)err.exit_code;
     } else {

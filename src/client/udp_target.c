@@ -197,15 +197,15 @@ int udp_check_options(const struct options *options, struct error *err)
 {
     if (options->size &&
         (options->size_min < UDP_HEADER_BYTES || options->size_max > UDP_BYTES_MAX))
-        return error_usage(err,
-                           "--size: '%s': over udp:// %d to %d bytes are expected, which hold the "
-                           "datagram's number",
-                           options->size, UDP_HEADER_BYTES, UDP_BYTES_MAX);
+        return error_option(err, "size",
+                            "'%s': over udp:// %d to %d bytes are expected, which hold the "
+                            "datagram's number",
+                            options->size, UDP_HEADER_BYTES, UDP_BYTES_MAX);
     if (options->per_connection || options->ramp_up_ms)
-        return error_usage(err, "--%s: udp:// has no connections to open or to close",
-                           options->per_connection ? "requests-per-connection" : "ramp-up");
+        return error_option(err, options->per_connection ? "requests-per-connection" : "ramp-up",
+                            "udp:// has no connections to open or to close");
     if (options->proxy)
-        return error_usage(err,
-                           "--proxy: a PROXY header goes before a stream, and udp:// has none");
+        return error_option(err, "proxy",
+                            "a PROXY header goes before a stream, and udp:// has none");
     return 0;
 }

@@ -448,9 +448,8 @@ struct udp_thread *udp_thread_new(const struct bench_share *share, struct error 
     thread->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     thread->snapshot = calloc(1, sizeof(*thread->snapshot));
     if (thread->epoll_fd < 0 || !thread->snapshot || open_runners(thread) < 0) {
-        error_start(err, "no memory or descriptors for %llu flow%s: %s",
-                    (unsigned long long)share->connections, units_plural(share->connections),
-                    strerror(errno));
+        error_system(err, errno, "no memory or descriptors for %llu flow%s",
+                     (unsigned long long)share->connections, units_plural(share->connections));
         udp_thread_free(thread);
         return NULL;
     }
@@ -462,7 +461,7 @@ int udp_thread_start(struct udp_thread *thread, uint64_t start_ns, struct error 
     thread->start_ns = start_ns;
     int failure = pthread_create(&thread->id, NULL, thread_main, thread);
     if (failure)
-        return error_start(err, "cannot start a thread: %s", strerror(failure));
+        return error_system(err, failure, "cannot start a thread");
     thread->has_thread = true;
     return 0;
 }

@@ -91,7 +91,7 @@ static int open_tls(const struct options_listener *spec, struct tls_context **tl
                     struct error *notice, struct error *err)
 {
     *tls = NULL;
-    notice->text[0] = '\0';
+    *notice = (struct error){0};
     if (spec->endpoint.kind != ENDPOINT_TLS)
         return 0;
     *tls = tls_context_new(&spec->tls, notice, err);
@@ -103,23 +103,24 @@ static int open_tls_logged(const struct options_listener *spec, struct tls_conte
                            struct error *err)
 {
     struct error notice;
+    char text[ERROR_TEXT_MAX];
     int result = open_tls(spec, tls, &notice, err);
-    if (result == 0 && notice.text[0])
+    if (result == 0 && error_is_set(&notice))
         log_event(LOG_LEVEL_WARN, "a certificate is no use", LOG_TEXT("listener", spec->text),
-                  LOG_TEXT("why", notice.text));
+                  LOG_TEXT("why", error_text(&notice, text, sizeof(text))));
     return result;
 }
 
 int acceptor_check(const struct options *options, struct error *notice, struct error *err)
 {
-    notice->text[0] = '\0';
+    *notice = (struct error){0};
     for (size_t i = 0; i < options->listener_count; i++) {
         struct tls_context *tls;
         struct error one;
         if (open_tls(&options->listeners[i], &tls, &one, err) < 0)
             return -1;
         tls_context_unref(tls);
-        if (one.text[0])
+        if (error_is_set(&one))
             *notice = one;
     }
     return 0;
@@ -137,6 +138,7 @@ static int open_spec(struct acceptor *acceptor, const struct options_listener *s
 {
     struct sock_listening socks[SOCK_LISTENING_MAX];
     struct error notice;
+    char text[ERROR_TEXT_MAX];
     struct tls_context *tls;
     const struct sock_options how = {(int)spec->policy.backlog, (mode_t)spec->policy.mode,
                                      spec->policy.keepalive_ms};
@@ -152,8 +154,9 @@ static int open_spec(struct acceptor *acceptor, const struct options_listener *s
         tls_context_unref(tls);
         return options_blame(spec, err);
     }
-    if (notice.text[0])
-        log_event(LOG_LEVEL_NOTICE, "an address is not served", LOG_TEXT("why", notice.text));
+    if (error_is_set(&notice))
+        log_event(LOG_LEVEL_NOTICE, "an address is not served",
+                  LOG_TEXT("why", error_text(&notice, text, sizeof(text))));
     int used = 0;
     while (used < count && check_opened(spec, &socks[used], err) == 0 &&
            append(acceptor, &socks[used], index, &spec->policy, tls, err) == 0)

@@ -362,14 +362,16 @@ struct http *http_new(const struct endpoint *endpoint, const struct sock_options
     struct http *http = calloc(1, sizeof(*http));
     struct sock_listening socks[SOCK_LISTENING_MAX];
     struct error notice;
+    char text[ERROR_TEXT_MAX];
     int count = http ? sock_listen(endpoint, how, socks, &notice, err)
                      : error_start(err, "no memory for the status endpoint");
     if (count < 0) {
         free(http);
         return NULL;
     }
-    if (notice.text[0])
-        log_event(LOG_LEVEL_NOTICE, "an address is not served", LOG_TEXT("why", notice.text));
+    if (error_is_set(&notice))
+        log_event(LOG_LEVEL_NOTICE, "an address is not served",
+                  LOG_TEXT("why", error_text(&notice, text, sizeof(text))));
     for (; http->listener_count < (size_t)count; http->listener_count++)
         http->listeners[http->listener_count].sock = socks[http->listener_count];
     return http;

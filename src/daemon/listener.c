@@ -72,7 +72,7 @@ int listener_open(struct listener *listener, struct loop *loop, struct udp *udp,
                                              LEV_OPT_CLOSE_ON_EXEC, 0, listener->sock.fd);
     /* evconnlistener_new() does not look whether its event could be added. */
     if (!listener->next_turn || !listener->accepting || listener_resume(listener) < 0)
-        return error_start(err, "cannot accept on %s: %s", listener->sock.name, strerror(errno));
+        return error_system(err, errno, "cannot accept on %s", listener->sock.name);
     evconnlistener_set_error_cb(listener->accepting, on_failure);
     return 0;
 }

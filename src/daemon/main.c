@@ -32,12 +32,6 @@ static void hold_signals(void)
     signal(SIGUSR2, SIG_IGN);
 }
 
-static int complain(const struct error *err)
-{
-    fprintf(stderr, OPTIONS_PROGRAM ": %s\n", err->text);
-    return (int)err->exit_code;
-}
-
 static int check(const struct options *options, struct error *err)
 {
     struct privilege unused;
@@ -45,10 +39,10 @@ static int check(const struct options *options, struct error *err)
     if (privilege_find(&unused, options->user, options->group, err) < 0 ||
         status_check(options, err) < 0 || acceptor_check(options, &notice, err) < 0) {
         options_locate(options, err);
-        return complain(err);
+        return error_report(err, OPTIONS_PROGRAM);
     }
-    if (notice.text[0])
-        fprintf(stderr, OPTIONS_PROGRAM ": %s\n", notice.text);
+    if (error_is_set(&notice))
+        (void)error_report(&notice, OPTIONS_PROGRAM);
     printf("configuration is right\n");
     return EXIT_CODE_OK;
 }
@@ -70,7 +64,7 @@ static int serve(struct options *options, int argc, char **argv, struct error *e
     keep_memory();
     struct server *server = server_new(options, argc, argv, err);
     if (!server)
-        return complain(err);
+        return error_report(err, OPTIONS_PROGRAM);
     enum exit_code code = server_run(server);
     server_free(server);
     return (int)code;
@@ -84,7 +78,7 @@ static int run(const struct activation *activation, int argc, char **argv)
         return EXIT_CODE_START;
     if (options_read(options, activation, argc, argv, &err) < 0) {
         free(options);
-        return complain(&err);
+        return error_report(&err, OPTIONS_PROGRAM);
     }
     if (!options->help && !options->version && !options->check_config)
         return serve(options, argc, argv, &err);
@@ -99,8 +93,8 @@ static int run(const struct activation *activation, int argc, char **argv)
         code = check(options, &err);
     int failure = standard_output_flush();
     if (failure && code == EXIT_CODE_OK) {
-        error_start(&err, "standard output: %s", strerror(failure));
-        code = complain(&err);
+        error_system(&err, failure, "standard output");
+        code = error_report(&err, OPTIONS_PROGRAM);
     }
     options_clear(options);
     free(options);
@@ -113,7 +107,7 @@ int main(int argc, char **argv)
     struct activation activation;
     standard_descriptors_open(O_RDWR);
     if (activation_read(&activation, &err) < 0)
-        return complain(&err);
+        return error_report(&err, OPTIONS_PROGRAM);
     int code = run(&activation, argc, argv);
     activation_clear(&activation);
     return code;

@@ -289,9 +289,8 @@ static int append_named(struct options *options, struct options_listener *listen
 int options_blame(const struct options_listener *listener, struct error *err)
 {
     if (listener->file)
-        return error_prefix(err, "%.200s:%u: listen: '%.200s': ", listener->file, listener->line,
-                            listener->text);
-    return error_prefix(err, "--listen '%.200s': ", listener->text);
+        error_place(err, listener->file, listener->line);
+    return error_blame(err, "listen", listener->text);
 }
 
 int options_check_inherited(const struct options_listener *listener, enum endpoint_kind kind,
@@ -371,7 +370,7 @@ static int check_tls(const struct options *options, struct error *err)
                          : options->tls.key       ? "key"
                          : options->tls.client_ca ? "client-ca"
                                                   : NULL;
-    return unused ? error_usage(err, "--%s: no endpoint is a tls:// one", unused) : 0;
+    return unused ? error_option(err, unused, "no endpoint is a tls:// one") : 0;
 }
 
 int options_read(struct options *options, const struct activation *activation, int argc,

@@ -66,7 +66,7 @@ struct options {
 int options_read(struct options *options, const struct activation *activation, int argc,
                  char **argv, struct error *err) MUST_CHECK;
 
-/* Begins what is wrong with a listener by naming where it was written. Returns -1. */
+/* Says which listener is at fault, and where it was written. Returns -1. */
 int options_blame(const struct options_listener *listener, struct error *err);
 
 /* For an inherited socket, whose kind shows only when it is opened: 0, or -1 if it has an attribute
@@ -74,8 +74,7 @@ int options_blame(const struct options_listener *listener, struct error *err);
 int options_check_inherited(const struct options_listener *listener, enum endpoint_kind kind,
                             struct error *err) MUST_CHECK;
 
-/* Begins what is wrong with any other option, which begins with --NAME so far, with its place in
- * the configuration file where it was written there. */
+/* Says where the option at fault was written if that was in the configuration file. */
 void options_locate(const struct options *options, struct error *err);
 
 /* True where a listener is that descriptor. */

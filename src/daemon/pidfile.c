@@ -27,16 +27,16 @@ static long read_id(int fd)
     return id > 0 && id <= INT_MAX && (*end == '\n' || *end == '\0') ? id : -1;
 }
 
-static int cannot_lock(const char *path, int failure, struct error *err)
+static void cannot_lock(const char *path, int failure, struct error *err)
 {
     FILE *file = failure == EWOULDBLOCK ? fopen(path, "re") : NULL;
     long other = file ? read_id(fileno(file)) : 0;
     if (file)
         fclose(file);
     if (other > 0)
-        return error_start(err, "--pid-file: '%s' is locked by process %ld, which runs", path,
-                           other);
-    return error_start(err, "--pid-file: cannot write '%s': %s", path, lockfile_reason(failure));
+        error_start(err, "'%s' is locked by process %ld, which runs", path, other);
+    else
+        error_start(err, "cannot write '%s': %s", path, lockfile_reason(failure));
 }
 
 /* The number that a file holds says nothing: another process may have it by now. The lock does. */
@@ -46,28 +46,30 @@ static int write_id(struct pidfile *pidfile, const char *path, struct error *err
     int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
     /* What the option names by mistake would be overwritten, and in the end removed. */
     if (read_id(pidfile->fd) < 0)
-        return error_start(err, "--pid-file: '%s' holds something else than a process id", path);
+        return error_start(err, "'%s' holds something else than a process id", path);
     if (ftruncate(pidfile->fd, 0) < 0 || pwrite(pidfile->fd, text, (size_t)length, 0) != length ||
         fstat(pidfile->fd, &pidfile->status) < 0)
-        return error_start(err, "--pid-file: cannot write '%s': %s", path, strerror(errno));
+        return error_system(err, errno, "cannot write '%s'", path);
     return 0;
 }
 
 int pidfile_write(struct pidfile *pidfile, const char *path, struct error *err)
 {
     int fd = lockfile_open(path, 0644, LOCK_WAIT_MS);
-    if (fd < 0)
-        return cannot_lock(path, -fd, err);
+    if (fd < 0) {
+        cannot_lock(path, -fd, err);
+        return error_blame(err, "pid-file", NULL);
+    }
     pidfile->fd = fd;
     pidfile->path = strdup(path);
     if (!pidfile->path)
-        error_start(err, "--pid-file: no memory for its name");
+        error_start(err, "no memory for its name");
     if (pidfile->path && write_id(pidfile, path, err) == 0)
         return 0;
     free(pidfile->path);
     pidfile->path = NULL;
     close(fd);
-    return -1;
+    return error_blame(err, "pid-file", NULL);
 }
 
 static bool is_ours(const struct pidfile *pidfile)

@@ -19,6 +19,14 @@ static bool parse_id(const char *text, unsigned long *id)
     return *text >= '0' && *text <= '9' && *end == '\0' && *id < (uid_t)-1;
 }
 
+/* `number` is why it could not be looked up, or 0: it is not there. */
+static int refuse_name(struct error *err, const char *option, const char *name, int number)
+{
+    error_option(err, option, "'%s' is not a %s", name, option);
+    err->number = number;
+    return -1;
+}
+
 static int find_user(struct privilege *privilege, const char *name, struct error *err)
 {
     unsigned long id;
@@ -31,8 +39,7 @@ static int find_user(struct privilege *privilege, const char *name, struct error
         privilege->user = (uid_t)id;
         privilege->group = (gid_t)id;
     } else {
-        return error_usage(err, "--user: '%s' is not a user%s%s", name, errno ? ": " : "",
-                           errno ? strerror(errno) : "");
+        return refuse_name(err, "user", name, errno);
     }
     privilege->has_user = privilege->has_group = true;
     return 0;
@@ -48,8 +55,7 @@ static int find_group(struct privilege *privilege, const char *name, struct erro
     else if (parse_id(name, &id))
         privilege->group = (gid_t)id;
     else
-        return error_usage(err, "--group: '%s' is not a group%s%s", name, errno ? ": " : "",
-                           errno ? strerror(errno) : "");
+        return refuse_name(err, "group", name, errno);
     privilege->has_group = true;
     return 0;
 }
@@ -63,6 +69,19 @@ int privilege_find(struct privilege *privilege, const char *user, const char *gr
     return group ? find_group(privilege, group, err) : 0;
 }
 
+static int refuse_to_run(struct error *err, const char *option)
+{
+    error_start(err, "privileges could be regained; refusing to run so");
+    return error_blame(err, option, NULL);
+}
+
+static int cannot_become(struct error *err, const char *option, unsigned long id)
+{
+    error_system(err, errno, "cannot become %s %lu", option, id);
+    error_hint(err, "start as root for that");
+    return error_blame(err, option, NULL);
+}
+
 static int try_to_regain(const struct privilege *privilege, struct error *err)
 {
     gid_t zero = 0;
@@ -70,10 +89,10 @@ static int try_to_regain(const struct privilege *privilege, struct error *err)
     bool is_root_group = privilege->group == 0;
     if (privilege->has_user && !is_root_user &&
         (setuid(0) == 0 || seteuid(0) == 0 || setgroups(1, &zero) == 0))
-        return error_start(err, "--user: privileges could be regained; refusing to run so");
+        return refuse_to_run(err, "user");
     if (privilege->has_user && !is_root_user && !is_root_group &&
         (setgid(0) == 0 || setegid(0) == 0))
-        return error_start(err, "--group: privileges could be regained; refusing to run so");
+        return refuse_to_run(err, "group");
     return 0;
 }
 
@@ -83,11 +102,9 @@ int privilege_drop(const struct privilege *privilege, struct error *err)
         return 0;
     if (setgroups(1, &privilege->group) < 0 ||
         setresgid(privilege->group, privilege->group, privilege->group) < 0)
-        return error_start(err, "--group: cannot become group %lu: %s; start as root for that",
-                           (unsigned long)privilege->group, strerror(errno));
+        return cannot_become(err, "group", (unsigned long)privilege->group);
     if (privilege->has_user && setresuid(privilege->user, privilege->user, privilege->user) < 0)
-        return error_start(err, "--user: cannot become user %lu: %s; start as root for that",
-                           (unsigned long)privilege->user, strerror(errno));
+        return cannot_become(err, "user", (unsigned long)privilege->user);
     return try_to_regain(privilege, err);
 }
 

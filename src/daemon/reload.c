@@ -32,8 +32,8 @@ static int check_config_file(const struct options *options, struct error *err)
     struct stat status;
     if (!options->config || stat(options->config, &status) < 0 || S_ISREG(status.st_mode))
         return 0;
-    return error_usage(err, "--config: '%s' is not a file, and is read only at the start",
-                       options->config);
+    return error_option(err, "config", "'%s' is not a file, and is read only at the start",
+                        options->config);
 }
 
 /* Whoever has rotated the log waits for that, whatever else is wrong; and where it cannot be opened
@@ -41,17 +41,20 @@ static int check_config_file(const struct options *options, struct error *err)
 static bool reopen_log(const struct server *server)
 {
     struct error err = {0};
+    char text[ERROR_TEXT_MAX];
     const struct log_config log = server_log_config(server->options);
     if (log_reopen(&log, &err) == 0)
         return true;
     sandbox_explain(&server->sandbox, &err);
-    log_event(LOG_LEVEL_ERROR, "the old log stays", LOG_TEXT("why", err.text));
+    log_event(LOG_LEVEL_ERROR, "the old log stays",
+              LOG_TEXT("why", error_text(&err, text, sizeof(text))));
     return false;
 }
 
 static void reload(struct server *server)
 {
     struct error err = {0};
+    char text[ERROR_TEXT_MAX];
     struct options *new = calloc(1, sizeof(*new));
     notify_reloading(&server->notify);
     bool is_read =
@@ -72,7 +75,7 @@ static void reload(struct server *server)
         options_locate(new, &err);
     (void)reopen_log(server);
     log_event(LOG_LEVEL_ERROR, "reload refused: the old configuration stays",
-              LOG_TEXT("why", new ? err.text : "no memory"));
+              LOG_TEXT("why", new ? error_text(&err, text, sizeof(text)) : "no memory"));
     server_tell_serving(server, "; the last reload was refused, see the log");
     if (is_read)
         options_clear(new);

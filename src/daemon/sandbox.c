@@ -28,7 +28,8 @@ static int refuse_if_required(const struct sandbox *sandbox, struct error *err)
 {
     if (sandbox->mode != SANDBOX_REQUIRE)
         return 0;
-    return error_start(err, "--sandbox require: %s", sandbox->why);
+    error_start(err, "%s", sandbox->why);
+    return error_blame(err, "sandbox", "require");
 }
 
 /* ---- files ---- */
@@ -116,11 +117,9 @@ int sandbox_check_reload(const struct sandbox *sandbox, const struct options *op
 
 void sandbox_explain(const struct sandbox *sandbox, struct error *err)
 {
-    size_t used = strlen(err->text);
-    if (is_enforcing(sandbox) && sandbox->landlock_abi > 0 && strstr(err->text, strerror(EACCES)))
-        (void)snprintf(err->text + used, sizeof(err->text) - used,
-                       "; unless its permissions say so, the sandbox does: it opens what is in "
-                       "the folders named at the start and nothing else, so restart instead");
+    if (is_enforcing(sandbox) && sandbox->landlock_abi > 0 && err->number == EACCES)
+        error_hint(err, "unless its permissions say so, the sandbox does: it opens what is in "
+                        "the folders named at the start and nothing else, so restart instead");
 }
 
 /* ---- the steps ---- */

@@ -56,10 +56,12 @@ static int check_ready_fd(const struct options *options, struct error *err)
     int fd = (int)options->ready_fd;
     if (options->ready_fd == OPTIONS_NO_FD)
         return 0;
-    if (fcntl(fd, F_GETFD) < 0)
-        return error_start(err, "--ready-fd: %d: %s", fd, strerror(errno));
+    if (fcntl(fd, F_GETFD) < 0) {
+        error_system(err, errno, "%d", fd);
+        return error_blame(err, "ready-fd", NULL);
+    }
     if (options_serve_fd(options, fd))
-        return error_usage(err, "--ready-fd: %d is a socket to serve; another is expected", fd);
+        return error_option(err, "ready-fd", "%d is a socket to serve; another is expected", fd);
     return 0;
 }
 
@@ -201,7 +203,7 @@ static int take_signals(struct server *server, struct error *err)
     for (size_t i = 0; i < SERVER_SIGNALS; i++) {
         server->signals[i] = evsignal_new(server->loop.base, NUMBERS[i], on_signal, server);
         if (!server->signals[i] || event_add(server->signals[i], NULL) < 0)
-            return error_start(err, "cannot take signals: %s", strerror(errno));
+            return error_system(err, errno, "cannot take signals");
     }
     return 0;
 }

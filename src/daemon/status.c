@@ -154,7 +154,7 @@ static int read_endpoint(const struct options *options, struct endpoint *endpoin
 
 static int blame(const struct options *options, struct error *err)
 {
-    return error_prefix(err, "--status '%.200s': ", options->status);
+    return error_blame(err, "status", options->status);
 }
 
 int status_check(const struct options *options, struct error *err)

@@ -303,7 +303,7 @@ struct udp_socket *udp_open(struct udp *udp, struct loop *loop, const struct soc
     socket->writable = event_new(loop->base, sock->fd, EV_WRITE, on_writable, socket);
     if (!socket->batch || !socket->readable || !socket->writable ||
         event_add(socket->readable, NULL) < 0) {
-        error_start(err, "cannot answer on %s: %s", sock->name, strerror(errno));
+        error_system(err, errno, "cannot answer on %s", sock->name);
         udp_close(socket);
         return NULL;
     }

@@ -221,7 +221,7 @@ static int open_parts(struct worker *worker, struct error *err)
     worker->reaper = event_new(worker->loop->base, -1, 0, on_reap, worker);
     int failure = pipe_open(&worker->pipe);
     if (failure)
-        return error_start(err, "no pipe for a worker: %s", strerror(-failure));
+        return error_system(err, -failure, "no pipe for a worker");
     stream->pipe = &worker->pipe;
     stream->scratch = malloc(STREAM_SCRATCH_BYTES);
     stream->tls = tls_room_new();
@@ -274,9 +274,10 @@ int worker_start(struct worker *worker, struct error *err)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failure = pthread_create(&thread, NULL, thread_main, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failure)
-        return error_start(err, "cannot start a worker's thread: %s%s", strerror(failure),
-                           failure == EAGAIN ? "; see ulimit -u, or ask for fewer workers" : "");
+    if (failure) {
+        error_system(err, failure, "cannot start a worker's thread");
+        return failure == EAGAIN ? error_hint(err, "see ulimit -u, or ask for fewer workers") : -1;
+    }
     worker->thread = thread;
     return 0;
 }

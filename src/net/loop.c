@@ -56,9 +56,10 @@ static int try_descriptors(struct error *err)
     int failure = errno, is_enough = opened == BASE_DESCRIPTORS;
     while (opened > 0)
         close(tried[--opened]);
-    return is_enough ? 0
-                     : error_start(err, "cannot open an event loop: %s; see ulimit -n",
-                                   strerror(failure));
+    if (is_enough)
+        return 0;
+    error_system(err, failure, "cannot open an event loop");
+    return error_hint(err, "see ulimit -n");
 }
 
 /* A system where epoll is missing is not one that this was measured on. */
@@ -71,7 +72,7 @@ static int open_base(struct loop *loop, struct error *err)
     if (config)
         event_config_free(config);
     if (!loop->base)
-        return error_start(err, "cannot open an event loop: %s", strerror(errno));
+        return error_system(err, errno, "cannot open an event loop");
     if (strcmp(event_base_get_method(loop->base), "epoll") != 0)
         return error_start(err, "the event loop is %s where epoll is expected",
                            event_base_get_method(loop->base));
@@ -120,7 +121,7 @@ int loop_open(struct loop *loop, void (*on_due)(struct deadline *deadline), stru
     /* Its place in libevent's heap is taken now, so that arming it later needs no memory. */
     if (!loop->timer || event_add(loop->timer, &(struct timeval){.tv_sec = FAR_S}) < 0) {
         loop_close(loop);
-        return error_start(err, "cannot open an event loop: %s", strerror(ENOMEM));
+        return error_system(err, ENOMEM, "cannot open an event loop");
     }
     return 0;
 }
@@ -171,7 +172,7 @@ int waker_open(struct waker *waker, struct loop *loop, void (*on_wake_)(void *ow
         waker->event = event_new(loop->base, waker->fd, EV_READ | EV_PERSIST, on_wake, waker);
     if (waker->event && event_add(waker->event, NULL) == 0)
         return 0;
-    error_start(err, "cannot open a waker: %s", strerror(errno));
+    error_system(err, errno, "cannot open a waker");
     waker_close(waker);
     return -1;
 }

@@ -146,8 +146,8 @@ static int listen_inet_all(enum endpoint_kind kind, struct address *addresses, i
         *failed = i;
         if (fd < 0 && is_missing_family(-fd) && missing + 1 < count) {
             char text[ADDRESS_TEXT_MAX];
-            error_start(notice, "%s://%s is left out: %s", endpoint_scheme(kind),
-                        address_format(text, sizeof(text), &addresses[i]), strerror(-fd));
+            error_system(notice, -fd, "%s://%s is left out", endpoint_scheme(kind),
+                         address_format(text, sizeof(text), &addresses[i]));
             missing++;
             continue;
         }
@@ -181,9 +181,9 @@ static int listen_inet(const struct endpoint *endpoint, const struct sock_option
     }
     if (opened < 0) {
         char text[ADDRESS_TEXT_MAX];
-        return error_start(err, "cannot listen on %s://%s: %s", endpoint_scheme(endpoint->kind),
-                           address_format(text, sizeof(text), &addresses[failed]),
-                           strerror(-opened));
+        return error_system(err, -opened, "cannot listen on %s://%s",
+                            endpoint_scheme(endpoint->kind),
+                            address_format(text, sizeof(text), &addresses[failed]));
     }
     return opened;
 }
@@ -254,11 +254,10 @@ static int bind_and_listen(const struct endpoint *endpoint, const struct sock_op
                            struct sock_listening *out, struct error *err)
 {
     if (bind_unix(out->fd, endpoint, options) < 0) {
-        const char *reason = errno == EEXIST ? "File exists, and is not a socket"
-                             : errno == EADDRINUSE
-                                 ? "Address already in use: somebody answers on it"
-                                 : strerror(errno);
-        return error_start(err, "cannot listen on %s: %s", out->name, reason);
+        error_system(err, errno, "cannot listen on %s", out->name);
+        return error_hint(err, err->number == EEXIST       ? "it is not a socket"
+                               : err->number == EADDRINUSE ? "somebody answers on it"
+                                                           : NULL);
     }
     struct stat status;
     if (!endpoint->is_abstract && lstat(endpoint->path, &status) == 0) {
@@ -269,7 +268,7 @@ static int bind_and_listen(const struct endpoint *endpoint, const struct sock_op
     }
     if (listen(out->fd, options->backlog) == 0)
         return 0;
-    error_start(err, "cannot listen on %s: %s", out->name, strerror(errno));
+    error_system(err, errno, "cannot listen on %s", out->name);
     remove_path(out);
     return -1;
 }
@@ -301,7 +300,7 @@ static int listen_unix(const struct endpoint *endpoint, const struct sock_option
              endpoint->path);
     out->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (out->fd < 0)
-        return error_start(err, "cannot listen on %s: %s", out->name, strerror(errno));
+        return error_system(err, errno, "cannot listen on %s", out->name);
     int result = endpoint->is_abstract ? bind_and_listen(endpoint, options, out, err)
                                        : bind_locked(endpoint, options, out, err);
     if (result == 0)
@@ -337,7 +336,7 @@ static int look_at_fd(int fd, bool *is_datagram, struct error *err)
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_accepting, &length) < 0 ||
         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ||
         getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0)
-        return error_start(err, "cannot listen on fd:%d: %s", fd, strerror(errno));
+        return error_system(err, errno, "cannot listen on fd:%d", fd);
     if (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX)
         return error_start(err, "cannot listen on fd:%d: it is neither of TCP, Unix nor UDP", fd);
     *is_datagram = type == SOCK_DGRAM && domain != AF_UNIX && address_of(fd).port != 0;
@@ -359,7 +358,7 @@ static int adopt_fd(int fd, const struct sock_options *options, struct sock_list
     /* A blocking listener would hold the whole loop in accept(2). */
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||
         fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-        return error_start(err, "cannot listen on fd:%d: %s", fd, strerror(errno));
+        return error_system(err, errno, "cannot listen on fd:%d", fd);
     union {
         struct sockaddr plain;
         struct sockaddr_un local;
@@ -396,7 +395,7 @@ int sock_backlog_max(void)
 int sock_listen(const struct endpoint *endpoint, const struct sock_options *options,
                 struct sock_listening *out, struct error *notice, struct error *err)
 {
-    notice->text[0] = '\0';
+    *notice = (struct error){0};
     switch (endpoint->kind) {
     case ENDPOINT_TCP:
     case ENDPOINT_TLS:

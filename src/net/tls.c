@@ -40,17 +40,23 @@ static const char *reason(void)
 
 /* ---- files ---- */
 
+static void refuse_unread(struct error *err, const char *what, const char *path)
+{
+    error_unread(err, errno, path);
+    error_prefix(err, "%s: ", what);
+}
+
 /* Opens a regular file, so that no pipe holds up the start. */
 static FILE *open_file(const char *what, const char *path, struct stat *status, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     FILE *file = NULL;
     if (fd < 0 || fstat(fd, status) < 0)
-        error_usage(err, "%s: cannot read '%s': %s", what, path, strerror(errno));
+        refuse_unread(err, what, path);
     else if (!S_ISREG(status->st_mode))
         error_usage(err, "%s: '%s' is not a file", what, path);
     else if (!(file = fdopen(fd, "r")))
-        error_usage(err, "%s: cannot read '%s': %s", what, path, strerror(errno));
+        refuse_unread(err, what, path);
     if (!file && fd >= 0)
         close(fd);
     return file;
@@ -236,7 +242,7 @@ static int fill(struct tls_context *context, const struct tls_settings *settings
 struct tls_context *tls_context_new(const struct tls_settings *settings, struct error *notice,
                                     struct error *err)
 {
-    notice->text[0] = '\0';
+    *notice = (struct error){0};
     struct tls_context *context = calloc(1, sizeof(*context));
     if (context)
         context->ssl = SSL_CTX_new(TLS_server_method());

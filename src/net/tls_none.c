@@ -8,7 +8,7 @@ struct tls_context *tls_context_new(const struct tls_settings *settings, struct 
                                     struct error *err)
 {
     (void)settings;
-    notice->text[0] = '\0';
+    *notice = (struct error){0};
     error_usage(err, "tls:// is not built into this version (./configure --without-tls)");
     return NULL;
 }

@@ -37,7 +37,7 @@ static void check_endpoint(const char *text)
     struct error err = {0};
     const char *attributes = NULL;
     if (endpoint_parse(text, &endpoint, &attributes, &err) < 0) {
-        PROPERTY(err.text[0] != '\0');
+        PROPERTY(error_is_set(&err) && err.message[0] != '\0');
         return;
     }
     PROPERTY(endpoint_scheme(endpoint.kind) != NULL);

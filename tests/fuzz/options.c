@@ -35,9 +35,10 @@ static void read_words(int argc, char **argv)
     static const struct activation NONE = {0};
     struct options options;
     struct error err = {0};
+    char text[ERROR_TEXT_MAX];
     if (options_read(&options, &NONE, argc, argv, &err) < 0) {
-        PROPERTY(err.text[0] != '\0');
-        PROPERTY(strchr(err.text, '\n') == NULL);
+        PROPERTY(error_is_set(&err) && err.message[0] != '\0');
+        PROPERTY(strchr(error_text(&err, text, sizeof(text)), '\n') == NULL);
         return;
     }
     for (size_t i = 0; i < options.listener_count; i++)

@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&results, 0, sizeof(results));
     fill(&results, data + used, size - used);
     if (options_read(&options, options_command("bench"), argc, argv, &err) < 0) {
-        PROPERTY(err.text[0] != '\0');
+        PROPERTY(error_is_set(&err) && err.message[0] != '\0');
         return 0;
     }
     if (!options.help && require_check(options.require, &err) == 0) {

@@ -302,7 +302,7 @@ another_libc_config() {
         launch_server --sandbox require
         EXPECTED_EXIT=3 await_exit
         cat "$LOG"
-        grep -E -- '--sandbox require: (seccomp|no_new_privs): (Invalid argument|Operation not supported)' "$LOG"
+        grep -E -- "--sandbox 'require': (seccomp|no_new_privs): (Invalid argument|Operation not supported)" "$LOG"
     done
 }
 

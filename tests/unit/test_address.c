@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "net/address.h"
+#include "said.h"
 
 static struct address of_text(const char *text, uint16_t port)
 {
@@ -63,7 +64,7 @@ static void test_unknown_names(void **state)
     (void)state;
     assert_int_equal(address_resolve("nobody.invalid", 9, found, &err), -1);
     assert_int_equal(err.exit_code, EXIT_CODE_START);
-    assert_non_null(strstr(err.text, "cannot resolve 'nobody.invalid': "));
+    assert_non_null(strstr(said(&err), "cannot resolve 'nobody.invalid': "));
 }
 
 /* A mapped address is the IPv4 host that it stands for, to a limit as well. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "net/cidr.h"
+#include "said.h"
 
 static struct address address(const char *text)
 {
@@ -49,7 +50,7 @@ static void test_contains(void **state)
         struct cidr cidr;
         struct error err = {0};
         if (cidr_parse(ROWS[i].prefix, &cidr, &err) < 0)
-            fail_msg("%s: %s", ROWS[i].prefix, err.text);
+            fail_msg("%s: %s", ROWS[i].prefix, said(&err));
         for (size_t j = 0; ROWS[i].inside[j]; j++) {
             struct address one = address(ROWS[i].inside[j]);
             one.port = 80;
@@ -103,8 +104,8 @@ static void test_refused(void **state)
         struct error err = {0};
         assert_int_equal(cidr_parse(ROWS[i].text, &cidr, &err), -1);
         assert_int_equal(err.exit_code, EXIT_CODE_USAGE);
-        if (!strstr(err.text, ROWS[i].part))
-            fail_msg("%s: %s", ROWS[i].text, err.text);
+        if (!strstr(said(&err), ROWS[i].part))
+            fail_msg("%s: %s", ROWS[i].text, said(&err));
     }
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "net/endpoint.h"
+#include "said.h"
 
 static struct endpoint parse(const char *text)
 {
@@ -12,7 +13,7 @@ static struct endpoint parse(const char *text)
     struct error err;
     const char *attributes;
     if (endpoint_parse(text, &endpoint, &attributes, &err) < 0)
-        fail_msg("%s: %s", text, err.text);
+        fail_msg("%s: %s", text, said(&err));
     return endpoint;
 }
 
@@ -77,7 +78,7 @@ static void test_unix_and_fd(void **state)
         assert_int_equal(strlen(parse(text).path), 107);
         snprintf(text, sizeof(text), "unix:%s%.108s", is_abstract ? "@" : "", path);
         assert_int_equal(endpoint_parse(text, &endpoint, &attributes, &err), -1);
-        assert_non_null(strstr(err.text, "at most 107"));
+        assert_non_null(strstr(said(&err), "at most 107"));
     }
 }
 
@@ -139,7 +140,7 @@ static void test_wrong(void **state)
         if (endpoint_parse(WRONG[i], &endpoint, &attributes, &err) == 0)
             fail_msg("'%s' was taken", WRONG[i]);
         assert_int_equal(err.exit_code, EXIT_CODE_USAGE);
-        assert_true(strlen(err.text) > 5);
+        assert_true(strlen(said(&err)) > 5);
     }
 }
 
@@ -155,11 +156,11 @@ static void test_long_ones(void **state)
     assert_int_equal(endpoint_parse(text, &endpoint, &attributes, &err), -1);
     snprintf(text + 300, sizeof(text) - 300, ":7");
     assert_int_equal(endpoint_parse(text, &endpoint, &attributes, &err), -1);
-    assert_non_null(strstr(err.text, "at most 255"));
+    assert_non_null(strstr(said(&err), "at most 255"));
     memcpy(text, "[::", 3);
     snprintf(text + 300, sizeof(text) - 300, "]:7");
     assert_int_equal(endpoint_parse(text, &endpoint, &attributes, &err), -1);
-    assert_non_null(strstr(err.text, "at most 255"));
+    assert_non_null(strstr(said(&err), "at most 255"));
 }
 
 static void test_same_however_spelt(void **state)

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/error.h"
 #include "base/escape.h"
 
 static void test_value(void **state)
@@ -43,34 +42,11 @@ static void test_any_bytes(void **state)
     }
 }
 
-static void test_errors_are_one_line(void **state)
-{
-    struct error err;
-    char long_text[2000];
-    (void)state;
-    assert_int_equal(error_usage(&err, "no '%s'", "a\nb"), -1);
-    assert_int_equal(err.exit_code, EXIT_CODE_USAGE);
-    assert_string_equal(err.text, "no 'a\\x0ab'");
-    assert_int_equal(error_prefix(&err, "%s:%d: ", "file", 3), -1);
-    assert_string_equal(err.text, "file:3: no 'a\\x0ab'");
-    assert_int_equal(error_start(&err, "it"), -1);
-    assert_int_equal(err.exit_code, EXIT_CODE_START);
-    memset(long_text, 'x', sizeof(long_text) - 1);
-    long_text[sizeof(long_text) - 1] = '\0';
-    error_usage(&err, "%s", long_text);
-    error_prefix(&err, "place: ");
-    assert_true(strlen(err.text) < sizeof(err.text));
-    assert_memory_equal(err.text, "place: x", 8);
-    error_prefix(&err, "%s", long_text); /* a prefix that does not fit is left out */
-    assert_memory_equal(err.text, "place: x", 8);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_value),
         cmocka_unit_test(test_any_bytes),
-        cmocka_unit_test(test_errors_are_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

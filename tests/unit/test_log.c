@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "said.h"
 
 #define TIME_MS UINT64_C(1767225600123) /* 2026-01-01T00:00:00.123Z */
 
@@ -165,7 +166,7 @@ static void open_log(enum log_level level, const char *target)
     struct error err;
     const struct log_config config = {.level = level, .target = target, .program = "test"};
     if (log_open(&config, &err) < 0 || log_start(&err) < 0)
-        fail_msg("%s", err.text);
+        fail_msg("%s", said(&err));
 }
 
 /* Counts the lines of the file that have a text. */
@@ -267,7 +268,7 @@ static void open_without_writer(void)
     struct error err;
     const struct log_config config = {.level = LOG_LEVEL_INFO, .target = path, .program = "test"};
     if (log_open(&config, &err) < 0)
-        fail_msg("%s", err.text);
+        fail_msg("%s", said(&err));
 }
 
 /* How often a limited message came, by the file: lines of its own and repeated ones. */
@@ -398,7 +399,7 @@ static void test_reopen_that_fails(void **state)
     assert_int_equal(unlink(name), 0);
     assert_int_equal(symlink("/none/log", name), 0);
     assert_int_equal(log_reopen(&config, &err), -1);
-    assert_non_null(strstr(err.text, "cannot open"));
+    assert_non_null(strstr(said(&err), "cannot open"));
     log_event(LOG_LEVEL_DEBUG, "after");
     log_close();
     unlink(name);
@@ -424,7 +425,7 @@ static void test_targets_that_cannot_be(void **state)
     (void)state;
     assert_int_equal(log_open(&config, &err), -1);
     assert_int_equal(err.exit_code, EXIT_CODE_START);
-    assert_non_null(strstr(err.text, "--log-target: cannot open '/none/log'"));
+    assert_non_null(strstr(said(&err), "--log-target: cannot open '/none/log'"));
     log_close(); /* nothing is open */
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "net/loop.h"
+#include "said.h"
 
 #define DEADLINES 5
 
@@ -105,7 +106,7 @@ static void test_out_of_descriptors(void **state)
     int result = loop_open(&loop, on_due, &err);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_int_equal(result, -1);
-    assert_non_null(strstr(err.text, strerror(EMFILE)));
+    assert_non_null(strstr(said(&err), strerror(EMFILE)));
     assert_int_equal(loop_open(&loop, on_due, &err), 0);
     none.rlim_cur = (rlim_t)lowest + 1;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);

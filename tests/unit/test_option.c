@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/option.h"
+#include "said.h"
 
 struct target {
     bool flag;
@@ -132,8 +133,8 @@ static void test_wrong_command_lines(void **state)
     for (size_t i = 0; i < COUNT_OF(WRONG); i++) {
         assert_int_equal(command(fixture, WRONG[i][0]), -1);
         assert_int_equal(fixture->err.exit_code, EXIT_CODE_USAGE);
-        if (!strstr(fixture->err.text, WRONG[i][1]))
-            fail_msg("%s: %s", WRONG[i][0], fixture->err.text);
+        if (!strstr(said(&fixture->err), WRONG[i][1]))
+            fail_msg("%s: %s", WRONG[i][0], said(&fixture->err));
     }
 }
 
@@ -144,7 +145,8 @@ static void test_one_argument(void **state)
     assert_int_equal(command(fixture, "there -f"), 0);
     assert_string_equal(fixture->set.argument, "there");
     assert_int_equal(command(fixture, "there here"), -1);
-    assert_non_null(strstr(fixture->err.text, "unexpected argument 'here'; one PLACE is expected"));
+    assert_non_null(
+        strstr(said(&fixture->err), "unexpected argument 'here'; one PLACE is expected"));
 }
 
 /* The command line wins, whichever is read first, and its list replaces the file's. */
@@ -173,6 +175,30 @@ static void test_file_lists(void **state)
     assert_false(fixture->target.flag);
 }
 
+/* What is found wrong after the file was read gets its place there, unless the file did not set it.
+ */
+static void test_places(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error *err = &fixture->err;
+    assert_int_equal(file(fixture, "\nsize = 1k\n", 11), 0);
+    error_option(err, "size", "too odd");
+    option_set_locate(&fixture->set, "a.conf", err);
+    assert_string_equal(said(err), "a.conf:2: size: too odd");
+    option_set_locate(&fixture->set, "b.conf", err); /* it has a place */
+    assert_string_equal(err->file, "a.conf");
+    error_option(err, "count", "too odd");
+    option_set_locate(&fixture->set, "a.conf", err);
+    assert_string_equal(said(err), "--count: too odd");
+    error_usage(err, "--size is a word here");
+    option_set_locate(&fixture->set, "a.conf", err);
+    assert_string_equal(said(err), "--size is a word here");
+    assert_int_equal(command(fixture, "--size 2k"), 0);
+    error_option(err, "size", "too odd");
+    option_set_locate(&fixture->set, "a.conf", err);
+    assert_string_equal(said(err), "--size: too odd");
+}
+
 static void test_wrong_files(void **state)
 {
     static const struct {
@@ -195,9 +221,9 @@ static void test_wrong_files(void **state)
         memset(fixture->set.lines, 0, sizeof(fixture->set.lines));
         assert_int_equal(file(fixture, WRONG[i].text, WRONG[i].length), -1);
         assert_int_equal(fixture->err.exit_code, EXIT_CODE_USAGE);
-        if (!strstr(fixture->err.text, WRONG[i].expected))
-            fail_msg("%s", fixture->err.text);
-        assert_memory_equal(fixture->err.text, fixture->path, strlen(fixture->path));
+        if (!strstr(said(&fixture->err), WRONG[i].expected))
+            fail_msg("%s", said(&fixture->err));
+        assert_memory_equal(said(&fixture->err), fixture->path, strlen(fixture->path));
     }
     /* What the command line overrides must be right all the same. */
     assert_int_equal(command(fixture, "--size 4k"), 0);
@@ -211,12 +237,12 @@ static void test_long_lines_and_missing_files(void **state)
     char *line = malloc(1000000);
     memset(line, 'x', 1000000);
     assert_int_equal(file(fixture, line, 1000000), -1);
-    assert_non_null(strstr(fixture->err.text, "a line of more than 4095 bytes"));
+    assert_non_null(strstr(said(&fixture->err), "a line of more than 4095 bytes"));
     free(line);
     assert_int_equal(option_set_file(&fixture->set, "/none", &fixture->err), -1);
-    assert_non_null(strstr(fixture->err.text, "--config: cannot read '/none': No such file"));
+    assert_non_null(strstr(said(&fixture->err), "--config: cannot read '/none': No such file"));
     assert_int_equal(option_set_file(&fixture->set, "/", &fixture->err), -1);
-    assert_non_null(strstr(fixture->err.text, "Is a directory"));
+    assert_non_null(strstr(said(&fixture->err), "Is a directory"));
     assert_int_equal(file(fixture, "", 0), 0);
 }
 
@@ -233,7 +259,7 @@ static void test_attributes(void **state)
     assert_int_equal(fixture->target.time, 1000);
     assert_int_equal(option_set_attribute(&fixture->set, &copy, "time=6", &seen, &fixture->err),
                      -1);
-    assert_non_null(strstr(fixture->err.text, "time: given twice"));
+    assert_non_null(strstr(said(&fixture->err), "time: given twice"));
     static const char *const WRONG[][2] = {
         /* A name as long as the room for it, and longer: by one it would run over. */
         {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=1",
@@ -250,8 +276,8 @@ static void test_attributes(void **state)
         uint64_t none = 0;
         assert_int_equal(
             option_set_attribute(&fixture->set, &copy, WRONG[i][0], &none, &fixture->err), -1);
-        if (!strstr(fixture->err.text, WRONG[i][1]))
-            fail_msg("%s", fixture->err.text);
+        if (!strstr(said(&fixture->err), WRONG[i][1]))
+            fail_msg("%s", said(&fixture->err));
     }
 }
 
@@ -291,17 +317,10 @@ static void test_help(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_defaults),
-        TEST(test_command_line),
-        TEST(test_wrong_command_lines),
-        TEST(test_one_argument),
-        TEST(test_precedence),
-        TEST(test_file_lists),
-        TEST(test_wrong_files),
-        TEST(test_long_lines_and_missing_files),
-        TEST(test_attributes),
-        TEST(test_same),
-        TEST(test_help),
+        TEST(test_defaults),     TEST(test_command_line), TEST(test_wrong_command_lines),
+        TEST(test_one_argument), TEST(test_precedence),   TEST(test_file_lists),
+        TEST(test_places),       TEST(test_wrong_files),  TEST(test_long_lines_and_missing_files),
+        TEST(test_attributes),   TEST(test_same),         TEST(test_help),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

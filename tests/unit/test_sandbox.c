@@ -22,6 +22,7 @@
 #include "daemon/privilege.h"
 #include "daemon/sandbox.h"
 #include "daemon/sandbox_parts.h"
+#include "said.h"
 
 #define NOBODY 65534
 
@@ -407,7 +408,7 @@ static void test_require(void **state)
     (void)state;
     if (!tried.sandbox.has_seccomp || !tried.sandbox.has_no_new_privs) { /* and that is said */
         assert_int_equal(tried.filtered, -1);
-        assert_non_null(strstr(tried.err.text, "--sandbox require: "));
+        assert_non_null(strstr(said(&tried.err), "--sandbox 'require': "));
     } else if (tried.sandbox.landlock_abi > 0) {
         assert_int_equal(tried.foreign_read, EACCES);
     }
@@ -447,7 +448,7 @@ static void test_a_group_that_cannot_be_had(void **state)
     (void)state;
     assert_int_equal(in_child(sandbox_without_root, &tried), 0);
     assert_int_equal(tried.confined, -1);
-    assert_non_null(strstr(tried.err.text, "start as root for that"));
+    assert_non_null(strstr(said(&tried.err), "start as root for that"));
 }
 
 /* ---- what a reload may do ---- */
@@ -486,13 +487,13 @@ static void test_a_reload_that_can_open_nothing(void **state)
 static void test_a_refusal_that_may_be_the_sandbox_says_so(void **state)
 {
     struct sandbox sandbox = {.mode = SANDBOX_ON, .landlock_abi = 1};
-    struct error err = {.text = "cannot read 'x': No such file or directory"};
+    struct error err = {.message = "cannot read 'Permission denied'", .number = ENOENT};
     (void)state;
     sandbox_explain(&sandbox, &err);
-    assert_null(strstr(err.text, "the sandbox does"));
-    err = (struct error){.text = "cannot read 'x': Permission denied"};
+    assert_null(strstr(said(&err), "the sandbox does"));
+    err = (struct error){.message = "cannot read 'x'", .number = EACCES};
     sandbox_explain(&sandbox, &err);
-    assert_non_null(strstr(err.text, "the sandbox does"));
+    assert_non_null(strstr(said(&err), "the sandbox does"));
 }
 
 int main(void)

@@ -15,6 +15,7 @@
 
 #include "net/dial.h"
 #include "net/sock.h"
+#include "said.h"
 
 static char folder[32], path[64];
 
@@ -128,8 +129,8 @@ static void test_a_port_in_use(void **state)
     assert_int_equal(listen_on("tcp://127.0.0.1:0", &one, &err), 1);
     assert_int_equal(listen_on(one.name, &other, &err), -1);
     assert_int_equal(err.exit_code, EXIT_CODE_START);
-    assert_non_null(strstr(err.text, one.name));
-    assert_non_null(strstr(err.text, strerror(EADDRINUSE)));
+    assert_non_null(strstr(said(&err), one.name));
+    assert_non_null(strstr(said(&err), strerror(EADDRINUSE)));
     sock_close(&one);
     assert_int_equal(listen_on("tcp://192.0.2.1:0", &other, &err), -1);
     assert_int_equal(listen_on("tcp://nobody.invalid:0", &other, &err), -1);
@@ -160,7 +161,7 @@ static void test_unix_stale_and_live(void **state)
     (void)state;
     assert_int_equal(listen_on(path, &sock, &err), 1);
     assert_int_equal(listen_on(path, &other, &err), -1);
-    assert_non_null(strstr(err.text, "Address already in use"));
+    assert_non_null(strstr(said(&err), "Address already in use"));
     close(sock.fd); /* as kill -9 would: the path stays */
     assert_int_equal(listen_on(path, &other, &err), 1);
     /* The first one's path is another's by now, and not to be removed. */
@@ -179,14 +180,14 @@ static void test_unix_other_files_stay(void **state)
     (void)state;
     close(open(path, O_CREAT | O_WRONLY, 0600));
     assert_int_equal(listen_on(path, &sock, &err), -1);
-    assert_non_null(strstr(err.text, "not a socket"));
+    assert_non_null(strstr(said(&err), "not a socket"));
     assert_int_equal(access(path, F_OK), 0);
     unlink(path);
     snprintf(target, sizeof(target), "%s-elsewhere", path);
     assert_int_equal(symlink(target, path), 0);
     assert_int_equal(listen_on(path, &sock, &err), -1);
     assert_int_equal(listen_on("unix:/none/s", &sock, &err), -1);
-    assert_non_null(strstr(err.text, "No such file"));
+    assert_non_null(strstr(said(&err), "No such file"));
 }
 
 static void test_inherited(void **state)
@@ -208,11 +209,11 @@ static void test_inherited(void **state)
     assert_string_equal(adopted.name, "unix:@test_sock_inherited");
     sock_close(&one);
     assert_int_equal(listen_on("fd:999", &adopted, &err), -1);
-    assert_non_null(strstr(err.text, "Bad file descriptor"));
+    assert_non_null(strstr(said(&err), "Bad file descriptor"));
     int datagrams = socket(AF_INET, SOCK_DGRAM, 0);
     snprintf(text, sizeof(text), "fd:%d", datagrams);
     assert_int_equal(listen_on(text, &adopted, &err), -1);
-    assert_non_null(strstr(err.text, "not a listening stream socket"));
+    assert_non_null(strstr(said(&err), "not a listening stream socket"));
     close(datagrams);
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/tls.h"
+#include "said.h"
 
 #define DAY_S (24L * 3600)
 
@@ -88,8 +89,8 @@ static void assert_refused(const struct tls_settings *settings, const char *word
     struct error notice, err = {0};
     assert_null(tls_context_new(settings, &notice, &err));
     assert_int_equal(err.exit_code, EXIT_CODE_USAGE);
-    if (!strstr(err.text, words))
-        fail_msg("'%s' does not say '%s'", err.text, words);
+    if (!strstr(said(&err), words))
+        fail_msg("'%s' does not say '%s'", said(&err), words);
 }
 
 static void assert_taken(const struct tls_settings *settings, const char *words)
@@ -97,9 +98,9 @@ static void assert_taken(const struct tls_settings *settings, const char *words)
     struct error notice, err = {0};
     struct tls_context *context = tls_context_new(settings, &notice, &err);
     if (!context)
-        fail_msg("refused: %s", err.text);
-    if (*words ? !strstr(notice.text, words) : *notice.text)
-        fail_msg("the notice is '%s', and not '%s'", notice.text, words);
+        fail_msg("refused: %s", said(&err));
+    if (*words ? !strstr(said(&notice), words) : error_is_set(&notice))
+        fail_msg("the notice is '%s', and not '%s'", said(&notice), words);
     tls_context_unref(context);
 }
 
