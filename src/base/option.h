@@ -38,6 +38,16 @@ enum option_use {
     OPTION_NOT_GLOBAL = 1 << 3,   /* an attribute alone, no option */
 };
 
+/* In a row's `use` as well: the kinds of endpoint that it means something to, a set of the
+ * program's own bits, at most 24. A row without one means something everywhere. */
+#define OPTION_FOR(kinds) ((unsigned)(kinds) << 8)
+
+/* What a set of kinds is called. */
+struct option_kinds {
+    unsigned kinds;
+    const char *name;
+};
+
 /* What OPTION_COUNT's word "auto" stands for, where the row has one. */
 #define OPTION_AUTO UINT64_MAX
 #define OPTION_NO_MAX (UINT64_MAX - 1)
@@ -68,7 +78,8 @@ enum option_origin { OPTION_DEFAULT, OPTION_FILE, OPTION_COMMAND };
 struct option_set {
     const struct option_row *rows;
     size_t count;
-    void *target; /* zeroed by its owner before option_set_defaults() */
+    const struct option_kinds *kinds; /* names for OPTION_FOR(), the widest first, then a 0 */
+    void *target;                     /* zeroed by its owner before option_set_defaults() */
     enum option_origin origins[OPTION_ROWS_MAX];
     unsigned lines[OPTION_ROWS_MAX]; /* where the file set it, to refuse a second time */
     unsigned line;                   /* of the file, while it is read; else 0 */
@@ -102,6 +113,14 @@ int option_set_attribute(const struct option_set *set, void *target, const char 
 
 /* Frees what a list holds and leaves it empty. */
 void option_list_clear(struct option_list *list);
+
+/* The rows that the command line set, a bit for each. */
+uint64_t option_set_given(const struct option_set *set);
+
+/* 0 if each row in `given`, a bit for each, means something to one of `kinds` at least. Else -1;
+ * the error has the option's name. */
+int option_set_check(const struct option_set *set, uint64_t given, unsigned kinds,
+                     struct error *err) MUST_CHECK;
 
 /* True where the row's value is the same in both targets. */
 bool option_is_same(const struct option_row *row, const void *one, const void *other);

@@ -317,6 +317,49 @@ int option_set_attribute(const struct option_set *set, void *target, const char 
     return 0;
 }
 
+/* ---- where a row means something ---- */
+
+uint64_t option_set_given(const struct option_set *set)
+{
+    uint64_t given = 0;
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->origins[i] == OPTION_COMMAND)
+            given |= UINT64_C(1) << i;
+    }
+    return given;
+}
+
+/* "tcp://, tls:// or unix:" */
+static const char *name_kinds(const struct option_set *set, unsigned kinds, char *out, size_t size)
+{
+    size_t used = 0;
+    *out = '\0';
+    for (const struct option_kinds *row = set->kinds; row->kinds && used < size; row++) {
+        if (row->kinds & ~kinds)
+            continue;
+        kinds &= ~row->kinds;
+        used += (size_t)snprintf(out + used, size - used, "%s%s",
+                                 used == 0 ? ""
+                                 : kinds   ? ", "
+                                           : " or ",
+                                 row->name);
+    }
+    return out;
+}
+
+int option_set_check(const struct option_set *set, uint64_t given, unsigned kinds,
+                     struct error *err)
+{
+    char names[160];
+    for (size_t i = 0; i < set->count; i++) {
+        unsigned expected = set->rows[i].use / OPTION_FOR(1);
+        if (given & UINT64_C(1) << i && expected && !(expected & kinds))
+            return error_option(err, set->rows[i].name, "expected only for %s",
+                                name_kinds(set, expected, names, sizeof(names)));
+    }
+    return 0;
+}
+
 /* ---- --help ---- */
 
 static void print_wrapped(const char *text, size_t column, FILE *out)

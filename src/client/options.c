@@ -18,6 +18,9 @@
 #define PIPELINE_MAX 1024
 #define RATE_MAX 10000000
 
+/* A connection is made there. */
+#define FOR_STREAMS OPTION_FOR(ENDPOINTS_STREAMS_HERE)
+
 /* Rows that several commands share. */
 #define ROW_TIMEOUT(seconds)                                                            \
     {                                                                                   \
@@ -65,7 +68,7 @@
         {"proxy",                                                                                  \
          0,                                                                                        \
          OPTION_WORD,                                                                              \
-         0,                                                                                        \
+         FOR_STREAMS,                                                                              \
          "none|v1|v2",                                                                             \
          "none",                                                                                   \
          0,                                                                                        \
@@ -126,11 +129,11 @@ static const struct option_row BENCH_ROWS[] = {
      "measure for so long; 0: until --requests"},
     {"requests", 'n', OPTION_COUNT, 0, "N", "0", 0, 0, NULL, AT(requests),
      "stop after so many messages; 0: after --duration"},
-    {"requests-per-connection", 0, OPTION_COUNT, 0, "N", "0", 0, 0, NULL, AT(per_connection),
-     "then close it and open another; 0: never"},
+    {"requests-per-connection", 0, OPTION_COUNT, FOR_STREAMS, "N", "0", 0, 0, NULL,
+     AT(per_connection), "then close it and open another; 0: never"},
     {"resume", 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(resume),
      "tls://: each such connection resumes the TLS session of the one before it"},
-    {"ramp-up", 0, OPTION_TIME, 0, "TIME", "0", 0, MS_MAX, NULL, AT(ramp_up_ms),
+    {"ramp-up", 0, OPTION_TIME, FOR_STREAMS, "TIME", "0", 0, MS_MAX, NULL, AT(ramp_up_ms),
      "spread the opening of the connections over this"},
     {"warm-up", 0, OPTION_TIME, 0, "TIME", "0", 0, MS_MAX, NULL, AT(warm_up_ms),
      "run for so long before anything is counted"},
@@ -222,9 +225,8 @@ static int read_endpoint(struct options *options, struct error *err)
     if (attributes)
         return error_usage(err, "'%.200s': a client's endpoint takes no attributes",
                            options->endpoint_text);
-    if (options->proxy && options->endpoint.kind == ENDPOINT_UDP)
-        return error_option(err, "proxy", "udp:// has no connection that a header could begin");
-    return 0;
+    return option_set_check(&options->set, option_set_given(&options->set),
+                            endpoint_kinds(&options->endpoint), err);
 }
 
 /* A seed for this run alone, so that no bytes of another one are taken for its own. It is below
@@ -242,6 +244,7 @@ int options_read(struct options *options, const struct command *command, int arg
 {
     *options = (struct options){.set = {.rows = command->rows,
                                         .count = command->row_count,
+                                        .kinds = ENDPOINT_KINDS,
                                         .target = options,
                                         .argument_name = "ENDPOINT"}};
     int result = option_set_defaults(&options->set, err);

@@ -201,11 +201,5 @@ int udp_check_options(const struct options *options, struct error *err)
                             "'%s': over udp:// %d to %d bytes are expected, which hold the "
                             "datagram's number",
                             options->size, UDP_HEADER_BYTES, UDP_BYTES_MAX);
-    if (options->per_connection || options->ramp_up_ms)
-        return error_option(err, options->per_connection ? "requests-per-connection" : "ramp-up",
-                            "udp:// has no connections to open or to close");
-    if (options->proxy)
-        return error_option(err, "proxy",
-                            "a PROXY header goes before a stream, and udp:// has none");
     return 0;
 }

@@ -32,6 +32,7 @@ static const char *const LOG_FORMATS[] = {"text", "json", NULL};
 
 #define AT(field) offsetof(struct options, field)
 #define IN_FILE OPTION_IN_FILE
+#define FOR(kinds) OPTION_FOR(ENDPOINTS_##kinds)
 #define LIVE (OPTION_IN_FILE | OPTION_AT_RELOAD)
 #define BOTH (OPTION_IN_FILE | OPTION_AT_RELOAD | OPTION_AS_ATTRIBUTE)
 
@@ -53,53 +54,59 @@ static const struct option_row ROWS[] = {
      "open at once from one source, peers beyond are reset; 0: no limit"},
     {"source-prefix", 0, OPTION_COUNT, IN_FILE, "BITS", "64", 1, 128, NULL, AT(source_prefix),
      "the first bits of an IPv6 address that count as one source"},
-    {"buffer", 0, OPTION_SIZE, BOTH, "SIZE", "256k", 0, BUFFER_MAX, NULL, AT(policy.buffer_bytes),
-     "owed to one slow reader before its sender is held; 0: no limit"},
+    {"buffer", 0, OPTION_SIZE, BOTH | FOR(STREAMS), "SIZE", "256k", 0, BUFFER_MAX, NULL,
+     AT(policy.buffer_bytes), "owed to one slow reader before its sender is held; 0: no limit"},
     {"max-owed", 0, OPTION_SIZE, LIVE, "SIZE", "256M", 0, 0, NULL, AT(max_owed_bytes),
      "owed in all before senders whose readers are slow are held; 0: no limit"},
-    {"idle-timeout", 0, OPTION_TIME, BOTH, "TIME", "0", 0, MS_MAX, NULL, AT(policy.idle_ms),
+    {"idle-timeout", 0, OPTION_TIME, BOTH | FOR(STREAMS), "TIME", "0", 0, MS_MAX, NULL,
+     AT(policy.idle_ms),
      "end a connection when nothing is owed and nothing came for so long; 0: never"},
-    {"stall-timeout", 0, OPTION_TIME, BOTH, "TIME", "60s", 0, MS_MAX, NULL, AT(policy.stall_ms),
+    {"stall-timeout", 0, OPTION_TIME, BOTH | FOR(STREAMS), "TIME", "60s", 0, MS_MAX, NULL,
+     AT(policy.stall_ms),
      "reset a connection whose peer takes nothing of what it is owed for so long; 0: never"},
-    {"flush-timeout", 0, OPTION_TIME, BOTH, "TIME", "0", 0, MS_MAX, NULL, AT(policy.flush_ms),
+    {"flush-timeout", 0, OPTION_TIME, BOTH | FOR(STREAMS), "TIME", "0", 0, MS_MAX, NULL,
+     AT(policy.flush_ms),
      "reset a connection that is ending when what it is owed was not taken within; 0: never"},
-    {"linger-timeout", 0, OPTION_TIME, BOTH, "TIME", "2s", 0, MS_MAX, NULL, AT(policy.linger_ms),
-     "wait so long for the peer's end after ours"},
-    {"keepalive", 0, OPTION_TIME, BOTH, "off|TIME", "2h", 0, SOCK_KEEPALIVE_MAX_MS, OFF,
-     AT(policy.keepalive_ms),
+    {"linger-timeout", 0, OPTION_TIME, BOTH | FOR(STREAMS), "TIME", "2s", 0, MS_MAX, NULL,
+     AT(policy.linger_ms), "wait so long for the peer's end after ours"},
+    {"keepalive", 0, OPTION_TIME, BOTH | FOR(ANY_TCP), "off|TIME", "2h", 0, SOCK_KEEPALIVE_MAX_MS,
+     OFF, AT(policy.keepalive_ms),
      "probe a TCP peer that was silent for so long, and reset the connection if it does not answer "
      "for a minute"},
     {"udp-rate", 0, OPTION_COUNT, LIVE, "N", "1000", 0, UDP_RATE_MAX, NULL, AT(udp_rate),
      "datagrams a second that are answered to one source; 0: no limit"},
-    {"backlog", 0, OPTION_COUNT, IN_FILE | OPTION_AS_ATTRIBUTE, "N", "4096", 1, INT_MAX, NULL,
-     AT(policy.backlog), "connections that may wait to be accepted"},
-    {"mode", 0, OPTION_MODE, IN_FILE | OPTION_AS_ATTRIBUTE, "MODE", "0660", 0, 0, NULL,
-     AT(policy.mode), "permissions of Unix sockets"},
+    {"backlog", 0, OPTION_COUNT, IN_FILE | OPTION_AS_ATTRIBUTE | FOR(STREAMS_HERE), "N", "4096", 1,
+     INT_MAX, NULL, AT(policy.backlog), "connections that may wait to be accepted"},
+    {"mode", 0, OPTION_MODE, IN_FILE | OPTION_AS_ATTRIBUTE | FOR(UNIX_PATH), "MODE", "0660", 0, 0,
+     NULL, AT(policy.mode), "permissions of Unix sockets"},
     {"service", 0, OPTION_WORD, OPTION_AS_ATTRIBUTE | OPTION_NOT_GLOBAL, "WORD", "echo", 0, 0,
      SERVICE_WORDS, AT(policy.service),
      "what is served there: echo, discard, chargen, daytime, time or whoami"},
-    {"cert", 0, OPTION_TEXT, BOTH, "FILE", NULL, 0, 0, NULL, AT(tls.cert),
+    {"cert", 0, OPTION_TEXT, BOTH | FOR(TLS), "FILE", NULL, 0, 0, NULL, AT(tls.cert),
      "certificate of tls:// listeners, in PEM, with those between it and its root"},
-    {"key", 0, OPTION_TEXT, BOTH, "FILE", NULL, 0, 0, NULL, AT(tls.key),
+    {"key", 0, OPTION_TEXT, BOTH | FOR(TLS), "FILE", NULL, 0, 0, NULL, AT(tls.key),
      "its private key; in the certificate's file unless given"},
-    {"client-ca", 0, OPTION_TEXT, BOTH, "FILE", NULL, 0, 0, NULL, AT(tls.client_ca),
+    {"client-ca", 0, OPTION_TEXT, BOTH | FOR(TLS), "FILE", NULL, 0, 0, NULL, AT(tls.client_ca),
      "certificates of those who may sign a client's"},
-    {"client-cert", 0, OPTION_WORD, BOTH, "none|optional|require", "none", 0, 0, CLIENT_CERTS,
-     AT(tls.client_cert), "whether a client shows a certificate; what it shows must be right"},
-    {"tls-profile", 0, OPTION_WORD, BOTH, "intermediate|modern", "intermediate", 0, 0, TLS_PROFILES,
-     AT(tls.profile), "intermediate: TLS 1.2 and 1.3; modern: TLS 1.3 alone"},
-    {"alpn", 0, OPTION_TEXT, BOTH, "LIST", NULL, 0, 0, NULL, AT(tls.alpn),
+    {"client-cert", 0, OPTION_WORD, BOTH | FOR(TLS), "none|optional|require", "none", 0, 0,
+     CLIENT_CERTS, AT(tls.client_cert),
+     "whether a client shows a certificate; what it shows must be right"},
+    {"tls-profile", 0, OPTION_WORD, BOTH | FOR(TLS), "intermediate|modern", "intermediate", 0, 0,
+     TLS_PROFILES, AT(tls.profile), "intermediate: TLS 1.2 and 1.3; modern: TLS 1.3 alone"},
+    {"alpn", 0, OPTION_TEXT, BOTH | FOR(TLS), "LIST", NULL, 0, 0, NULL, AT(tls.alpn),
      "application protocols that TLS agrees to, the best first, with colons between"},
-    {"handshake-timeout", 0, OPTION_TIME, BOTH, "TIME", "10s", 0, MS_MAX, NULL,
+    {"handshake-timeout", 0, OPTION_TIME, BOTH | FOR(TLS), "TIME", "10s", 0, MS_MAX, NULL,
      AT(policy.handshake_ms),
      "reset a connection whose TLS handshake is not done within, in all; 0: never"},
-    {"proxy", 0, OPTION_WORD, OPTION_AS_ATTRIBUTE | OPTION_NOT_GLOBAL, "off|on", "off", 0, 0,
-     OFF_ON, AT(policy.is_proxy), "demand a PROXY header, version 1 or 2, before the first byte"},
-    {"proxy-from", 0, OPTION_LIST, OPTION_AS_ATTRIBUTE | OPTION_NOT_GLOBAL, "CIDR", NULL, 0, 0,
-     NULL, AT(proxy_from),
+    {"proxy", 0, OPTION_WORD, OPTION_AS_ATTRIBUTE | OPTION_NOT_GLOBAL | FOR(STREAMS), "off|on",
+     "off", 0, 0, OFF_ON, AT(policy.is_proxy),
+     "demand a PROXY header, version 1 or 2, before the first byte"},
+    {"proxy-from", 0, OPTION_LIST, OPTION_AS_ATTRIBUTE | OPTION_NOT_GLOBAL | FOR(STREAMS), "CIDR",
+     NULL, 0, 0, NULL, AT(proxy_from),
      "who sends such headers, like 10.0.0.0/8, 2001:db8::/32 or unix; again for more; others are "
      "reset"},
-    {"drain-quiet", 0, OPTION_TIME, BOTH, "TIME", "1s", 0, MS_MAX, NULL, AT(policy.quiet_ms),
+    {"drain-quiet", 0, OPTION_TIME, BOTH | FOR(STREAMS), "TIME", "1s", 0, MS_MAX, NULL,
+     AT(policy.quiet_ms),
      "when stopping, end a connection that is owed nothing and was quiet for so long"},
     {"drain-timeout", 0, OPTION_TIME, LIVE, "TIME", "10s", 0, MS_MAX, NULL, AT(drain_timeout_ms),
      "when stopping, reset what is still open after so long; 0: never"},
@@ -137,6 +144,12 @@ static const struct option_row ROWS[] = {
      "print the version and exit"},
 };
 
+#define OPTION_SET(options)                                                             \
+    {                                                                                   \
+        .rows = ROWS, .count = sizeof(ROWS) / sizeof(ROWS[0]), .kinds = ENDPOINT_KINDS, \
+        .target = (options),                                                            \
+    }
+
 /* A copy that lives as long as the options. */
 static char *keep_attributes(struct options *options, const char *text)
 {
@@ -165,61 +178,7 @@ static int understand_proxy(struct options *options, struct error *err)
     return 0;
 }
 
-/* ---- where an attribute means something ---- */
-
-static bool is_tls(const struct endpoint *endpoint)
-{
-    return endpoint->kind == ENDPOINT_TLS;
-}
-
-static bool is_unix_path(const struct endpoint *endpoint)
-{
-    return endpoint->kind == ENDPOINT_UNIX && !endpoint->is_abstract;
-}
-
-static bool is_stream(const struct endpoint *endpoint)
-{
-    return endpoint->kind != ENDPOINT_UDP; /* what an inherited socket is shows later */
-}
-
-static bool is_tcp(const struct endpoint *endpoint)
-{
-    return is_stream(endpoint) && endpoint->kind != ENDPOINT_UNIX;
-}
-
-static bool is_listening_here(const struct endpoint *endpoint)
-{
-    return is_stream(endpoint) && endpoint->kind != ENDPOINT_FD;
-}
-
-/* Those that are not here mean something everywhere. */
-static const struct {
-    const char *names;
-    bool (*is_for)(const struct endpoint *endpoint);
-    const char *where;
-} MEANINGS[] = {
-    {" cert key client-ca client-cert tls-profile alpn handshake-timeout ", is_tls,
-     "a tls:// listener"},
-    {" mode ", is_unix_path, "a unix:PATH listener"},
-    {" backlog ", is_listening_here, "a listener of streams that is none of fd:"},
-    {" buffer idle-timeout stall-timeout flush-timeout linger-timeout drain-quiet proxy "
-     "proxy-from ",
-     is_stream, "a listener of streams; datagrams have none of it"},
-    {" keepalive ", is_tcp, "a listener of TCP"},
-};
-
-/* An attribute that means nothing there is a mistake; an option may be meant for the others. */
-static int check_meaning(const char *attribute, const struct endpoint *endpoint, struct error *err)
-{
-    char name[64];
-    snprintf(name, sizeof(name), " %.*s ", (int)strcspn(attribute, "="), attribute);
-    for (size_t i = 0; i < sizeof(MEANINGS) / sizeof(MEANINGS[0]); i++) {
-        if (strstr(MEANINGS[i].names, name) && !MEANINGS[i].is_for(endpoint))
-            return error_usage(err, "%.*s: expected only for %s", (int)strlen(name) - 2, name + 1,
-                               MEANINGS[i].where);
-    }
-    return 0;
-}
+/* ---- listeners ---- */
 
 /* Applies a listener's attributes, "name=value,name=value", to a copy of the options. */
 static int apply_attributes(struct options *options, const char *attributes,
@@ -230,12 +189,12 @@ static int apply_attributes(struct options *options, const char *attributes,
     if (!rest)
         return error_start(err, "no memory for the listeners");
     int result = 0;
-    uint64_t seen = 0;
-    while (result == 0 && (one = strsep(&rest, ","))) {
-        result = option_set_attribute(&options->set, &beside, one, &seen, err);
-        if (result == 0)
-            result = check_meaning(one, &listener->endpoint, err);
-    }
+    while (result == 0 && (one = strsep(&rest, ",")))
+        result = option_set_attribute(&options->set, &beside, one, &listener->attributes, err);
+    /* One that means nothing there is a mistake; an option may be meant for the others. */
+    if (result == 0)
+        result = option_set_check(&options->set, listener->attributes,
+                                  endpoint_kinds(&listener->endpoint), err);
     if (result == 0)
         result = understand_proxy(&beside, err);
     option_list_clear(&beside.proxy_from);
@@ -288,6 +247,8 @@ static int append_named(struct options *options, struct options_listener *listen
 
 int options_blame(const struct options_listener *listener, struct error *err)
 {
+    if (err->option)
+        error_prefix(err, "%s: ", err->option); /* an attribute's */
     if (listener->file)
         error_place(err, listener->file, listener->line);
     return error_blame(err, "listen", listener->text);
@@ -296,11 +257,9 @@ int options_blame(const struct options_listener *listener, struct error *err)
 int options_check_inherited(const struct options_listener *listener, enum endpoint_kind kind,
                             struct error *err)
 {
-    const struct endpoint endpoint = {.kind = kind};
-    for (const char *at = strchr(listener->text, ','); at; at = strchr(at + 1, ',')) {
-        if (check_meaning(at + 1, &endpoint, err) < 0)
-            return options_blame(listener, err);
-    }
+    const struct option_set set = OPTION_SET(NULL);
+    if (option_set_check(&set, listener->attributes, endpoint_kinds_inherited(kind), err) < 0)
+        return options_blame(listener, err);
     return 0;
 }
 
@@ -363,7 +322,7 @@ static int understand_listeners(struct options *options, struct error *err)
 static int check_tls(const struct options *options, struct error *err)
 {
     for (size_t i = 0; i < options->listener_count; i++) {
-        if (is_tls(&options->listeners[i].endpoint))
+        if (options->listeners[i].endpoint.kind == ENDPOINT_TLS)
             return 0;
     }
     const char *unused = options->tls.cert        ? "cert"
@@ -376,9 +335,7 @@ static int check_tls(const struct options *options, struct error *err)
 int options_read(struct options *options, const struct activation *activation, int argc,
                  char **argv, struct error *err)
 {
-    *options = (struct options){
-        .activation = activation,
-        .set = {.rows = ROWS, .count = sizeof(ROWS) / sizeof(ROWS[0]), .target = options}};
+    *options = (struct options){.activation = activation, .set = OPTION_SET(options)};
     int result = option_set_defaults(&options->set, err);
     if (result == 0)
         result = option_set_command(&options->set, argc, argv, err);

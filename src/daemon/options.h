@@ -27,6 +27,7 @@ struct options_listener {
     const char *file; /* and where: NULL for the command line */
     unsigned line;
     struct endpoint endpoint;
+    uint64_t attributes;         /* those that it has, a bit for each row */
     struct policy_values policy; /* the options, with the listener's attributes over them */
     struct tls_settings tls;     /* the same; its texts are the options' */
 };

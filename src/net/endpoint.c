@@ -163,6 +163,45 @@ int endpoint_parse(const char *text, struct endpoint *endpoint, const char **att
     return parse_plain(plain, endpoint, err);
 }
 
+const struct option_kinds ENDPOINT_KINDS[] = {
+    {ENDPOINTS_TCP, "tcp://"},
+    {ENDPOINTS_TLS, "tls://"},
+    {ENDPOINTS_UDP, "udp://"},
+    {ENDPOINTS_UNIX, "unix:"},
+    {ENDPOINTS_UNIX_PATH, "unix:PATH"},
+    {ENDPOINTS_UNIX_ABSTRACT, "unix:@NAME"},
+    {ENDPOINTS_FD, "fd:"},
+    {ENDPOINTS_FD_TCP | ENDPOINTS_FD_UNIX, "fd: of streams"},
+    {ENDPOINTS_FD_TCP, "fd: of TCP"},
+    {ENDPOINTS_FD_UNIX, "fd: of Unix"},
+    {ENDPOINTS_FD_UDP, "fd: of UDP"},
+    {0, NULL},
+};
+
+unsigned endpoint_kinds(const struct endpoint *endpoint)
+{
+    switch (endpoint->kind) {
+    case ENDPOINT_TCP:
+        return ENDPOINTS_TCP;
+    case ENDPOINT_TLS:
+        return ENDPOINTS_TLS;
+    case ENDPOINT_UDP:
+        return ENDPOINTS_UDP;
+    case ENDPOINT_UNIX:
+        return endpoint->is_abstract ? ENDPOINTS_UNIX_ABSTRACT : ENDPOINTS_UNIX_PATH;
+    case ENDPOINT_FD:
+        return ENDPOINTS_FD;
+    }
+    return 0;
+}
+
+unsigned endpoint_kinds_inherited(enum endpoint_kind kind)
+{
+    return kind == ENDPOINT_UDP    ? ENDPOINTS_FD_UDP
+           : kind == ENDPOINT_UNIX ? ENDPOINTS_FD_UNIX
+                                   : ENDPOINTS_FD_TCP;
+}
+
 bool endpoint_is_same(const struct endpoint *one, const struct endpoint *other)
 {
     return one->kind == other->kind && strcmp(one->host, other->host) == 0 &&

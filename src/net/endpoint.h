@@ -16,6 +16,7 @@
 
 #include "base/attr.h"
 #include "base/error.h"
+#include "base/option.h"
 
 enum endpoint_kind { ENDPOINT_TCP, ENDPOINT_TLS, ENDPOINT_UDP, ENDPOINT_UNIX, ENDPOINT_FD };
 
@@ -31,6 +32,33 @@ struct endpoint {
     bool is_abstract;
     int fd; /* FD: -1 where a name stands for it */
 };
+
+/* The kinds as a set, for options that mean something to some of them (OPTION_FOR). What an
+ * inherited socket is shows only when it is opened: until then it may be any of its three. */
+enum endpoint_kinds {
+    ENDPOINTS_TCP = 1 << 0,
+    ENDPOINTS_TLS = 1 << 1,
+    ENDPOINTS_UNIX_PATH = 1 << 2,
+    ENDPOINTS_UNIX_ABSTRACT = 1 << 3,
+    ENDPOINTS_UDP = 1 << 4,
+    ENDPOINTS_FD_TCP = 1 << 5,
+    ENDPOINTS_FD_UNIX = 1 << 6,
+    ENDPOINTS_FD_UDP = 1 << 7,
+    ENDPOINTS_UNIX = ENDPOINTS_UNIX_PATH | ENDPOINTS_UNIX_ABSTRACT,
+    ENDPOINTS_FD = ENDPOINTS_FD_TCP | ENDPOINTS_FD_UNIX | ENDPOINTS_FD_UDP,
+    ENDPOINTS_STREAMS_HERE = ENDPOINTS_TCP | ENDPOINTS_TLS | ENDPOINTS_UNIX, /* opened by us */
+    ENDPOINTS_STREAMS = ENDPOINTS_STREAMS_HERE | ENDPOINTS_FD_TCP | ENDPOINTS_FD_UNIX,
+    ENDPOINTS_ANY_TCP = ENDPOINTS_TCP | ENDPOINTS_TLS | ENDPOINTS_FD_TCP,
+};
+
+/* Their names, the widest first; ends with a set of 0. */
+extern const struct option_kinds ENDPOINT_KINDS[];
+
+/* All that the endpoint may be. */
+unsigned endpoint_kinds(const struct endpoint *endpoint);
+
+/* What an inherited socket has turned out to be: TCP, UNIX or UDP. */
+unsigned endpoint_kinds_inherited(enum endpoint_kind kind);
 
 /* "tcp", "tls", "udp", "unix" or "fd". */
 const char *endpoint_scheme(enum endpoint_kind kind);

@@ -185,7 +185,7 @@ keepalive_due() { inside ss -Htno state established 'sport = :7007' | grep -o 't
 @test "keepalive is refused for a Unix socket that was passed" {
     hand "unix:$T/s"
     exactly -l fd:3,keepalive=1m
-    refused 2 "--listen 'fd:3,keepalive=1m'" 'keepalive: expected only for a listener of TCP'
+    refused 2 "--listen 'fd:3,keepalive=1m'" 'keepalive: expected only for tcp://, tls:// or fd: of TCP'
     rm -f "$T/s"
     hand tcp://127.0.0.1:0
     exactly -l fd:3,keepalive=1m
@@ -198,7 +198,7 @@ keepalive_due() { inside ss -Htno state established 'sport = :7007' | grep -o 't
     echo 'listen = fd:3,keepalive=1m' >conf
     ANNOUNCED=('reload refused')
     kill -HUP "$PID"
-    wait_for 5 in_log 'reload refused.* keepalive: expected only for a listener of TCP'
+    wait_for 5 in_log 'reload refused.* keepalive: expected only for tcp://, tls:// or fd: of TCP'
 }
 
 is_bound() { [[ -n $(inside ss -Huna 'sport = :7007') ]]; }
@@ -208,7 +208,7 @@ is_bound() { [[ -n $(inside ss -Huna 'sport = :7007') ]]; }
     for attribute in proxy=on,proxy-from=127.0.0.0/8 idle-timeout=5 buffer=1k; do
         hand udp://127.0.0.1:0
         exactly -l "fd:3,$attribute"
-        refused 2 "--listen 'fd:3,$attribute" "${attribute%%=*}: expected only for a listener of streams"
+        refused 2 "--listen 'fd:3,$attribute" "${attribute%%=*}: expected only for tcp://, tls://, unix: or fd: of streams"
     done
     hand udp://127.0.0.1:0
     exactly -l fd:3,service=discard
@@ -218,7 +218,7 @@ is_bound() { [[ -n $(inside ss -Huna 'sport = :7007') ]]; }
 @test "a socket that was passed has its backlog already" {
     hand tcp://127.0.0.1:0
     exactly -l fd:3,backlog=77
-    refused 2 "--listen 'fd:3,backlog=77'" 'backlog: expected only for a listener of streams that is none of fd:'
+    refused 2 "--listen 'fd:3,backlog=77'" 'backlog: expected only for tcp://, tls:// or unix:'
 }
 
 @test "a path that would be two lines is one" {

@@ -134,7 +134,7 @@ refused() {
     refused 2 "--alpn: 'h2,,x' is not a list" cat --alpn h2,,x tls://x:1
     refused 2 "--servername: " cat --servername "" tls://x:1
     refused 2 "--proxy: 'v3' is not one of none, v1, v2" cat --proxy v3 x:1
-    refused 2 "--proxy: udp:// has no connection" ping --proxy v1 udp://x:1
+    refused 2 "--proxy: expected only for tcp://, tls:// or unix:" ping --proxy v1 udp://x:1
     refused 2 "--proxy-src: 'nowhere' is not like" cat --proxy v1 --proxy-src nowhere x:1
     refused 2 '--proxy-src: needs --proxy v1 or v2' cat --proxy-src 1.2.3.4:5 x:1
     refused 2 "--proxy-dst: '1.2.3.4:70000' is not like" cat --proxy v2 --proxy-dst 1.2.3.4:70000 x:1

@@ -120,14 +120,14 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     usage_error --listen idle-timeout soon -- -l tcp://127.0.0.1:0,idle-timeout=soon
     usage_error --listen idle-timeout -- -l tcp://127.0.0.1:0,idle-timeout
     usage_error --listen -- -l tcp://127.0.0.1:0,
-    usage_error --listen 'mode: expected only for a unix:PATH listener' -- -l 'tcp://127.0.0.1:0,mode=0600'
-    usage_error --listen 'mode: expected only for a unix:PATH listener' -- -l 'unix:@a,mode=0600'
-    usage_error --listen 'keepalive: expected only for a listener of TCP' -- -l 'udp://127.0.0.1:0,keepalive=1m'
-    usage_error --listen 'keepalive: expected only for a listener of TCP' -- -l 'unix:@a,keepalive=off'
+    usage_error --listen 'mode: expected only for unix:PATH' -- -l 'tcp://127.0.0.1:0,mode=0600'
+    usage_error --listen 'mode: expected only for unix:PATH' -- -l 'unix:@a,mode=0600'
+    usage_error --listen 'keepalive: expected only for tcp://, tls:// or fd: of TCP' -- -l 'udp://127.0.0.1:0,keepalive=1m'
+    usage_error --listen 'keepalive: expected only for tcp://, tls:// or fd: of TCP' -- -l 'unix:@a,keepalive=off'
     usage_error --keepalive 'never' 'off' -- --keepalive never
     usage_error --keepalive 'too large' -- --keepalive 10h
     usage_error --source-prefix 'too large' -- --source-prefix 129
-    usage_error --listen 'backlog: expected only for a listener of streams' -- \
+    usage_error --listen 'backlog: expected only for tcp://, tls:// or unix:' -- \
         -l 'udp://127.0.0.1:0,backlog=9'
     usage_error --listen 'idle-timeout: given twice' -- \
         -l tcp://127.0.0.1:0,idle-timeout=1s,backlog=9,idle-timeout=1s

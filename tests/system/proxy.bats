@@ -243,7 +243,7 @@ tcp://127.0.0.1:0,proxy=on,proxy-from=localhost|proxy-from: 'localhost' is not a
 tcp://127.0.0.1:0,proxy=on,proxy-from=10.0.0.1/8|10.0.0.0/8 is expected
 tcp://127.0.0.1:0,proxy=on,proxy-from=10.0.0.0/40|is not a prefix
 tcp://127.0.0.1:0,proxy=on,proxy-from=|is not a prefix
-udp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.1|proxy: expected only for a listener of streams
+udp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.1|proxy: expected only for tcp://, tls://, unix: or fd: of streams
 END
     ends 2 "$HELPERS/leash" 10 "$EVECHOD" --proxy on
 }

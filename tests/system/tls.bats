@@ -435,7 +435,7 @@ opened_at_least() { ask_counters && (($(counter accepted) >= $1)); }
     refused_start "open.key' has mode 0644: .*chmod 600" -l "$at,cert=$PKI/server.pem,key=open.key"
     refused_start "client-cert: client-ca=FILE is expected" -l "$at,$CERT,client-cert=require"
     refused_start "alpn: " -l "$at,$CERT,alpn=a::b"
-    refused_start "cert: expected only for a tls:// listener" -l "tcp://127.0.0.1:0,$CERT"
+    refused_start "cert: expected only for tls://" -l "tcp://127.0.0.1:0,$CERT"
     refused_start "evechod: --cert: no endpoint is a tls:// one" -l tcp://127.0.0.1:0 --cert "$PKI/server.pem"
     refused_start "evechod: --key: no endpoint is a tls:// one" --check-config --key /no/such
     refused_start "cert: an empty value" -l "$at,cert="

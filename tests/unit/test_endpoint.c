@@ -188,6 +188,35 @@ static void test_same_however_spelt(void **state)
     }
 }
 
+/* Each kind is in one set alone, and every set has a name. */
+static void test_kinds(void **state)
+{
+    static const struct endpoint ENDPOINTS[] = {
+        {.kind = ENDPOINT_TCP},
+        {.kind = ENDPOINT_TLS},
+        {.kind = ENDPOINT_UDP},
+        {.kind = ENDPOINT_UNIX},
+        {.kind = ENDPOINT_UNIX, .is_abstract = true},
+        {.kind = ENDPOINT_FD},
+    };
+    unsigned all = 0, named = 0;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ENDPOINTS); i++) {
+        unsigned kinds = endpoint_kinds(&ENDPOINTS[i]);
+        assert_true(kinds != 0 && (all & kinds) == 0);
+        all |= kinds;
+    }
+    assert_int_equal(endpoint_kinds_inherited(ENDPOINT_TCP) |
+                         endpoint_kinds_inherited(ENDPOINT_UNIX) |
+                         endpoint_kinds_inherited(ENDPOINT_UDP),
+                     ENDPOINTS_FD);
+    for (const struct option_kinds *row = ENDPOINT_KINDS; row->kinds; row++) {
+        if ((row->kinds & (row->kinds - 1)) == 0)
+            named |= row->kinds;
+    }
+    assert_int_equal(named, all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_wrong),
         cmocka_unit_test(test_long_ones),
         cmocka_unit_test(test_same_however_spelt),
+        cmocka_unit_test(test_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -199,6 +199,36 @@ static void test_places(void **state)
     assert_string_equal(said(err), "--size: too odd");
 }
 
+enum { LAKE = 1, RIVER = 2, SEA = 4 };
+
+static void test_kinds(void **state)
+{
+    static const struct option_row KINDS_ROWS[] = {
+        {"deep", 0, OPTION_COUNT, OPTION_FOR(LAKE | SEA), "N", NULL, 0, 0, NULL, AT(count), ""},
+        {"fast", 0, OPTION_COUNT, OPTION_FOR(RIVER), "N", NULL, 0, 0, NULL, AT(size), ""},
+        {"long", 0, OPTION_COUNT, OPTION_IN_FILE, "N", NULL, 0, 0, NULL, AT(time), ""},
+        {"wet", 0, OPTION_COUNT, OPTION_FOR(LAKE | RIVER | SEA), "N", NULL, 0, 0, NULL, AT(time),
+         ""},
+    };
+    static const struct option_kinds NAMES[] = {
+        {LAKE | RIVER, "fresh"}, {LAKE, "lakes"}, {RIVER, "rivers"}, {SEA, "seas"}, {0, NULL}};
+    struct option_set set = {.rows = KINDS_ROWS, .count = COUNT_OF(KINDS_ROWS), .kinds = NAMES};
+    struct error err;
+    (void)state;
+    assert_int_equal(option_set_given(&set), 0);
+    set.origins[0] = set.origins[2] = OPTION_COMMAND;
+    set.origins[1] = OPTION_FILE;
+    assert_int_equal(option_set_given(&set), 5);
+    assert_int_equal(option_set_check(&set, 5, SEA, &err), 0);
+    assert_int_equal(option_set_check(&set, 5, RIVER | SEA, &err), 0); /* it may be either */
+    assert_int_equal(option_set_check(&set, 5, RIVER, &err), -1);
+    assert_string_equal(said(&err), "--deep: expected only for lakes or seas");
+    assert_int_equal(option_set_check(&set, 2, SEA, &err), -1);
+    assert_string_equal(said(&err), "--fast: expected only for rivers");
+    assert_int_equal(option_set_check(&set, 8, 8, &err), -1);
+    assert_string_equal(said(&err), "--wet: expected only for fresh or seas");
+}
+
 static void test_wrong_files(void **state)
 {
     static const struct {
@@ -317,10 +347,19 @@ static void test_help(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_defaults),     TEST(test_command_line), TEST(test_wrong_command_lines),
-        TEST(test_one_argument), TEST(test_precedence),   TEST(test_file_lists),
-        TEST(test_places),       TEST(test_wrong_files),  TEST(test_long_lines_and_missing_files),
-        TEST(test_attributes),   TEST(test_same),         TEST(test_help),
+        TEST(test_defaults),
+        TEST(test_command_line),
+        TEST(test_wrong_command_lines),
+        TEST(test_one_argument),
+        TEST(test_precedence),
+        TEST(test_file_lists),
+        TEST(test_places),
+        TEST(test_kinds),
+        TEST(test_wrong_files),
+        TEST(test_long_lines_and_missing_files),
+        TEST(test_attributes),
+        TEST(test_same),
+        TEST(test_help),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
