@@ -41,8 +41,7 @@ struct acceptor {
     size_t worker_count;
     struct counters counters;
     struct event *pause_timer;
-    uint64_t failed_until_ms; /* 0: the last accept did not fail */
-    uint64_t credits;         /* until then: connections that ended, so that as many may come */
+    bool has_failed; /* an accept, and the pause after it is not over */
     uint64_t last_id;
     size_t next_worker;     /* whose turn it is among those that have as few */
     _Atomic bool is_paused; /* read by workers, written here */
@@ -204,8 +203,7 @@ static void pause_all(struct acceptor *acceptor)
 static void pause_after_failure(struct acceptor *acceptor)
 {
     const struct timeval pause = {.tv_usec = FAILURE_PAUSE_MS * 1000};
-    acceptor->failed_until_ms = loop_now_ms() + FAILURE_PAUSE_MS;
-    acceptor->credits = 0;
+    acceptor->has_failed = true;
     pause_all(acceptor);
     (void)event_add(acceptor->pause_timer, &pause);
 }
@@ -227,8 +225,7 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
     struct acceptor *acceptor = arg;
     (void)fd;
     (void)what;
-    acceptor->failed_until_ms = 0;
-    acceptor->credits = 0;
+    acceptor->has_failed = false;
     resume_all(acceptor);
 }
 
@@ -242,10 +239,9 @@ static void pause_if_full(struct acceptor *acceptor)
     resume_all(acceptor); /* for the connection that ended just before the pause was seen */
 }
 
-void acceptor_on_released(struct acceptor *acceptor, uint64_t count)
+void acceptor_on_released(struct acceptor *acceptor)
 {
-    acceptor->credits += count;
-    if (acceptor->failed_until_ms == 0 || acceptor->credits > 0)
+    if (!acceptor->has_failed)
         resume_all(acceptor);
     pause_if_full(acceptor); /* a reload may have lowered the limit */
 }
@@ -263,14 +259,6 @@ static void on_error(void *owner, struct listener *listener, int error)
 }
 
 /* ---- letting in ---- */
-
-/* Within the pause after a failure one connection may come for each that went. */
-static void spend_credit(struct acceptor *acceptor)
-{
-    if (acceptor->failed_until_ms && (acceptor->credits == 0 || --acceptor->credits == 0) &&
-        !acceptor->is_paused)
-        pause_all(acceptor);
-}
 
 /* Those that have as few take turns: short connections would else all be the first one's. */
 static struct worker *least_loaded(struct acceptor *acceptor)
@@ -300,7 +288,6 @@ static void on_accept(void *owner, struct listener *listener, int fd, const stru
     static const struct address NOBODY = {.family = AF_UNIX};
     struct acceptor *acceptor = owner;
     const struct policy_values *values = &listener->policy->values;
-    spend_credit(acceptor);
     if (values->is_proxy && !cidr_list_contains(&values->proxy_from, peer)) {
         refuse(acceptor, fd, peer, COUNTER_REFUSED_PROXY,
                "connection reset: its source is not in proxy-from");

@@ -5,8 +5,8 @@
  *
  * Accepting never ends the service and never spins. At the limit in all, every listener pauses
  * until a connection ends. Where the system fails an accept (no descriptors, mostly) every listener
- * pauses for a tenth of a second; each connection that ends within it lets one peer in. So there is
- * at most one failed accept in that time. Over the limit of its source a peer is reset.
+ * pauses for a tenth of a second, whatever ends meanwhile. So there is at most one failed accept in
+ * that time. Over the limit of its source a peer is reset.
  */
 #ifndef DAEMON_ACCEPTOR_H
 #define DAEMON_ACCEPTOR_H
@@ -49,8 +49,8 @@ bool acceptor_is_stopped(const struct acceptor *acceptor);
 /* Frees everything; NULL is allowed. */
 void acceptor_free(struct acceptor *acceptor);
 
-/* So many connections have been freed since the last time; 0 where only limits have changed. */
-void acceptor_on_released(struct acceptor *acceptor, uint64_t count);
+/* Connections have been freed since the last time, or limits have changed. */
+void acceptor_on_released(struct acceptor *acceptor);
 
 /* From any thread: whether a connection that ends must be told at once. */
 bool acceptor_is_paused(const struct acceptor *acceptor);

@@ -21,7 +21,7 @@ static int apply_options(struct server *server, const struct options *new, struc
     acceptor_adopt(server->acceptor, plan);
     limit_change(server->limit, &values);
     udp_set_rate(server->udp, new->udp_rate);
-    acceptor_on_released(server->acceptor, 0);
+    acceptor_on_released(server->acceptor);
     options_tell_unchangeable(server->options, new);
     return 0;
 }

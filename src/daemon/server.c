@@ -37,7 +37,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 static void on_released(void *owner, uint64_t count)
 {
     struct server *server = owner;
-    atomic_fetch_add(&server->released, count);
+    (void)count;
     if (atomic_load(&server->is_draining) || acceptor_is_paused(server->acceptor))
         waker_wake(&server->waker);
 }
@@ -45,7 +45,7 @@ static void on_released(void *owner, uint64_t count)
 static void on_wake(void *owner)
 {
     struct server *server = owner;
-    acceptor_on_released(server->acceptor, atomic_exchange(&server->released, 0));
+    acceptor_on_released(server->acceptor);
     drain_end_if_empty(server);
 }
 

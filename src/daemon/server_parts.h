@@ -49,7 +49,6 @@ struct server {
     struct event *drain_timer;
     struct event *report_timer;
     uint64_t reported_ms, drain_start_ms;
-    _Atomic uint64_t released; /* connections freed that the acceptor has not heard of */
     _Atomic bool is_draining;
     struct pidfile pidfile;
     struct sandbox sandbox;

@@ -32,7 +32,7 @@ failed_accepts() {
 
 backlog_is() { (($(ss -Hltn "sport = :$PORT" | awk '{ print $2 }') >= $1)); }
 
-@test "F01 out of descriptors: accepting pauses, nobody else notices, it resumes at once" {
+@test "F01 out of descriptors: accepting pauses, nobody else notices, it resumes by itself" {
     need_native "it keeps a descriptor limit of its own"
     local cpu from to errors took
     need prlimit
