@@ -350,12 +350,13 @@ static const char *name_kinds(const struct option_set *set, unsigned kinds, char
 int option_set_check(const struct option_set *set, uint64_t given, unsigned kinds,
                      struct error *err)
 {
-    char names[160];
+    char right[160], wrong[64];
     for (size_t i = 0; i < set->count; i++) {
         unsigned expected = set->rows[i].use / OPTION_FOR(1);
         if (given & UINT64_C(1) << i && expected && !(expected & kinds))
-            return error_option(err, set->rows[i].name, "expected only for %s",
-                                name_kinds(set, expected, names, sizeof(names)));
+            return error_option(err, set->rows[i].name, "expected only for %s, not %s",
+                                name_kinds(set, expected, right, sizeof(right)),
+                                name_kinds(set, kinds, wrong, sizeof(wrong)));
     }
     return 0;
 }
