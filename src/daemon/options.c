@@ -23,7 +23,6 @@ static const char *const AUTO[] = {"auto", NULL};
 static const char *const OFF[] = {"off", NULL};
 static const char *const OFF_ON[] = {"off", "on", NULL};
 static const char *const NONE[] = {"none", NULL};
-static const char *const READ_PATHS[] = {"direct", "buffered", NULL};
 static const char *const CLIENT_CERTS[] = {"none", "optional", "require", NULL};
 static const char *const TLS_PROFILES[] = {"intermediate", "modern", NULL};
 static const char *const SANDBOX_MODES[] = {"off", "log", "on", "require", NULL};
@@ -110,8 +109,6 @@ static const struct option_row ROWS[] = {
      "when stopping, end a connection that is owed nothing and was quiet for so long"},
     {"drain-timeout", 0, OPTION_TIME, LIVE, "TIME", "10s", 0, MS_MAX, NULL, AT(drain_timeout_ms),
      "when stopping, reset what is still open after so long; 0: never"},
-    {"read-path", 0, OPTION_WORD, IN_FILE, "direct|buffered", "direct", 0, 0, READ_PATHS,
-     AT(read_path), "a diagnostic: how bytes are read"},
     {"status", 0, OPTION_TEXT, IN_FILE, "ENDPOINT", NULL, 0, 0, NULL, AT(status),
      "serve /metrics, /healthz, /readyz and /connections there, over HTTP"},
     {"status-public", 0, OPTION_FLAG, IN_FILE, NULL, NULL, 0, 0, NULL, AT(status_public),
@@ -332,11 +329,23 @@ static int check_tls(const struct options *options, struct error *err)
     return unused ? error_option(err, unused, "no endpoint is a tls:// one") : 0;
 }
 
+/* A diagnostic, for tests and measurements: no option, since it is nobody's business who serves. */
+static int read_environment(struct options *options, struct error *err)
+{
+    const char *path = getenv("EVECHOD_READ_PATH");
+    options->read_path = path && strcmp(path, "buffered") == 0 ? STREAM_BUFFERED : STREAM_DIRECT;
+    if (!path || options->read_path == STREAM_BUFFERED || strcmp(path, "direct") == 0)
+        return 0;
+    return error_usage(err, "EVECHOD_READ_PATH: '%s' is neither direct nor buffered", path);
+}
+
 int options_read(struct options *options, const struct activation *activation, int argc,
                  char **argv, struct error *err)
 {
     *options = (struct options){.activation = activation, .set = OPTION_SET(options)};
     int result = option_set_defaults(&options->set, err);
+    if (result == 0)
+        result = read_environment(options, err);
     if (result == 0)
         result = option_set_command(&options->set, argc, argv, err);
     if (result == 0 && options->config && !options->help && !options->version)

@@ -41,7 +41,7 @@ struct options {
     uint64_t source_prefix; /* bits of an IPv6 address */
     uint64_t udp_rate;      /* datagrams a second a source */
     uint64_t drain_timeout_ms;
-    uint64_t read_path;  /* enum stream_path */
+    uint64_t read_path;  /* enum stream_path, by EVECHOD_READ_PATH in the environment */
     uint64_t log_level;  /* enum log_level */
     uint64_t log_format; /* enum log_format */
     uint64_t sandbox;    /* enum sandbox_mode */

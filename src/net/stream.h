@@ -31,7 +31,7 @@ struct tls_context;
 struct tls_room;
 struct transport;
 
-enum stream_path { STREAM_DIRECT, STREAM_BUFFERED }; /* in the order of --read-path's words */
+enum stream_path { STREAM_DIRECT, STREAM_BUFFERED };
 
 enum stream_end {
     STREAM_END_SENT,  /* what we have sent, or our FIN, is still on its way */

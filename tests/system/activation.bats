@@ -10,7 +10,6 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
 
 # exactly ARGUMENT...: these are all that the server gets; lib.bash would add an endpoint.
 exactly() {
-    [[ -z ${READ_PATH:-} ]] || set -- "$@" --read-path "$READ_PATH"
     # shellcheck disable=SC2016 # for the shell inside
     SERVER_WRAP+=(bash -c 'exec "$2" "${@:3:$1}"' - $# "$EVECHOD" "$@")
 }

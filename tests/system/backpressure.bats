@@ -31,7 +31,8 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
 }
 
 @test "F16 the mark is --buffer's" {
-    local small large READ_PATH=buffered # the direct one leaves it in a Unix socket's own queue
+    local small large
+    local -x EVECHOD_READ_PATH=buffered # the direct one leaves it in a Unix socket's own queue
     start_server --buffer 16k -l "unix:$T/s"
     peer "$ENDPOINT" fill:8M half-close read-all >facts || fail "$(<facts)"
     small=$(sed -n 's/^filled=//p' facts)
@@ -48,11 +49,11 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
     # All that the kernel may hold beside, both ways, however slow the machine lets it grow.
     kernel=$(awk '{ sum += $3 } END { print sum }' /proc/sys/net/ipv4/tcp_[rw]mem)
     for path in direct buffered; do
-        start_server --read-path $path
+        EVECHOD_READ_PATH=$path start_server
         peer "$ENDPOINT" rcvbuf:64k fill:128M half-close read-all >facts || fail "$(<facts)"
         small=$(sed -n 's/^filled=//p' facts)
         stop_server
-        start_server --read-path $path --buffer 20M
+        EVECHOD_READ_PATH=$path start_server --buffer 20M
         peer "$ENDPOINT" rcvbuf:64k fill:128M half-close read-all >facts || fail "$(<facts)"
         large=$(sed -n 's/^filled=//p' facts)
         stop_server

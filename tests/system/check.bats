@@ -12,7 +12,7 @@ teardown() {
 
 @test "no truth is called a lie: TCP and Unix, both ways of reading" {
     for path in direct buffered; do
-        start_server -l tcp://127.0.0.1:0 -l "unix:$T/s" -l "unix:@$BATS_ROOT_PID" --read-path $path
+        EVECHOD_READ_PATH=$path start_server -l tcp://127.0.0.1:0 -l "unix:$T/s" -l "unix:@$BATS_ROOT_PID"
         for endpoint in "${ENDPOINTS[@]}"; do
             ends 0 evecho check "$endpoint"
             ! grep -q '^not ok' stdout || fail "$(<stdout)"

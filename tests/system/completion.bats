@@ -60,6 +60,6 @@ completes() {
     # shellcheck source=/dev/null
     . "$top_srcdir/contrib/bash-completion/evechod"
     completes 'evechod --sandbox ' off log on require
-    completes 'evechod --read-path=d' direct
+    completes 'evechod --log-format=j' json
     completes 'evechod --max-conn' --max-connections --max-connections-per-source
 }

@@ -7,14 +7,14 @@ load lib
 load client
 
 ECHOES=5000
-unset READ_PATH # each test says which it counts
+unset EVECHOD_READ_PATH # each test says which it counts
 
 # counted PATH CONNECTIONS SIZE: sets CALLS, the system calls a hundred echoes take, connections and all.
 counted() {
     need_strace
     need_plain_build "a sanitizer makes calls of its own"
     under_strace -c
-    start_server --workers 1 --read-path "$1" --log-level warn
+    EVECHOD_READ_PATH=$1 start_server --workers 1 --log-level warn
     evecho bench -q -c "$2" -s "$3" -n "$ECHOES" -t 0 "$ENDPOINT" --json result
     jq -e ".completed == $ECHOES and .errors_total == 0" result
     stop_server

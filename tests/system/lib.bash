@@ -12,7 +12,7 @@
 #     EVECHO_SANITIZED not empty where the server has a sanitizer in it, or counts its lines (coverage)
 #     EVECHO_THOROUGH  not empty: the heavy cases in full
 #     WORKERS          when set, every server gets that many, unless the test says how many
-#     READ_PATH        when set, every server gets --read-path of it, unless the test says which
+#     EVECHOD_READ_PATH  buffered: every server reads through libevent, unless the test says otherwise
 #     SANDBOX          when set, every server gets --sandbox of it, unless the test says which
 #     top_builddir     where both are found when they are not named
 
@@ -104,7 +104,6 @@ launch_server() {
     local args=("$@")
     has_listener "$@" || args=(-l tcp://127.0.0.1:0 "$@")
     [[ -z ${WORKERS:-} ]] || args=(--workers "$WORKERS" "${args[@]}") # a test's own words win
-    [[ -z ${READ_PATH:-} ]] || args=(--read-path "$READ_PATH" "${args[@]}")
     [[ -z ${SANDBOX:-} ]] || args=(--sandbox "$SANDBOX" "${args[@]}")
     : >"$OUT"
     stay_visible

@@ -106,6 +106,18 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     usage_error --log-format xml text json -- --log-format xml
 }
 
+@test "the way of reading is the environment's: direct, buffered, or a wrong word" {
+    local path
+    usage_error read-path -- --read-path buffered
+    for path in direct buffered; do
+        EVECHOD_READ_PATH=$path start_server
+        peer "$ENDPOINT" echo:5000 half-close read-all
+        stop_server
+    done
+    local -x EVECHOD_READ_PATH=fast
+    usage_error EVECHOD_READ_PATH "'fast' is neither direct nor buffered" -- --check-config
+}
+
 @test "malformed endpoints" {
     local endpoint
     for endpoint in tcp://127.0.0.1:99999 tcp://127.0.0.1:65536 tcp://127.0.0.1:http7 \

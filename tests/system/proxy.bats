@@ -30,7 +30,7 @@ V2_TCP4=$V2'\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07'
 @test "both versions: the real peer is told, and the stream starts right behind the header" {
     local header path
     for path in direct buffered; do
-        serve --read-path "$path"
+        EVECHOD_READ_PATH=$path serve
         for header in "$V1" "$V2_TCP4"; do
             [[ $(says "$ENDPOINT" "${header}hello") == hello ]]
             [[ $(says "$ENDPOINT" "$header$V1") == "$(printf '%b' "$V1")" ]]

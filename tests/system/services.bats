@@ -31,7 +31,7 @@ listen_to() {
 @test "discard swallows all and answers nothing, by both ways of reading" {
     local path endpoint
     for path in direct buffered; do
-        serve discard --read-path "$path"
+        EVECHOD_READ_PATH=$path serve discard
         for endpoint in "${ENDPOINTS[@]}"; do
             head -c 3000000 /dev/zero | dial "$endpoint" >answer
             [[ ! -s answer ]]

@@ -122,7 +122,8 @@ stop_injecting() {
 virtual_kb() { awk '/^VmSize/ { print $2 }' "/proc/$PID/status"; }
 
 @test "F14 the address space is full: new ones are refused, old ones go on, and room is used again" {
-    local refused READ_PATH= # the buffered way allocates to read, so old ones would suffer too
+    local refused
+    local -x EVECHOD_READ_PATH=direct # the buffered way allocates to read, so old ones would suffer too
     need prlimit
     need_plain_build "it has a shadow of its own"
     start_server -w 1 --stall-timeout 2s

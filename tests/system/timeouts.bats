@@ -104,14 +104,14 @@ seconds_between() {
 @test "linger: bytes after our FIN are told to their sender at once, before it ends as well" {
     local path
     for path in direct buffered; do
-        start_server --read-path "$path" --idle-timeout 200ms --linger-timeout 1h
+        EVECHOD_READ_PATH=$path start_server --idle-timeout 200ms --linger-timeout 1h
         peer "$ENDPOINT" echo:1000 expect-eof late:3000 expect-reset >facts || fail "$(<facts)"
         seconds_between 0.15 8
         wait_for 5 closed_at_least 1
         [[ $(field end) == reset && $(field discarded) -gt 0 ]]
         stop_server
     done
-    start_server -l "unix:$T/late" --read-path direct --idle-timeout 200ms --linger-timeout 1h
+    EVECHOD_READ_PATH=direct start_server -l "unix:$T/late" --idle-timeout 200ms --linger-timeout 1h
     peer "unix:$T/late" echo:1000 expect-eof late:3000 expect-reset >facts || fail "$(<facts)"
     wait_for 5 closed_at_least 1
     [[ $(field end) == reset && $(field discarded) -gt 0 ]]
@@ -159,7 +159,7 @@ seconds_between() {
 }
 
 @test "flush: what is owed after the peer's FIN has so long, however steady the reader" {
-    local READ_PATH=buffered # the direct one reads the FIN when nothing is owed any more
+    local -x EVECHOD_READ_PATH=buffered # the direct one reads the FIN when nothing is owed any more
     start_server --flush-timeout 700ms --buffer 64M
     peer -w 100 "$ENDPOINT" rcvbuf:2k fill:16M half-close sip:2000:2000 expect-reset >facts || fail "$(<facts)"
     wait_for 5 closed_at_least 1

@@ -165,18 +165,18 @@ find_ports() {
 @test "every system call fails, once and for ever: buffered, TCP" {
     find_ports
     STREAM=tcp://127.0.0.1:$PORT
-    tortured 61 stream_exchange -l "$STREAM" -l "unix:$T/s" --read-path buffered
+    EVECHOD_READ_PATH=buffered tortured 61 stream_exchange -l "$STREAM" -l "unix:$T/s"
 }
 
 @test "every system call fails, once and for ever: direct, TCP" {
     find_ports
     STREAM=tcp://127.0.0.1:$PORT
-    tortured 67 stream_exchange -l "$STREAM" -l "unix:$T/s" --read-path direct
+    EVECHOD_READ_PATH=direct tortured 67 stream_exchange -l "$STREAM" -l "unix:$T/s"
 }
 
 @test "every system call fails, once and for ever: direct, Unix" {
     STREAM=unix:$T/s
-    tortured 59 stream_exchange -l "$STREAM" --read-path direct
+    EVECHOD_READ_PATH=direct tortured 59 stream_exchange -l "$STREAM"
 }
 
 @test "every system call fails, once and for ever: TLS, datagrams, the status page" {
@@ -193,14 +193,14 @@ find_ports() {
 # ---- allocations, besides those of faults.bats ----
 
 @test "each allocation of an exchange fails: a Unix socket, and the buffered way" {
-    local mode READ_PATH= # each part says its own
+    local mode
     start_with_shim
-    start_server -w 1 --stall-timeout 1s -l "unix:$T/s" --read-path direct
+    EVECHOD_READ_PATH=direct start_server -w 1 --stall-timeout 1s -l "unix:$T/s"
     for mode in once ever; do
         each_allocation_fails "$mode" rcvbuf:4k fill:300k half-close
     done
     stop_server
-    start_server -w 1 --stall-timeout 1s --read-path buffered
+    EVECHOD_READ_PATH=buffered start_server -w 1 --stall-timeout 1s
     for mode in once ever; do
         each_allocation_fails "$mode" send:40000 half-close
         each_allocation_fails "$mode" rcvbuf:4k fill:300k half-close
