@@ -13,32 +13,25 @@
 #include "base/descriptors.h"
 #include "base/standard.h"
 #include "client/bench_results.h"
-#include "client/bench_thread.h"
 #include "client/commands.h"
 #include "client/interrupt.h"
+#include "client/lane.h"
 #include "client/report.h"
 #include "client/require.h"
 #include "client/target.h"
 #include "client/udp_target.h"
-#include "client/udp_thread.h"
 
 #define POLL_MS 50       /* how soon an end is seen */
 #define PROGRESS_MS 1000 /* how often a terminal is told */
 #define RESERVE_DESCRIPTORS 16
 #define RESERVE_A_THREAD 8
 
-/* A thread for streams, or one for datagrams. */
-struct member {
-    struct bench_thread *streams;
-    struct udp_thread *datagrams;
-};
-
 struct bench {
     const struct options *options;
     struct link_plan plan;
     bool is_udp;
-    struct member *threads;
-    uint64_t thread_count;
+    struct lane **lanes;
+    uint64_t lane_count;
     struct bench_results *sum;
     struct bench_results *shown; /* what the terminal was told of last */
     struct histogram recent;     /* latencies since then */
@@ -76,61 +69,7 @@ static int check_descriptors(const struct options *options, struct error *err)
     return error_blame(err, "connections", NULL);
 }
 
-/* ---- threads ---- */
-
-static int open_member(struct member *member, bool is_udp, const struct bench_share *share,
-                       struct error *err)
-{
-    if (is_udp)
-        member->datagrams = udp_thread_new(share, err);
-    else
-        member->streams = bench_thread_new(share, err);
-    return member->datagrams || member->streams ? 0 : -1;
-}
-
-static int start_member(struct member *member, uint64_t start_ns, struct error *err)
-{
-    return member->datagrams ? udp_thread_start(member->datagrams, start_ns, err)
-                             : bench_thread_start(member->streams, start_ns, err);
-}
-
-static void stop_member(struct member *member)
-{
-    if (member->datagrams)
-        udp_thread_stop(member->datagrams);
-    else
-        bench_thread_stop(member->streams);
-}
-
-static bool is_member_over(const struct member *member)
-{
-    return member->datagrams ? udp_thread_is_over(member->datagrams)
-                             : bench_thread_is_over(member->streams);
-}
-
-static void ask_member(struct member *member)
-{
-    if (member->datagrams)
-        udp_thread_ask(member->datagrams);
-    else
-        bench_thread_ask(member->streams);
-}
-
-static void peek_member(struct member *member, struct bench_results *sum)
-{
-    if (member->datagrams)
-        udp_thread_peek(member->datagrams, sum);
-    else
-        bench_thread_peek(member->streams, sum);
-}
-
-static void free_member(struct member *member)
-{
-    if (member->datagrams)
-        udp_thread_free(member->datagrams);
-    else
-        bench_thread_free(member->streams);
-}
+/* ---- lanes ---- */
 
 /* Part `index` of `parts` of a whole, the first ones larger by one where it does not divide. */
 static uint64_t part_of(uint64_t whole, uint64_t parts, uint64_t index)
@@ -138,62 +77,64 @@ static uint64_t part_of(uint64_t whole, uint64_t parts, uint64_t index)
     return whole / parts + (index < whole % parts ? 1 : 0);
 }
 
-static int open_threads(struct bench *bench, struct error *err)
+static int open_lanes(struct bench *bench, struct error *err)
 {
     const struct options *options = bench->options;
     uint64_t count =
         options->threads < options->connections ? options->threads : options->connections;
+    const struct lane_kind *kind = bench->is_udp ? &lane_of_datagrams : &lane_of_streams;
     uint64_t first = 1;
-    bench->threads = calloc(count, sizeof(*bench->threads));
-    if (!bench->threads)
+    bench->lanes = calloc(count, sizeof(*bench->lanes));
+    if (!bench->lanes)
         return error_start(err, "no memory for threads");
     for (uint64_t i = 0; i < count; i++) {
-        struct bench_share share = {.options = options,
-                                    .plan = &bench->plan,
-                                    .connections = part_of(options->connections, count, i),
-                                    .first_connection = first};
-        if (open_member(&bench->threads[i], bench->is_udp, &share, err) < 0)
+        struct lane_share share = {.options = options,
+                                   .plan = &bench->plan,
+                                   .connections = part_of(options->connections, count, i),
+                                   .first_connection = first};
+        bench->lanes[i] = lane_new(kind, &share, err);
+        if (!bench->lanes[i])
             return -1;
-        bench->thread_count++;
+        bench->lane_count++;
         first += share.connections;
     }
     return 0;
 }
 
-static int start_threads(struct bench *bench, struct error *err)
+static int start_lanes(struct bench *bench, struct error *err)
 {
     uint64_t start_ns = clock_now_ns();
-    for (uint64_t i = 0; i < bench->thread_count; i++) {
-        if (start_member(&bench->threads[i], start_ns, err) < 0)
+    for (uint64_t i = 0; i < bench->lane_count; i++) {
+        if (lane_start(bench->lanes[i], start_ns, err) < 0)
             return -1;
     }
     return 0;
 }
 
-static void stop_threads(struct bench *bench)
+static void stop_lanes(struct bench *bench)
 {
-    for (uint64_t i = 0; i < bench->thread_count; i++)
-        stop_member(&bench->threads[i]);
+    for (uint64_t i = 0; i < bench->lane_count; i++)
+        lane_stop(bench->lanes[i]);
 }
 
-static void ask_threads(struct bench *bench)
+static void ask_lanes(struct bench *bench)
 {
-    for (uint64_t i = 0; i < bench->thread_count; i++)
-        ask_member(&bench->threads[i]);
+    for (uint64_t i = 0; i < bench->lane_count; i++)
+        lane_ask(bench->lanes[i]);
 }
 
 static void collect(struct bench *bench)
 {
     memset(bench->sum, 0, sizeof(*bench->sum));
-    for (uint64_t i = 0; i < bench->thread_count; i++)
-        peek_member(&bench->threads[i], bench->sum);
+    for (uint64_t i = 0; i < bench->lane_count; i++)
+        lane_peek(bench->lanes[i], bench->sum);
     bench->sum->is_interrupted = bench->is_interrupted;
 }
 
 static bool is_over(const struct bench *bench)
 {
-    for (uint64_t i = 0; i < bench->thread_count; i++) {
-        if (!is_member_over(&bench->threads[i]))
+    for (uint64_t i = 0; i < bench->lane_count; i++) {
+        if (!lane_is_over(bench->lanes[i]))
             return false;
     }
     return true;
@@ -227,7 +168,7 @@ static void show_progress(struct bench *bench, uint64_t start_ns)
     *shown = *sum;
 }
 
-/* Waits for the threads. A first signal makes them stop, a second one ends the program. */
+/* Waits for the lanes. A first signal makes them stop, a second one ends the program. */
 static void wait_for_end(struct bench *bench, const sigset_t *signals)
 {
     bool shows = !bench->options->quiet && isatty(STDERR_FILENO);
@@ -240,11 +181,11 @@ static void wait_for_end(struct bench *bench, const sigset_t *signals)
             _exit(INTERRUPT_EXIT_TWICE);
         if (number > 0) {
             bench->is_interrupted = true;
-            stop_threads(bench);
+            stop_lanes(bench);
         }
         uint64_t since_ms = (clock_now_ns() - shown_ns) / 1000000;
         if (shows && !is_asked && since_ms >= PROGRESS_MS - POLL_MS) {
-            ask_threads(bench); /* the pictures are there at the next turn */
+            ask_lanes(bench); /* the pictures are there at the next turn */
             is_asked = true;
         } else if (shows && since_ms >= PROGRESS_MS) {
             show_progress(bench, start_ns);
@@ -310,8 +251,8 @@ static int run(struct bench *bench, struct error *err)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    if (open_threads(bench, err) < 0 || start_threads(bench, err) < 0) {
-        stop_threads(bench);
+    if (open_lanes(bench, err) < 0 || start_lanes(bench, err) < 0) {
+        stop_lanes(bench);
         report_json_failure("bench", bench->options, err);
         return error_report(err, OPTIONS_PROGRAM);
     }
@@ -353,10 +294,10 @@ int bench_run(const struct options *options)
     } else {
         code = run(&bench, &err);
     }
-    for (uint64_t i = 0; i < bench.thread_count; i++)
-        free_member(&bench.threads[i]);
+    for (uint64_t i = 0; i < bench.lane_count; i++)
+        lane_free(bench.lanes[i]);
     target_close(&bench.plan);
-    free(bench.threads);
+    free(bench.lanes);
     free(bench.sum);
     loop_library_end();
     return code;

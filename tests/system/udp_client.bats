@@ -293,18 +293,3 @@ socket_to() { ss -Huna "dport = :$1" | grep -q .; }
     not finish check
     grep -qE '^# of 200 datagrams .*; Connection refused, says 127\.0\.0\.1' check.out
 }
-
-@test "bench: on a system without epoll_pwait2 it keeps its schedule all the same" {
-    need_strace
-    need_plain_build "a sanitizer is slow under strace"
-    # The symbol would keep it from starting with a C library before glibc 2.35.
-    not grep -aq epoll_pwait2 "$EVECHO"
-    start_server --udp-rate 0 -l udp://127.0.0.1:0
-    strace -f -o trace -e trace=epoll_pwait2,ppoll -e inject=epoll_pwait2:error=ENOSYS \
-        "$HELPERS/leash" "$LIFE" "$EVECHO" bench -c 2 -r 1000 -n 200 "$ENDPOINT" >stdout 3>&-
-    grep -qE 'echoes +200 verified' stdout
-    grep -q 'epoll_pwait2.*ENOSYS' trace
-    # It waited for less than a millisecond by the other call, and asked for the first no more.
-    grep -qE 'ppoll\(.*tv_sec=0, tv_nsec=[1-9][0-9]{2,5}\}' trace
-    (($(grep -c 'epoll_pwait2(.*ENOSYS' trace) <= 2))
-}
