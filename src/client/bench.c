@@ -2,11 +2,9 @@
 /* evecho bench: shares the work out over threads, shows how it goes, and reports. */
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -20,6 +18,7 @@
 #include "client/require.h"
 #include "client/target.h"
 #include "client/udp_target.h"
+#include "net/wait.h"
 
 #define POLL_MS 50       /* how soon an end is seen */
 #define PROGRESS_MS 1000 /* how often a terminal is told */
@@ -35,7 +34,7 @@ struct bench {
     struct bench_results *sum;
     struct bench_results *shown; /* what the terminal was told of last */
     struct histogram recent;     /* latencies since then */
-    bool is_interrupted;
+    struct interrupt interrupt;
 };
 
 static int check_options(const struct options *options, struct error *err)
@@ -128,7 +127,7 @@ static void collect(struct bench *bench)
     memset(bench->sum, 0, sizeof(*bench->sum));
     for (uint64_t i = 0; i < bench->lane_count; i++)
         lane_peek(bench->lanes[i], bench->sum);
-    bench->sum->is_interrupted = bench->is_interrupted;
+    bench->sum->is_interrupted = bench->interrupt.has_come;
 }
 
 static bool is_over(const struct bench *bench)
@@ -168,21 +167,18 @@ static void show_progress(struct bench *bench, uint64_t start_ns)
     *shown = *sum;
 }
 
-/* Waits for the lanes. A first signal makes them stop, a second one ends the program. */
-static void wait_for_end(struct bench *bench, const sigset_t *signals)
+/* Waits for the lanes, which a first interrupt makes stop. */
+static void wait_for_end(struct bench *bench)
 {
+    struct interrupt *interrupt = &bench->interrupt;
+    struct pollfd polled = {.fd = interrupt->fd, .events = POLLIN};
     bool shows = !bench->options->quiet && isatty(STDERR_FILENO);
-    const struct timespec poll = {.tv_nsec = POLL_MS * 1000000L};
     uint64_t start_ns = clock_now_ns(), shown_ns = start_ns;
     bool is_asked = false;
     while (!is_over(bench)) {
-        int number = sigtimedwait(signals, NULL, &poll);
-        if (number > 0 && bench->is_interrupted)
-            _exit(INTERRUPT_EXIT_TWICE);
-        if (number > 0) {
-            bench->is_interrupted = true;
+        if (wait_until(&polled, 1, clock_now_ns() + POLL_MS * 1000000U) > 0 &&
+            interrupt_read(interrupt) == SIGINT)
             stop_lanes(bench);
-        }
         uint64_t since_ms = (clock_now_ns() - shown_ns) / 1000000;
         if (shows && !is_asked && since_ms >= PROGRESS_MS - POLL_MS) {
             ask_lanes(bench); /* the pictures are there at the next turn */
@@ -246,18 +242,15 @@ static int report(const struct bench *bench, struct error *err)
 
 static int run(struct bench *bench, struct error *err)
 {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    interrupt_open(&bench->interrupt, false); /* before the threads, which inherit the mask */
     if (open_lanes(bench, err) < 0 || start_lanes(bench, err) < 0) {
         stop_lanes(bench);
         report_json_failure("bench", bench->options, err);
         return error_report(err, OPTIONS_PROGRAM);
     }
-    wait_for_end(bench, &signals);
+    wait_for_end(bench);
     interrupt_while_reporting();
+    interrupt_close(&bench->interrupt);
     collect(bench);
     return report(bench, err);
 }

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,6 +22,7 @@
 #include "client/commands.h"
 #include "client/interrupt.h"
 #include "client/target.h"
+#include "net/wait.h"
 
 #define BUFFER_BYTES 65536
 #define NS_PER_MS 1000000U
@@ -36,10 +36,10 @@ struct cat {
     const struct options *options;
     struct link_plan plan;
     struct link link;
-    int interrupt_fd;
+    struct interrupt interrupt;
     size_t output_step; /* bytes that standard output takes without blocking */
     struct buffer to_peer, to_output;
-    bool has_input_end, has_half_closed, has_peer_end, is_interrupted;
+    bool has_input_end, has_half_closed, has_peer_end;
     bool has_failed;   /* the endpoint, as link.ending says */
     int local_error;   /* of standard input or output */
     const char *local; /* which of them */
@@ -84,7 +84,7 @@ static size_t output_step(void)
 /* Once interrupted we await what we have sent, and more is no progress. */
 static void note_progress(struct cat *cat)
 {
-    if (!cat->is_interrupted || cat->received <= cat->sent)
+    if (!cat->interrupt.has_come || cat->received <= cat->sent)
         cat->progress_ns = clock_now_ns();
 }
 
@@ -163,7 +163,7 @@ static void write_peer(struct cat *cat)
 static bool wants_half_close(const struct cat *cat)
 {
     return !cat->has_half_closed && cat->to_peer.length == 0 &&
-           (cat->has_input_end || cat->is_interrupted);
+           (cat->has_input_end || cat->interrupt.has_come);
 }
 
 static void half_close(struct cat *cat)
@@ -182,33 +182,25 @@ static bool is_over(const struct cat *cat)
     return cat->local_error || ((cat->has_peer_end || cat->has_failed) && is_output_done);
 }
 
-/* The time that the endpoint has left to do something, in ms; -1 while it owes us nothing. */
-static int time_left(const struct cat *cat)
+/* Until when the endpoint must do something, while it owes us anything. */
+static uint64_t patience_ends(const struct cat *cat)
 {
     bool is_waiting = (cat->has_half_closed || cat->to_peer.length > 0) && !cat->has_peer_end &&
                       cat->to_output.length == 0;
-    if (!is_waiting)
-        return -1;
-    uint64_t waited_ms = (clock_now_ns() - cat->progress_ns) / NS_PER_MS;
-    uint64_t left_ms =
-        waited_ms < cat->options->timeout_ms ? cat->options->timeout_ms - waited_ms : 0;
-    return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
+    return is_waiting ? cat->progress_ns + cat->options->timeout_ms * NS_PER_MS : WAIT_FOR_EVER;
 }
 
 /* Interrupted, and what comes without end is no answer to anything. */
 static bool is_flooded(const struct cat *cat)
 {
-    return cat->is_interrupted && cat->received > cat->sent &&
+    return cat->interrupt.has_come && cat->received > cat->sent &&
            clock_now_ns() - cat->progress_ns > cat->options->timeout_ms * NS_PER_MS;
 }
 
 static void on_interrupt(struct cat *cat)
 {
-    if (interrupt_read(cat->interrupt_fd) != SIGINT)
+    if (interrupt_read(&cat->interrupt) != SIGINT)
         return;
-    if (cat->is_interrupted)
-        _exit(INTERRUPT_EXIT_TWICE);
-    cat->is_interrupted = true;
     if (cat->to_peer.length > cat->link.held)
         cat->to_peer.length = cat->link.held; /* what TLS has begun must be finished */
 }
@@ -227,16 +219,17 @@ static void step(struct cat *cat)
 {
     short events = peer_events(cat);
     bool wants_input = !cat->has_peer_end && !cat->has_failed && !cat->has_input_end &&
-                       !cat->is_interrupted && !link_cannot_send(&cat->link) &&
+                       !cat->interrupt.has_come && !link_cannot_send(&cat->link) &&
                        room_of(&cat->to_peer) > 0;
     bool has_more = (events & POLLIN) && link_has_more(&cat->link);
     struct pollfd polled[] = {
         {.fd = wants_input ? STDIN_FILENO : -1, .events = POLLIN},
         {.fd = events ? cat->link.fd : -1, .events = link_waits(&cat->link, events)},
         {.fd = cat->to_output.length > 0 ? STDOUT_FILENO : -1, .events = POLLOUT},
-        {.fd = cat->interrupt_fd, .events = POLLIN},
+        {.fd = cat->interrupt.fd, .events = POLLIN},
     };
-    int count = poll(polled, sizeof(polled) / sizeof(polled[0]), has_more ? 0 : time_left(cat));
+    int count =
+        wait_until(polled, sizeof(polled) / sizeof(polled[0]), has_more ? 0 : patience_ends(cat));
     if (!cat->has_failed && ((count == 0 && !has_more) || is_flooded(cat))) {
         (void)link_end(&cat->link, link_timeout(&cat->link));
         cat->has_failed = true;
@@ -281,7 +274,7 @@ static int conclude(const struct cat *cat)
     uint64_t unsent = cat->to_peer.length;
     char text[320];
     bool is_wrong = cat->received != cat->sent || unsent > 0 || cat->early > 0 ||
-                    (!cat->has_input_end && !cat->is_interrupted);
+                    (!cat->has_input_end && !cat->interrupt.has_come);
     fprintf(stderr,
             OPTIONS_PROGRAM ": %s: sent %" PRIu64 " byte%s, received %" PRIu64 " byte%s, %s",
             cat->plan.target.name, cat->sent, units_plural(cat->sent), cat->received,
@@ -289,7 +282,7 @@ static int conclude(const struct cat *cat)
     if (unsent > 0)
         fprintf(stderr, "; %" PRIu64 " %s not taken", unsent,
                 unsent == 1 ? "byte was" : "bytes were");
-    else if (!cat->has_input_end && !cat->is_interrupted && !cat->local_error)
+    else if (!cat->has_input_end && !cat->interrupt.has_come && !cat->local_error)
         fprintf(stderr, " before standard input ended");
     if (cat->received < cat->sent && !cat->local_error)
         fprintf(stderr, "; %" PRIu64 " byte%s did not come back", cat->sent - cat->received,
@@ -322,7 +315,7 @@ int cat_run(const struct options *options)
         (void)error_report(&err, OPTIONS_PROGRAM);
         return (int)err.exit_code;
     }
-    cat.interrupt_fd = interrupt_open();
+    interrupt_open(&cat.interrupt, true);
     cat.output_step = output_step();
     cat.progress_ns = clock_now_ns();
     while (!is_over(&cat)) {
@@ -333,7 +326,6 @@ int cat_run(const struct options *options)
     }
     link_clear(&cat.link);
     target_close(&cat.plan);
-    if (cat.interrupt_fd >= 0)
-        close(cat.interrupt_fd);
+    interrupt_close(&cat.interrupt);
     return conclude(&cat);
 }

@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -21,8 +19,8 @@
 #include "net/address.h"
 #include "net/datagram.h"
 #include "net/udp_stats.h"
+#include "net/wait.h"
 
-#define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
 #define STEADY_COUNT 200
 #define STEADY_STEP_NS (3 * NS_PER_MS)
@@ -114,9 +112,7 @@ static ssize_t receive(struct asker *asker, uint64_t wait_ns)
             return length;
         if (now_ns >= until_ns || check_is_interrupted(asker->check))
             return -1;
-        const struct timespec left = {(time_t)((until_ns - now_ns) / NS_PER_S),
-                                      (long)((until_ns - now_ns) % NS_PER_S)};
-        (void)ppoll(polled, 2, &left, NULL);
+        (void)wait_until(polled, 2, until_ns);
     }
 }
 
@@ -442,8 +438,6 @@ static enum verdict privileged_source(struct check *check)
 /* A NAT or a balancer forgets who has been silent (RFC 4787, 4.3: not before two minutes). */
 static enum verdict idle(struct check *check)
 {
-    const struct timespec silence = {(time_t)(check->options->idle_ms / 1000),
-                                     (long)(check->options->idle_ms % 1000 * NS_PER_MS)};
     struct pollfd interrupt = {.fd = check->interrupt.fd, .events = POLLIN};
     char why[sizeof(check->diagnosis)];
     struct asker asker = open_asker(check, true);
@@ -451,7 +445,7 @@ static enum verdict idle(struct check *check)
         return cannot(&asker, "no socket", -asker.fd);
     if (!exchange_pattern(&asker, 64))
         return leave(&asker, VERDICT_FAULT);
-    (void)ppoll(&interrupt, 1, &silence, NULL);
+    (void)wait_until(&interrupt, 1, clock_now_ns() + check->options->idle_ms * NS_PER_MS);
     if (exchange_pattern(&asker, 64))
         return leave(&asker, VERDICT_OK);
     snprintf(why, sizeof(why), "%s", check->diagnosis);

@@ -11,12 +11,14 @@
 #include "base/error.h"
 #include "client/options.h"
 
-static void block(sigset_t *signals)
+/* SIGQUIT as well, if the command takes it. */
+static void block(sigset_t *signals, bool takes_quit)
 {
     sigemptyset(signals);
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGTERM);
-    sigaddset(signals, SIGQUIT);
+    if (takes_quit)
+        sigaddset(signals, SIGQUIT);
     pthread_sigmask(SIG_BLOCK, signals, NULL);
 }
 
@@ -50,19 +52,32 @@ void interrupt_while_connecting(const char *endpoint)
     handle(on_interrupt_while_connecting);
 }
 
-int interrupt_open(void)
+void interrupt_open(struct interrupt *interrupt, bool takes_quit)
 {
     sigset_t signals;
-    block(&signals);
-    return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    block(&signals, takes_quit);
+    interrupt->has_come = false;
+    interrupt->fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-int interrupt_read(int fd)
+int interrupt_read(struct interrupt *interrupt)
 {
     struct signalfd_siginfo info;
-    if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+    if (read(interrupt->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return 0;
-    return info.ssi_signo == SIGQUIT ? SIGQUIT : SIGINT;
+    if (info.ssi_signo == SIGQUIT)
+        return SIGQUIT;
+    if (interrupt->has_come)
+        _exit(INTERRUPT_EXIT_TWICE);
+    interrupt->has_come = true;
+    return SIGINT;
+}
+
+void interrupt_close(struct interrupt *interrupt)
+{
+    if (interrupt->fd >= 0)
+        close(interrupt->fd);
+    interrupt->fd = -1;
 }
 
 static void on_interrupt_while_reporting(int number)
@@ -100,7 +115,7 @@ int interrupt_watch_start(struct interrupt_watch *watch)
 {
     watch->has_come = watch->is_stopping = false;
     watch->fd = eventfd(0, EFD_CLOEXEC);
-    block(&watch->signals);
+    block(&watch->signals, true);
     if (watch->fd >= 0 && pthread_create(&watch->thread, NULL, watch_main, watch) == 0)
         return 0;
     if (watch->fd >= 0)

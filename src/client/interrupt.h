@@ -12,6 +12,12 @@
 
 #define INTERRUPT_EXIT_TWICE 4
 
+/* For a command that polls. */
+struct interrupt {
+    int fd;        /* signalfd(2): readable when a signal has come; -1: there is none */
+    bool has_come; /* an interrupt has been read */
+};
+
 /* For a command that waits elsewhere than in a loop of its own: a thread waits for signals. */
 struct interrupt_watch {
     pthread_t thread;
@@ -34,11 +40,11 @@ void interrupt_watch_stop(struct interrupt_watch *watch);
  * INTERRUPT_EXIT_TWICE, whatever it waits for. */
 void interrupt_while_reporting(void);
 
-/* Blocks the signals and returns a descriptor (signalfd(2)) that is readable when one has come, or
- * -1 where there is none. */
-int interrupt_open(void);
+/* Blocks the signals and opens the descriptor; SIGQUIT only if the command takes it. */
+void interrupt_open(struct interrupt *interrupt, bool takes_quit);
+void interrupt_close(struct interrupt *interrupt);
 
-/* What has come: SIGINT (for SIGTERM too), SIGQUIT, or 0. */
-int interrupt_read(int fd);
+/* What has come: SIGINT (for SIGTERM too), SIGQUIT, or 0. A second interrupt ends the program. */
+int interrupt_read(struct interrupt *interrupt);
 
 #endif

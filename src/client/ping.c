@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* evecho ping: one message at a time on one connection, each byte checked, as ping(8) prints. */
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,6 +20,7 @@
 #include "client/report.h"
 #include "client/target.h"
 #include "client/udp_ping.h"
+#include "net/wait.h"
 
 #define SCRATCH_BYTES 65536
 #define NS_PER_MS UINT64_C(1000000)
@@ -30,9 +30,9 @@ struct ping {
     const struct options *options;
     struct link_plan plan;
     struct link link; /* closed between connections */
-    int interrupt_fd;
-    FILE *out;                         /* standard output, unless the JSON goes there */
-    bool is_interrupted, is_under_way; /* the last message sent is */
+    struct interrupt interrupt;
+    FILE *out;         /* standard output, unless the JSON goes there */
+    bool is_under_way; /* the last message sent is */
     bool is_finishing;
     struct flow_failure ended; /* the connection has, between two messages */
     uint64_t connection, seed; /* this connection's */
@@ -87,26 +87,18 @@ static short wait_for(struct ping *ping, short events, uint64_t until_ns)
     if ((events & POLLIN) && link_has_more(link))
         return POLLIN;
     for (;;) {
-        uint64_t now_ns = clock_now_ns();
-        uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
-        const struct timespec left = {(time_t)(left_ns / 1000000000U),
-                                      (long)(left_ns % 1000000000U)};
         struct pollfd polled[] = {
             {.fd = events ? link->fd : -1, .events = link_waits(link, events)},
-            {.fd = ping->interrupt_fd, .events = POLLIN}};
-        int ready = ppoll(polled, 2, &left, NULL);
+            {.fd = ping->interrupt.fd, .events = POLLIN}};
+        int ready = wait_until(polled, 2, until_ns);
         if (ready == 0)
             return 0;
         if (polled[1].revents) {
-            int number = interrupt_read(ping->interrupt_fd);
+            int number = interrupt_read(&ping->interrupt);
             if (number == SIGQUIT)
                 print_midway(ping);
-            if (number == SIGINT && ping->is_interrupted)
-                _exit(INTERRUPT_EXIT_TWICE);
-            if (number == SIGINT) {
-                ping->is_interrupted = true;
+            if (number == SIGINT)
                 return events; /* a message on its way may still come back */
-            }
         } else if (polled[0].revents) {
             return link_ready(link, polled[0].revents);
         }
@@ -162,7 +154,7 @@ static struct flow_failure receive_unasked(struct ping *ping, uint64_t until_ns)
     struct message none = {0};
     while (none.failure.how.outcome == OUTCOME_OK && wait_for(ping, POLLIN, until_ns)) {
         receive_some(ping, &none);
-        if (ping->is_interrupted && !ping->is_finishing)
+        if (ping->interrupt.has_come && !ping->is_finishing)
             break;
     }
     return none.failure;
@@ -178,7 +170,7 @@ static void watch_until(struct ping *ping, uint64_t until_ns)
         tell_stray(ping, &ping->ended);
         ping->ended = (struct flow_failure){0};
     }
-    if (!ping->is_interrupted)
+    if (!ping->interrupt.has_come)
         (void)wait_for(ping, 0, until_ns);
 }
 
@@ -272,10 +264,10 @@ static enum link_step connect_link(struct ping *ping)
     struct link *link = &ping->link;
     uint64_t until_ns = clock_now_ns() + ping->options->timeout_ms * NS_PER_MS;
     enum link_step step = link_start(link, &ping->plan);
-    while (step == LINK_WAIT && !ping->is_interrupted) {
+    while (step == LINK_WAIT && !ping->interrupt.has_come) {
         if (wait_for(ping, POLLOUT, until_ns) == 0)
             step = link_end(link, link_timeout(link));
-        else if (!ping->is_interrupted)
+        else if (!ping->interrupt.has_come)
             step = link_advance(link);
     }
     return step;
@@ -307,7 +299,7 @@ static void run(struct ping *ping)
 {
     const struct options *options = ping->options;
     uint64_t due_ns = clock_now_ns();
-    while (!ping->is_interrupted && !ferror(ping->out) &&
+    while (!ping->interrupt.has_come && !ferror(ping->out) &&
            (options->count == 0 || ping->sent < options->count)) {
         watch_until(ping, clock_now_ns());
         if (ping->link.state != LINK_OPEN)
@@ -350,7 +342,7 @@ static int open_and_run(struct ping *ping)
         report_json_failure("ping", ping->options, &err);
         return (int)err.exit_code;
     }
-    ping->interrupt_fd = interrupt_open();
+    interrupt_open(&ping->interrupt, true);
     start_connection(ping);
     link_describe(&ping->link, tls, sizeof(tls));
     fprintf(ping->out, "PING %s, seed %" PRIu64 ": messages of %s byte%s%s%s\n",

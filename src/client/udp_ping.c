@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 #include "client/udp_target.h"
 #include "net/datagram.h"
 #include "net/udp_stats.h"
+#include "net/wait.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define LINGER_NS (200 * NS_PER_MS) /* at the end, for what comes twice */
@@ -32,9 +32,10 @@ struct ping {
     uint64_t timeout_ns;
     struct dial_target target;
     struct udp_flow flow;
-    int fd, interrupt_fd;
+    int fd;
     FILE *out;
-    bool is_interrupted, is_lingering;
+    struct interrupt interrupt;
+    bool is_lingering;
     uint64_t errors[OUTCOME_COUNT];
     uint64_t sent_bytes, received_bytes;
     struct udp_stats_source stats;
@@ -107,29 +108,20 @@ static void receive(struct ping *ping)
 
 static void on_interrupt(struct ping *ping)
 {
-    int number = interrupt_read(ping->interrupt_fd);
-    if (number == SIGQUIT)
+    if (interrupt_read(&ping->interrupt) == SIGQUIT)
         report_datagrams(&ping->flow.counts, stderr);
-    if (number != SIGINT)
-        return;
-    if (ping->is_interrupted)
-        _exit(INTERRUPT_EXIT_TWICE);
-    ping->is_interrupted = true;
 }
 
 /* Takes what comes until that time; with `for_answer` no longer than something is awaited, and an
  * interrupt does not end that. */
-static void wait_until(struct ping *ping, uint64_t until_ns, bool for_answer)
+static void take_until(struct ping *ping, uint64_t until_ns, bool for_answer)
 {
-    for (uint64_t now_ns; (now_ns = clock_now_ns()) < until_ns;) {
-        uint64_t left_ns = until_ns - now_ns;
-        const struct timespec left = {(time_t)(left_ns / 1000000000U),
-                                      (long)(left_ns % 1000000000U)};
+    while (clock_now_ns() < until_ns) {
         struct pollfd polled[] = {{.fd = ping->fd, .events = POLLIN},
-                                  {.fd = ping->interrupt_fd, .events = POLLIN}};
-        if (for_answer ? ping->flow.awaited == 0 : ping->is_interrupted && !ping->is_lingering)
+                                  {.fd = ping->interrupt.fd, .events = POLLIN}};
+        if (for_answer ? ping->flow.awaited == 0 : ping->interrupt.has_come && !ping->is_lingering)
             return;
-        if (ppoll(polled, 2, &left, NULL) <= 0)
+        if (wait_until(polled, 2, until_ns) <= 0)
             continue;
         if (polled[1].revents)
             on_interrupt(ping);
@@ -153,7 +145,7 @@ static void ping_once(struct ping *ping)
         return;
     }
     ping->sent_bytes += size;
-    wait_until(ping, now_ns + ping->timeout_ns, true);
+    take_until(ping, now_ns + ping->timeout_ns, true);
     if (udp_flow_expire(&ping->flow, clock_now_ns() - ping->timeout_ns + 1) > 0) {
         ping->errors[OUTCOME_TIMEOUT]++;
         fprintf(ping->out, "seq=%" PRIu64 " lost: no answer in time\n", ping->flow.next);
@@ -163,7 +155,7 @@ static void ping_once(struct ping *ping)
 static bool is_over(const struct ping *ping)
 {
     uint64_t count = ping->options->count;
-    return ping->is_interrupted || ferror(ping->out) || (count && ping->flow.next >= count);
+    return ping->interrupt.has_come || ferror(ping->out) || (count && ping->flow.next >= count);
 }
 
 static void run(struct ping *ping)
@@ -176,10 +168,10 @@ static void run(struct ping *ping)
         if (due_ns < clock_now_ns())
             due_ns = clock_now_ns(); /* a late answer does not make a burst of the next ones */
         if (!is_over(ping))
-            wait_until(ping, due_ns, false);
+            take_until(ping, due_ns, false);
     }
     ping->is_lingering = true;
-    wait_until(ping, clock_now_ns() + LINGER_NS + ping->times.max, false);
+    take_until(ping, clock_now_ns() + LINGER_NS + ping->times.max, false);
 }
 
 /* What came to this machine and was dropped there. */
@@ -226,7 +218,7 @@ static int open_and_run(struct ping *ping, struct error *err)
     if (udp_flow_init(&ping->flow, options, 1, REMEMBERED) < 0)
         return error_start(err, "no memory for a flow");
     ping->stats_before = udp_stats_read(&ping->stats);
-    ping->interrupt_fd = interrupt_open();
+    interrupt_open(&ping->interrupt, true);
     fprintf(ping->out, "PING %s, seed %" PRIu64 ": datagrams of %s bytes\n", ping->target.name,
             options->seed, options->size);
     run(ping);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include "client/udp_flow.h"
 #include "net/address.h"
 #include "net/datagram.h"
+#include "net/wait.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define TRIES 3
@@ -56,9 +56,7 @@ static int await_answer(int fd, const unsigned char *asked, size_t length, uint6
     int result = -ETIMEDOUT;
     unsigned char came[PROBE_BYTES_MAX + 1];
     struct pollfd readable = {.fd = fd, .events = POLLIN};
-    for (uint64_t now_ns; (now_ns = clock_now_ns()) < until_ns;) {
-        if (poll(&readable, 1, (int)((until_ns - now_ns) / NS_PER_MS) + 1) <= 0)
-            continue;
+    while (clock_now_ns() < until_ns && wait_until(&readable, 1, until_ns) > 0) {
         ssize_t bytes = recv(fd, came, sizeof(came), 0);
         if (bytes < 0 && errno != EAGAIN && errno != EINTR)
             return -errno;
@@ -86,7 +84,7 @@ static bool is_answered_from_elsewhere(const struct dial_target *target, uint64_
     bool is_answered = fd >= 0 &&
                        sendto(fd, bytes, sizeof(bytes), 0,
                               (const struct sockaddr *)&target->address, target->length) >= 0 &&
-                       poll(&readable, 1, (int)(timeout_ns / NS_PER_MS)) > 0 &&
+                       wait_until(&readable, 1, clock_now_ns() + timeout_ns) > 0 &&
                        recvfrom(fd, bytes, sizeof(bytes), 0, &source.plain, &length) >= 0;
     if (is_answered)
         *from = address_from_sockaddr(&source.plain);

@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "net/address.h"
+#include "net/wait.h"
 
 static int resolve_inet(const struct endpoint *endpoint, struct dial_target *out, struct error *err)
 {
@@ -75,7 +76,7 @@ int dial_wait(const struct dial_target *target, int timeout_ms)
     if (fd < 0)
         return fd;
     struct pollfd writable = {.fd = fd, .events = POLLOUT};
-    int ready = poll(&writable, 1, timeout_ms);
+    int ready = wait_until(&writable, 1, clock_now_ns() + (uint64_t)timeout_ms * 1000000);
     int failure = ready > 0 ? dial_result(fd) : ready == 0 ? -ETIMEDOUT : -errno;
     if (failure == 0)
         return fd;
