@@ -11,7 +11,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
+#include "base/attr.h"
+#include "base/error.h"
 #include "base/histogram.h"
 #include "client/flow.h"
 #include "client/outcome.h"
@@ -82,5 +85,15 @@ void bench_results_add_wait(struct bench_results *results, uint64_t due_ns, uint
 
 /* Adds one result to another. */
 void bench_results_merge(struct bench_results *sum, const struct bench_results *one);
+
+/* Writes all that adds up as one line of JSON, with the version of its form: not the examples of
+ * failures, wrong datagrams and the network's errors, which are of one run's report. Times are
+ * those of this machine's monotonic clock. 0, or -1. */
+int bench_results_save(const struct bench_results *results, FILE *out,
+                       struct error *err) MUST_CHECK;
+
+/* Reads what bench_results_save() wrote, to the end of the file. 0, or -1: *err names the member
+ * that is wrong, and *results is of no use. */
+int bench_results_load(struct bench_results *results, FILE *in, struct error *err) MUST_CHECK;
 
 #endif

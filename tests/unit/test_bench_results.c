@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/bench_results.h"
@@ -110,6 +111,143 @@ static void test_threads_add_up(void **state)
     assert_false(sum.is_stopped);
 }
 
+/* Every number differs, so that none can take another one's place. */
+static void fill(struct bench_results *out, uint64_t from)
+{
+    uint64_t *const numbers[] = {&out->resumed,
+                                 &out->completed,
+                                 &out->sent_bytes,
+                                 &out->received_bytes,
+                                 &out->rated_echoes,
+                                 &out->rated_bytes,
+                                 &out->opened,
+                                 &out->opened_meanwhile,
+                                 &out->established,
+                                 &out->given_up,
+                                 &out->unsent,
+                                 &out->unanswered,
+                                 &out->warm_up_ns,
+                                 &out->start_ns,
+                                 &out->end_ns,
+                                 &out->seen_ns,
+                                 &out->datagrams.sent,
+                                 &out->datagrams.right,
+                                 &out->datagrams.late,
+                                 &out->datagrams.lost,
+                                 &out->datagrams.duplicates,
+                                 &out->datagrams.wrong,
+                                 &out->datagrams.reordered,
+                                 &out->datagrams.own_drops,
+                                 &out->datagrams.bad_checksums};
+    struct histogram *const histograms[] = {&out->corrected, &out->uncorrected, &out->late,
+                                            &out->handshake};
+    memset(out, 0, sizeof(*out));
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        *numbers[i] = from++;
+    for (int i = 0; i < OUTCOME_COUNT; i++)
+        out->errors[i] = from++;
+    for (int i = 0; i < BENCH_SLICES; i++)
+        out->slices[i] = from++;
+    for (size_t i = 0; i < 4; i++) {
+        histogram_add(histograms[i], from++);
+        histogram_add(histograms[i], from++ * 1000003);
+    }
+    out->is_open_loop = out->is_interrupted = true;
+}
+
+static int load(struct bench_results *out, const char *text, struct error *err)
+{
+    FILE *file = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
+    assert_non_null(file);
+    int result = bench_results_load(out, file, err);
+    fclose(file);
+    return result;
+}
+
+static char *save(const struct bench_results *out)
+{
+    struct error err;
+    char *text;
+    size_t length;
+    FILE *file = open_memstream(&text, &length);
+    assert_non_null(file);
+    assert_int_equal(bench_results_save(out, file, &err), 0);
+    fclose(file);
+    return text;
+}
+
+static void test_saved_results_are_loaded_whole(void **state)
+{
+    static struct bench_results loaded, loaded_sum, one;
+    struct error err;
+    (void)state;
+    memset(&sum, 0, sizeof(sum));
+    memset(&loaded_sum, 0, sizeof(loaded_sum));
+    for (uint64_t i = 0; i < 2; i++) {
+        fill(&one, 1000 + i * 7919);
+        char *text = save(&one);
+        assert_int_equal(load(&loaded, text, &err), 0);
+        assert_memory_equal(&loaded, &one, sizeof(one));
+        bench_results_merge(&sum, &one);
+        bench_results_merge(&loaded_sum, &loaded);
+        free(text);
+    }
+    assert_memory_equal(&loaded_sum, &sum, sizeof(sum));
+}
+
+static void test_what_was_not_saved_is_refused(void **state)
+{
+    static const struct {
+        const char *text, *changed, *named;
+    } cases[] = {
+        {"evecho-results/1", "evecho-results/2", "schema"},
+        {"\"completed\":1001", "\"completed\":-101", "completed"},
+        {"\"completed\":1001", "\"completes\":1001", "completed"},
+        {"\"is_stopped\":false", "\"is_stopped\":12345", "is_stopped"},
+        {"\"count\":2", "\"count\":3", "count"},
+        {"[[", "[{", "expected"}, /* no JSON any more */
+        {"\"slices\":[1", "\"slices\":{1", "expected"},
+    };
+    struct error err;
+    (void)state;
+    fill(&results, 1000);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *text = save(&results);
+        char *at = strstr(text, cases[i].text);
+        assert_non_null(at);
+        memcpy(at, cases[i].changed, strlen(cases[i].changed));
+        assert_int_equal(load(&sum, text, &err), -1);
+        if (!strstr(err.text, cases[i].named))
+            fail_msg("'%s' for %s", err.text, cases[i].changed);
+        free(text);
+    }
+    assert_int_equal(load(&sum, "{", &err), -1);
+    assert_int_equal(load(&sum, "[]", &err), -1);
+}
+
+/* It would be written behind the histogram's end. */
+static void test_a_bucket_beyond_the_last_is_refused(void **state)
+{
+    static char changed[65536];
+    const char opening[] = "\"buckets\":[[";
+    struct error err;
+    (void)state;
+    fill(&results, 1000);
+    char *text = save(&results);
+    const char *index = strstr(text, opening);
+    assert_non_null(index);
+    index += strlen(opening);
+    for (int i = -1; i < 1; i++) {
+        int length = snprintf(changed, sizeof(changed), "%.*s%d%s", (int)(index - text), text,
+                              i < 0 ? HISTOGRAM_BUCKETS - 1 : HISTOGRAM_BUCKETS,
+                              index + strcspn(index, ","));
+        assert_in_range(length, 1, sizeof(changed) - 1);
+        assert_int_equal(load(&sum, changed, &err), -(i == 0));
+    }
+    assert_non_null(strstr(err.text, "buckets"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +256,9 @@ int main(void)
         cmocka_unit_test(test_the_warm_up_counts_nowhere),
         cmocka_unit_test(test_the_rate),
         cmocka_unit_test(test_threads_add_up),
+        cmocka_unit_test(test_saved_results_are_loaded_whole),
+        cmocka_unit_test(test_what_was_not_saved_is_refused),
+        cmocka_unit_test(test_a_bucket_beyond_the_last_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
