@@ -201,8 +201,8 @@ static int open_lane(struct lane *lane, struct error *err)
     if (lane->snapshot && open_alarm(lane) == 0 && open_quotas(lane) == 0 &&
         lane->kind->open(lane) == 0)
         return 0;
-    return error_system(err, errno, "no memory or descriptors for %llu %s%s", (unsigned long long)count,
-                       lane->kind->unit, units_plural(count));
+    return error_system(err, errno, "no memory or descriptors for %llu %s%s",
+                        (unsigned long long)count, lane->kind->unit, units_plural(count));
 }
 
 struct lane *lane_new(const struct lane_kind *kind, const struct lane_share *share,

@@ -217,8 +217,8 @@ static void test_what_was_not_saved_is_refused(void **state)
         assert_non_null(at);
         memcpy(at, cases[i].changed, strlen(cases[i].changed));
         assert_int_equal(load(&sum, text, &err), -1);
-        if (!strstr(err.text, cases[i].named))
-            fail_msg("'%s' for %s", err.text, cases[i].changed);
+        if (!strstr(err.message, cases[i].named))
+            fail_msg("'%s' for %s", err.message, cases[i].changed);
         free(text);
     }
     assert_int_equal(load(&sum, "{", &err), -1);
@@ -244,7 +244,7 @@ static void test_a_bucket_beyond_the_last_is_refused(void **state)
         assert_in_range(length, 1, sizeof(changed) - 1);
         assert_int_equal(load(&sum, changed, &err), -(i == 0));
     }
-    assert_non_null(strstr(err.text, "buckets"));
+    assert_non_null(strstr(err.message, "buckets"));
     free(text);
 }
 
