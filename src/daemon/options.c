@@ -329,6 +329,15 @@ static int check_tls(const struct options *options, struct error *err)
     return unused ? error_option(err, unused, "no endpoint is a tls:// one") : 0;
 }
 
+/* The one would be overwritten by the other, and removed in the end. */
+static int check_files(const struct options *options, struct error *err)
+{
+    if (!options->pid_file || strcmp(options->pid_file, options->log_target) != 0)
+        return 0;
+    return error_option(err, "pid-file", "'%s' is --log-target's; another is expected",
+                        options->pid_file);
+}
+
 /* A diagnostic, for tests and measurements: no option, since it is nobody's business who serves. */
 static int read_environment(struct options *options, struct error *err)
 {
@@ -352,7 +361,7 @@ int options_read(struct options *options, const struct activation *activation, i
         result = option_set_file(&options->set, options->config, err);
     if (result == 0)
         result = understand_listeners(options, err);
-    if (result == 0 && check_tls(options, err) < 0) {
+    if (result == 0 && (check_tls(options, err) < 0 || check_files(options, err) < 0)) {
         options_locate(options, err);
         result = -1;
     }

@@ -267,8 +267,9 @@ ASKED(FILE *, fdopen, (int fd, const char *mode), (fd, mode))
         return result;                       \
     }
 
-int __printf_chk(int flag, const char *format, ...);
-int __fprintf_chk(FILE *file, int flag, const char *format, ...);
+int __printf_chk(int flag, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int __fprintf_chk(FILE *file, int flag, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 PRINTS(printf, (const char *format, ...), format, vprintf(format, args))
 PRINTS(fprintf, (FILE * file, const char *format, ...), format, vfprintf(file, format, args))

@@ -5,7 +5,7 @@
 
 load lib
 
-setup_file() { [[ -z ${EVECHO_SANITIZED:-} ]] || skip "the same in every build"; }
+one_build_is_enough() { [[ -z ${EVECHO_SANITIZED:-} ]] || skip "the same in every build"; }
 
 # refused WHAT ARGUMENT...: configure ends with that error.
 refused() {
@@ -16,15 +16,18 @@ refused() {
 }
 
 @test "configure refuses a compiler older than C11, and takes C23" {
+    one_build_is_enough
     refused 'a compiler for C11 or later' CPPFLAGS='-U__STDC_VERSION__ -D__STDC_VERSION__=199901L'
     refused 'Linux is needed' CPPFLAGS='-U__linux__ -U__STDC_VERSION__ -D__STDC_VERSION__=202311L'
 }
 
 @test "configure refuses a system that is no Linux, by that name" {
+    one_build_is_enough
     refused 'Linux is needed' CPPFLAGS=-U__linux__
 }
 
 @test "configure goes by the compiler's target, not by the machine that it runs on" {
+    one_build_is_enough
     [[ $(uname -m) == x86_64 ]] || skip "for x86_64"
     # As -m32 or -mx32 would: still an x86_64 compiler by its name, and of other system calls.
     "${top_srcdir:-.}/configure" CFLAGS=-w CPPFLAGS='-U__LP64__' --without-tls >configured

@@ -127,6 +127,11 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     done
 }
 
+@test "one file is not both the log and the pid file" {
+    usage_error --pid-file "--log-target's" -- -l tcp://127.0.0.1:0 --log-target "$T/one" --pid-file "$T/one"
+    [[ ! -e one ]]
+}
+
 @test "malformed attributes" {
     usage_error --listen colour -- -l tcp://127.0.0.1:0,colour=red
     usage_error --listen idle-timeout soon -- -l tcp://127.0.0.1:0,idle-timeout=soon

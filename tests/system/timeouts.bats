@@ -180,8 +180,11 @@ seconds_between() {
 
 # ---- keepalive
 
+none_open() { [[ -z $(ss -Htn state established "sport = :$1") ]]; }
+
 # keepalive_of ENDPOINT: its timer at the server's end of a new connection, or nothing.
 keepalive_of() {
+    wait_for 5 none_open "${1##*:}"
     bg one "$HELPERS/peer" "$1" echo:1 say:there wait-line half-close read-all
     wait_for 5 said one there
     ss -Htno state established "sport = :${1##*:}" | sed -n 's/.*timer:(keepalive,\([0-9]*min\).*/\1/p'
