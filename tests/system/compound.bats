@@ -47,21 +47,7 @@ begin_interrupted() {
     bg interrupted strace -f -o "$T/interrupted.trace" -e trace=epoll_wait,recvfrom,sendto,splice,writev \
         -e inject=epoll_wait,recvfrom,sendto,splice,writev:error=EINTR:when=1+4:syscall=getpid -p "$PID"
 }
-# A tracer that goes in the middle of a call leaves it with getpid's result, as if so many bytes had
-# come: it goes when every thread is stopped, and so in no call at all.
-lift_interrupted() {
-    kill -CONT "$PID"
-    STOPS=$(stops)
-    kill -STOP "$PID"
-    wait_for 10 is_all_stopped
-    end_bg interrupted
-    kill -CONT "$PID"
-}
-stops() { grep -c 'stopped by SIGSTOP' "$T/interrupted.trace"; }
-is_all_stopped() {
-    local threads=("/proc/$PID/task/"*)
-    (($(stops) >= STOPS + ${#threads[@]}))
-}
+lift_interrupted() { end_tracer interrupted "$T/interrupted.trace"; }
 settle_interrupted() { rm -f "$T/interrupted.in"; }
 
 begin_memory() {

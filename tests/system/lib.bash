@@ -135,6 +135,22 @@ injecting() {
     done
 }
 
+# end_tracer NAME TRACE: a tracer that goes in the middle of a call leaves it with getpid's result, as if
+# so many bytes had come; so it goes when every thread is stopped, and in no call at all.
+end_tracer() {
+    local before
+    kill -CONT "$PID"
+    before=$(grep -c 'stopped by SIGSTOP' "$2" || true)
+    kill -STOP "$PID"
+    wait_for 10 is_all_stopped "$2" "$before"
+    end_bg "$1"
+    kill -CONT "$PID"
+}
+is_all_stopped() {
+    local threads=("/proc/$PID/task/"*)
+    (($(grep -c 'stopped by SIGSTOP' "$1" || true) >= $2 + ${#threads[@]}))
+}
+
 # under_strace ARGUMENT...: the servers from now on run under strace, into the file trace. Its -D
 # leaves the server our child, but uses up the alarm; so there is another leash inside. LeakSanitizer
 # is a tracer itself and gives up beside one; these tests look for leaks without it alone.

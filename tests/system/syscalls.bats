@@ -20,7 +20,7 @@ is_traced() { ! grep -L 'TracerPid:.[1-9]' "/proc/$PID/task/"*/status | grep -q 
 injected() { grep -cE 'INJECTED|DELAYED' "$T/$1.trace" || true; }
 
 stop_injecting() {
-    end_bg "$1"
+    end_tracer "$1" "$T/$1.trace"
     rm -f "$T/$1.in"
 }
 
