@@ -196,7 +196,7 @@ lie() {
 
 # behind PROGRAM CONFIGURATION READY: starts a proxy on PROXY_PORT, which answers there once it is up.
 behind() {
-    PROXY_PORT=$(refusing_port)
+    PROXY_PORT=$(free_port)
     start_server
     printf '%s\n' "$2" | sed "s|@port@|$PROXY_PORT|; s|@echo@|127.0.0.1:$PORT|" >proxy.conf
     # shellcheck disable=SC2086 # words
@@ -236,7 +236,7 @@ stream { server { listen 127.0.0.1:@port@; proxy_pass @echo@; } }"
 
 @test "a silence that keepalive probes interrupt is told" {
     need socat
-    PROXY_PORT=$(refusing_port)
+    PROXY_PORT=$(free_port)
     bg echo socat "TCP-LISTEN:$PROXY_PORT,bind=127.0.0.1,reuseaddr,fork,keepalive,keepidle=1,keepintvl=1" PIPE
     wait_for 5 echoes_through_it
     ends 0 evecho check --only idle --idle 3s "tcp://127.0.0.1:$PROXY_PORT"

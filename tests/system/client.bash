@@ -31,11 +31,15 @@ stop_liar() {
 # json CONDITION: it holds for the results in the file json.
 json() { jq -e "$1" json >/dev/null || fail "not $1: $(jq -c 'del(.config)' json)"; }
 
-# A port that refused a moment ago.
-refusing_port() {
-    start_server
-    local port=$PORT
-    stop_server
+# A port that nobody uses, for a process that cannot listen on port 0, or to be refused. It is below
+# ip_local_port_range, because the kernel would give a port from there to the next server.
+free_port() {
+    local first port
+    read -r first _ </proc/sys/net/ipv4/ip_local_port_range
+    ((first > 11000)) || first=61000
+    for port in $(shuf -i "10000-$((first - 1))" -n 20); do
+        [[ -n $(ss -Hantu "sport = :$port") ]] || break
+    done
     echo "$port"
 }
 

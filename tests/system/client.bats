@@ -70,7 +70,7 @@ teardown() {
 
 @test "nothing to connect to: one line with every address and reason, and 3" {
     local port
-    port=$(refusing_port)
+    port=$(free_port)
     for command in cat ping "bench -t 1" check; do
         # shellcheck disable=SC2086
         ends 3 evecho $command "127.0.0.1:$port" </dev/null

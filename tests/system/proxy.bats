@@ -253,7 +253,7 @@ END
 # behind_haproxy WORDS...: haproxy on a free port, its server line with these words; sets FRONT.
 behind_haproxy() {
     need haproxy
-    FRONT=$(refusing_port)
+    FRONT=$(free_port)
     serve
     cat >haproxy.cfg <<END
 global

@@ -174,7 +174,7 @@ pings() {
 
 @test "nobody there is exit 3, refused or silent" {
     local port
-    port=$(refusing_port)
+    port=$(free_port)
     ends 3 evecho ping -c 1 "udp://127.0.0.1:$port"
     grep -q 'Connection refused' stderr
     ends 3 evecho bench -t 1 "udp://127.0.0.1:$port"
