@@ -38,7 +38,7 @@ struct told {
 };
 
 /* One limited message. Every event is either a line of its own or in exactly one of the counts. */
-struct limit {
+struct repeated {
     const char *message;
     enum log_level level;
     uint64_t window_end_ms;
@@ -69,7 +69,7 @@ static struct log {
     char *writing;
     uint64_t dropped_told;
     struct told dropped_queued, dropped_written;
-    struct limit limits[LIMIT_MESSAGES];
+    struct repeated limits[LIMIT_MESSAGES];
 } the = {.level = -1, .fd = -1, .next_fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static uint64_t unix_now_ms(void)
@@ -133,11 +133,11 @@ static bool enqueue(enum log_level level, const char *message, const struct log_
     return true;
 }
 
-static struct limit *limit_of(const char *message)
+static struct repeated *limit_of(const char *message)
 {
-    struct limit *free_slot = NULL;
+    struct repeated *free_slot = NULL;
     for (size_t i = 0; i < LIMIT_MESSAGES; i++) {
-        struct limit *limit = &the.limits[i];
+        struct repeated *limit = &the.limits[i];
         if (limit->message == message)
             return limit;
         if (!limit->message && !free_slot)
@@ -146,7 +146,7 @@ static struct limit *limit_of(const char *message)
     return free_slot;
 }
 
-static void suppress(struct limit *limit, uint64_t events, uint64_t now_ms)
+static void suppress(struct repeated *limit, uint64_t events, uint64_t now_ms)
 {
     limit->suppressed += events;
     if (limit->suppressed > events)
@@ -161,7 +161,7 @@ static void suppress(struct limit *limit, uint64_t events, uint64_t now_ms)
 static void enqueue_limited(uint64_t events, enum log_level level, const char *message,
                             const struct log_field *fields, size_t count)
 {
-    struct limit *limit = limit_of(message);
+    struct repeated *limit = limit_of(message);
     uint64_t now_ms = clock_coarse_ms();
     if (!limit) {
         if (!enqueue(level, message, fields, count))
@@ -186,7 +186,7 @@ static uint64_t limits_tell(bool is_last)
 {
     uint64_t next_ms = UINT64_MAX, now_ms = clock_coarse_ms();
     for (size_t i = 0; i < LIMIT_MESSAGES; i++) {
-        struct limit *limit = &the.limits[i];
+        struct repeated *limit = &the.limits[i];
         if (limit->suppressed == 0)
             continue;
         if (now_ms < limit->window_end_ms && !limit->is_due && !is_last) {
@@ -267,7 +267,7 @@ static void lose(const char *bytes, size_t from, size_t to)
     count_dropped(count_lines(bytes + from, to - from));
     pthread_mutex_lock(&the.lock);
     for (size_t i = 0; i < LIMIT_MESSAGES && !the.is_stopping; i++) {
-        struct limit *limit = &the.limits[i];
+        struct repeated *limit = &the.limits[i];
         if (is_lost(&limit->written, from, to)) {
             limit->suppressed += limit->written.count;
             limit->since_ms = limit->written.since_ms;

@@ -26,7 +26,7 @@
 #define RESERVE_A_THREAD 8
 
 struct bench {
-    const struct options *options;
+    const struct client_options *options;
     struct link_plan plan;
     bool is_udp;
     struct lane **lanes;
@@ -37,7 +37,7 @@ struct bench {
     struct interrupt interrupt;
 };
 
-static int check_options(const struct options *options, struct error *err)
+static int check_options(const struct client_options *options, struct error *err)
 {
     if (options->duration_ms == 0 && options->requests == 0)
         return error_option(err, "duration", "0 needs --requests, or the run has no end");
@@ -56,7 +56,7 @@ static int check_options(const struct options *options, struct error *err)
     return require_check(options->require, err);
 }
 
-static int check_descriptors(const struct options *options, struct error *err)
+static int check_descriptors(const struct client_options *options, struct error *err)
 {
     uint64_t limit = descriptors_raise();
     uint64_t need =
@@ -78,7 +78,7 @@ static uint64_t part_of(uint64_t whole, uint64_t parts, uint64_t index)
 
 static int open_lanes(struct bench *bench, struct error *err)
 {
-    const struct options *options = bench->options;
+    const struct client_options *options = bench->options;
     uint64_t count =
         options->threads < options->connections ? options->threads : options->connections;
     const struct lane_kind *kind = bench->is_udp ? &lane_of_datagrams : &lane_of_streams;
@@ -196,7 +196,7 @@ static void wait_for_end(struct bench *bench)
 /* What was found, as an exit code. */
 static int judge(const struct bench *bench, int missed)
 {
-    const struct options *options = bench->options;
+    const struct client_options *options = bench->options;
     const struct bench_results *sum = bench->sum;
     uint64_t errors = report_errors(sum);
     if (sum->established == 0 && errors > 0)
@@ -226,7 +226,7 @@ static int judge(const struct bench *bench, int missed)
 
 static int report(const struct bench *bench, struct error *err)
 {
-    const struct options *options = bench->options;
+    const struct client_options *options = bench->options;
     const struct bench_results *sum = bench->sum;
     bool json_is_output = report_is_output(options->json);
     FILE *text = json_is_output ? stderr : stdout;
@@ -268,7 +268,7 @@ static int find_target(struct bench *bench, struct error *err)
     return 0;
 }
 
-int bench_run(const struct options *options)
+int bench_run(const struct client_options *options)
 {
     struct error err;
     struct bench bench = {.options = options,

@@ -33,7 +33,7 @@ struct buffer {
 };
 
 struct cat {
-    const struct options *options;
+    const struct client_options *options;
     struct link_plan plan;
     struct link link;
     struct interrupt interrupt;
@@ -301,7 +301,7 @@ static int conclude(const struct cat *cat)
     return cat->has_failed || is_wrong ? EXIT_CODE_FAILED : EXIT_CODE_OK;
 }
 
-int cat_run(const struct options *options)
+int cat_run(const struct client_options *options)
 {
     static struct cat cat;
     struct error err;

@@ -126,7 +126,7 @@ enum verdict check_fault(struct check *check, struct probe *probe)
 /* ---- which ones ---- */
 
 /* Streams have one table, datagrams another. */
-static const struct property *properties_of(const struct options *options)
+static const struct property *properties_of(const struct client_options *options)
 {
     return options->endpoint.kind == ENDPOINT_UDP ? CHECK_UDP_PROPERTIES : CHECK_PROPERTIES;
 }
@@ -143,13 +143,13 @@ static bool has_name(const char *list, const char *name)
 }
 
 /* True where there is what it needs. */
-static bool can_be_tried(const struct options *options, const struct property *property)
+static bool can_be_tried(const struct client_options *options, const struct property *property)
 {
     return property->when == ALWAYS || (property->when == WITH_IDLE && options->idle_ms > 0) ||
            (property->when == WITH_TLS && options->endpoint.kind == ENDPOINT_TLS);
 }
 
-static bool is_chosen(const struct options *options, const struct property *property)
+static bool is_chosen(const struct client_options *options, const struct property *property)
 {
     if (options->only && !has_name(options->only, property->name))
         return false;
@@ -166,7 +166,7 @@ static const struct property *find_property(const struct property *table, const 
 }
 
 /* Names that were asked for and would not be tried make a run that passes and has shown nothing. */
-static int check_name(const struct options *options, const char *option, const char *name,
+static int check_name(const struct client_options *options, const char *option, const char *name,
                       struct error *err)
 {
     bool is_udp = options->endpoint.kind == ENDPOINT_UDP, is_only = strcmp(option, "only") == 0;
@@ -183,7 +183,7 @@ static int check_name(const struct options *options, const char *option, const c
     return 0;
 }
 
-static int check_names(const struct options *options, const char *option, const char *list,
+static int check_names(const struct client_options *options, const char *option, const char *list,
                        struct error *err)
 {
     for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
@@ -195,7 +195,7 @@ static int check_names(const struct options *options, const char *option, const 
     return 0;
 }
 
-static int count_chosen(const struct options *options)
+static int count_chosen(const struct client_options *options)
 {
     int count = 0;
     for (const struct property *property = properties_of(options); property->name; property++)
@@ -273,7 +273,7 @@ static json_t *json_of(const struct check *check, const struct property *propert
     return object;
 }
 
-static void show_progress(const struct options *options, const char *name)
+static void show_progress(const struct client_options *options, const char *name)
 {
     if (!options->quiet && isatty(STDERR_FILENO))
         fprintf(stderr, "\r\033[K%s%s", name, *name ? "..." : "");
@@ -420,7 +420,7 @@ static void list_properties(void)
 
 static int run(struct check *check, struct error *err)
 {
-    const struct options *options = check->options;
+    const struct client_options *options = check->options;
     struct tally tally = {0};
     check->start_ns = clock_now_ns();
     if (find_target(check, err) < 0) {
@@ -447,7 +447,7 @@ static int run(struct check *check, struct error *err)
     return code;
 }
 
-int check_run(const struct options *options)
+int check_run(const struct client_options *options)
 {
     struct error err;
     struct check check = {.options = options};

@@ -22,7 +22,7 @@ enum verdict {
 
 /* One run of all properties. */
 struct check {
-    const struct options *options;
+    const struct client_options *options;
     struct link_plan plan;
     struct interrupt_watch interrupt;
     struct probe_run run; /* progress_ns is of the property that runs now */

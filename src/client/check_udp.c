@@ -358,7 +358,7 @@ static void tell_flow(const struct asker *asker, const struct udp_counts *counts
 static enum verdict check_flow(struct check *check, uint64_t count, uint64_t step_ns,
                                struct udp_counts *counts)
 {
-    struct options options = *check->options;
+    struct client_options options = *check->options;
     struct udp_stats_source source;
     struct udp_flow flow;
     struct asker asker = open_asker(check, true);

@@ -7,9 +7,9 @@
 
 #include "client/options.h"
 
-int cat_run(const struct options *options);
-int ping_run(const struct options *options);
-int bench_run(const struct options *options);
-int check_run(const struct options *options);
+int cat_run(const struct client_options *options);
+int ping_run(const struct client_options *options);
+int bench_run(const struct client_options *options);
+int check_run(const struct client_options *options);
 
 #endif

@@ -18,7 +18,7 @@
 #include "base/deadline.h"
 #include "client/link.h"
 #include "client/outcome.h"
-#include "net/loop.h"
+#include "stream/loop.h"
 
 struct flow;
 struct event;

@@ -150,7 +150,7 @@ static void *thread_main(void *arg)
 {
     struct lane *lane = arg;
     const struct lane_share *share = &lane->share;
-    const struct options *options = share->options;
+    const struct client_options *options = share->options;
     uint64_t total_ms = options->warm_up_ms + options->duration_ms;
     lane->schedule = (struct schedule){.start_ns = lane->start_ns,
                                        .rate = options->rate,

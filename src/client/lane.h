@@ -24,13 +24,13 @@
 #include "client/options.h"
 #include "client/quota.h"
 #include "client/schedule.h"
-#include "net/loop.h"
+#include "stream/loop.h"
 
 struct lane;
 
 /* A lane's share of the whole. */
 struct lane_share {
-    const struct options *options;
+    const struct client_options *options;
     const struct link_plan *plan;
     uint64_t connections;      /* or flows */
     uint64_t first_connection; /* number of its first, from 1 */

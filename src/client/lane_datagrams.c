@@ -31,7 +31,7 @@
 #define SILENT_TIMEOUTS 10  /* with nothing back a flow is given up, in a run that a count ends */
 #define WAITING_MAX 65536   /* that one socket may hold */
 
-struct runner {
+struct datagram_runner {
     struct udp_flow flow;
     struct datagrams *datagrams;
     struct quota *quota;
@@ -45,7 +45,7 @@ struct runner {
 struct datagrams {
     struct lane lane;
     struct deadline tick;
-    struct runner *runners;
+    struct datagram_runner *runners;
     uint64_t timeout_ns;
     uint64_t quiet_ns; /* the end of the linger; 0: not begun */
     bool loss_is_error;
@@ -61,11 +61,11 @@ static struct datagrams *datagrams_of(struct lane *lane)
 
 /* ---- sending ---- */
 
-static void on_failure(struct datagrams *datagrams, struct runner *runner, int error,
+static void on_failure(struct datagrams *datagrams, struct datagram_runner *runner, int error,
                        uint64_t now_ns);
 
 /* False where nothing went now. */
-static bool send_one(struct datagrams *datagrams, struct runner *runner, uint64_t due_ns)
+static bool send_one(struct datagrams *datagrams, struct datagram_runner *runner, uint64_t due_ns)
 {
     size_t size = udp_flow_make(&runner->flow, datagrams->scratch);
     uint64_t now_ns = clock_now_ns(); /* the answer may be there before send(2) is back */
@@ -81,7 +81,7 @@ static bool send_one(struct datagrams *datagrams, struct runner *runner, uint64_
     return true;
 }
 
-static void refill(struct datagrams *datagrams, struct runner *runner, uint64_t now_ns)
+static void refill(struct datagrams *datagrams, struct datagram_runner *runner, uint64_t now_ns)
 {
     if (schedule_is_open_loop(&datagrams->lane.schedule) || now_ns < runner->paused_until_ns)
         return;
@@ -93,8 +93,8 @@ static void refill(struct datagrams *datagrams, struct runner *runner, uint64_t 
     }
 }
 
-static void leave_unsent(struct datagrams *datagrams, struct runner *runner, uint64_t due_ns,
-                         uint64_t now_ns)
+static void leave_unsent(struct datagrams *datagrams, struct datagram_runner *runner,
+                         uint64_t due_ns, uint64_t now_ns)
 {
     if (quota_take(runner->quota, due_ns, datagrams->lane.results.start_ns))
         bench_results_add_unsent(&datagrams->lane.results, due_ns, now_ns);
@@ -104,7 +104,7 @@ static void leave_unsent(struct datagrams *datagrams, struct runner *runner, uin
 static bool fall_due(struct lane *lane, uint64_t number, uint64_t due_ns, uint64_t now_ns)
 {
     struct datagrams *datagrams = datagrams_of(lane);
-    struct runner *runner = &datagrams->runners[number % lane->share.connections];
+    struct datagram_runner *runner = &datagrams->runners[number % lane->share.connections];
     if (runner->quota->left == 0)
         return true;
     bool may_send = now_ns >= runner->paused_until_ns && udp_flow_has_room(&runner->flow);
@@ -127,7 +127,7 @@ static void keep_wrong(struct bench_results *results, const struct udp_wrong *wr
 
 static void count_slice(struct datagrams *datagrams, uint64_t due_ns)
 {
-    const struct options *options = datagrams->lane.share.options;
+    const struct client_options *options = datagrams->lane.share.options;
     if (!options->rate || !options->duration_ms || due_ns < datagrams->lane.results.start_ns)
         return;
     uint64_t slice = (due_ns - datagrams->lane.results.start_ns) * BENCH_SLICES /
@@ -136,7 +136,7 @@ static void count_slice(struct datagrams *datagrams, uint64_t due_ns)
         datagrams->lane.results.slices[slice]++;
 }
 
-static void on_datagram(struct datagrams *datagrams, struct runner *runner, size_t length)
+static void on_datagram(struct datagrams *datagrams, struct datagram_runner *runner, size_t length)
 {
     struct bench_results *results = &datagrams->lane.results;
     struct udp_news news = udp_flow_take(&runner->flow, datagrams->scratch, length);
@@ -155,8 +155,8 @@ static void on_datagram(struct datagrams *datagrams, struct runner *runner, size
 
 /* The time of what was sent before that is over. It is an error, and in the latency, unless a share
  * of it is allowed. */
-static void expire_before(struct datagrams *datagrams, struct runner *runner, uint64_t before_ns,
-                          uint64_t now_ns)
+static void expire_before(struct datagrams *datagrams, struct datagram_runner *runner,
+                          uint64_t before_ns, uint64_t now_ns)
 {
     uint64_t lost = 0, due_ns;
     bool is_failure = false;
@@ -172,14 +172,14 @@ static void expire_before(struct datagrams *datagrams, struct runner *runner, ui
                             SILENT_TIMEOUTS * datagrams->timeout_ns);
 }
 
-static void expire(struct datagrams *datagrams, struct runner *runner, uint64_t now_ns)
+static void expire(struct datagrams *datagrams, struct datagram_runner *runner, uint64_t now_ns)
 {
     uint64_t before_ns = now_ns > datagrams->timeout_ns ? now_ns - datagrams->timeout_ns : 0;
     expire_before(datagrams, runner, before_ns, now_ns);
 }
 
 /* Receives one datagram. 0, or errno. */
-static int receive_one(struct datagrams *datagrams, struct runner *runner)
+static int receive_one(struct datagrams *datagrams, struct datagram_runner *runner)
 {
     ssize_t length = recv(runner->fd, datagrams->scratch, sizeof(datagrams->scratch), 0);
     if (length < 0)
@@ -190,7 +190,7 @@ static int receive_one(struct datagrams *datagrams, struct runner *runner)
 
 /* The kernel reports that nobody is there, before the answers that wait in the socket: those are
  * received first, and what is still under way is lost. */
-static void on_failure(struct datagrams *datagrams, struct runner *runner, int error,
+static void on_failure(struct datagrams *datagrams, struct datagram_runner *runner, int error,
                        uint64_t now_ns)
 {
     const struct udp_error failure = udp_error_take(runner->fd, error);
@@ -209,7 +209,7 @@ static void on_failure(struct datagrams *datagrams, struct runner *runner, int e
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
-    struct runner *runner = arg;
+    struct datagram_runner *runner = arg;
     struct datagrams *datagrams = runner->datagrams;
     (void)fd, (void)what;
     expire(datagrams, runner, clock_now_ns()); /* what comes now for those is late */
@@ -228,7 +228,7 @@ static void restart(struct lane *lane, uint64_t now_ns)
     struct datagrams *datagrams = datagrams_of(lane);
     datagrams->stats_before = udp_stats_read(&datagrams->stats);
     for (uint64_t i = 0; i < lane->share.connections; i++) {
-        struct runner *runner = &datagrams->runners[i];
+        struct datagram_runner *runner = &datagrams->runners[i];
         udp_flow_restart_counts(&runner->flow, now_ns);
         runner->drops_before = datagram_drops(runner->fd);
     }
@@ -242,7 +242,7 @@ static void count(struct lane *lane)
     const struct udp_stats stats = udp_stats_read(&datagrams->stats);
     *counts = (struct udp_counts){0};
     for (uint64_t i = 0; i < lane->share.connections; i++) {
-        const struct runner *runner = &datagrams->runners[i];
+        const struct datagram_runner *runner = &datagrams->runners[i];
         struct udp_counts one = runner->flow.counts;
         one.own_drops = datagram_drops(runner->fd) - runner->drops_before;
         udp_counts_add(counts, &one);
@@ -273,7 +273,7 @@ static void end(struct lane *lane)
 static bool is_done(struct datagrams *datagrams, uint64_t now_ns)
 {
     for (uint64_t i = 0; i < datagrams->lane.share.connections; i++) {
-        const struct runner *runner = &datagrams->runners[i];
+        const struct datagram_runner *runner = &datagrams->runners[i];
         if (runner->flow.awaited > 0 || (runner->quota->left > 0 && !datagrams->lane.is_ending))
             return false;
     }
@@ -288,7 +288,7 @@ static void on_tick(struct datagrams *datagrams)
     uint64_t now_ns = clock_now_ns();
     bool is_over = is_done(datagrams, now_ns);
     for (uint64_t i = 0; i < lane->share.connections; i++) {
-        struct runner *runner = &datagrams->runners[i];
+        struct datagram_runner *runner = &datagrams->runners[i];
         if (is_over)
             expire_before(datagrams, runner, UINT64_MAX, now_ns);
         else
@@ -317,7 +317,7 @@ static void on_due(struct deadline *deadline)
  * the next would take its place, and as many again, to know those that come late. */
 static uint64_t remembered_of(const struct lane *lane)
 {
-    const struct options *options = lane->share.options;
+    const struct client_options *options = lane->share.options;
     double flows = (double)options->connections;
     double rate = options->rate ? (double)options->rate : CLOSED_LOOP_RATE;
     double remembered = 2 * rate / flows * (double)options->timeout_ms / 1000;
@@ -329,7 +329,7 @@ static uint64_t remembered_of(const struct lane *lane)
 static int open_runner(struct datagrams *datagrams, uint64_t index)
 {
     struct lane *lane = &datagrams->lane;
-    struct runner *runner = &datagrams->runners[index];
+    struct datagram_runner *runner = &datagrams->runners[index];
     runner->datagrams = datagrams;
     runner->quota = &lane->quotas[index];
     runner->fd = udp_connect(&lane->share.plan->target);
@@ -348,7 +348,7 @@ static int open_runner(struct datagrams *datagrams, uint64_t index)
 static int open_datagrams(struct lane *lane)
 {
     struct datagrams *datagrams = datagrams_of(lane);
-    const struct options *options = lane->share.options;
+    const struct client_options *options = lane->share.options;
     datagrams->timeout_ns = options->timeout_ms * NS_PER_MS;
     datagrams->loss_is_error = !require_names(options->require, "loss");
     datagrams->runners = calloc(lane->share.connections, sizeof(*datagrams->runners));
@@ -371,7 +371,7 @@ static void clear(struct lane *lane)
     if (!datagrams->runners)
         return;
     for (uint64_t i = 0; i < lane->share.connections; i++) {
-        struct runner *runner = &datagrams->runners[i];
+        struct datagram_runner *runner = &datagrams->runners[i];
         udp_flow_clear(&runner->flow);
         if (runner->readable)
             event_free(runner->readable);

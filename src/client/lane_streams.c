@@ -14,7 +14,7 @@
 #define NS_PER_MS 1000000U
 
 /* A flow and its place in the schedule. */
-struct runner {
+struct stream_runner {
     struct flow flow;
     struct streams *streams;
     struct quota *quota;
@@ -28,7 +28,7 @@ struct runner {
 struct streams {
     struct lane lane;
     struct flow_env env;
-    struct runner *runners;
+    struct stream_runner *runners;
     uint64_t over_count;
     uint64_t sent_before, received_before; /* bytes of the warm-up */
 };
@@ -38,36 +38,36 @@ static struct streams *streams_of(struct lane *lane)
     return (struct streams *)(void *)lane;
 }
 
-static struct runner *runner_of(struct flow *flow)
+static struct stream_runner *runner_of(struct flow *flow)
 {
-    return (struct runner *)flow;
+    return (struct stream_runner *)flow;
 }
 
 /* ---- issuing ---- */
 
 /* Open loop: when the runner's message of that number is due. */
-static uint64_t due_of(const struct runner *runner, uint64_t number)
+static uint64_t due_of(const struct stream_runner *runner, uint64_t number)
 {
     const struct lane *lane = &runner->streams->lane;
     return schedule_due_ns(&lane->schedule, number * lane->share.connections + runner->index);
 }
 
 /* True if it has more to send, on this connection or on another. */
-static bool has_more(const struct runner *runner)
+static bool has_more(const struct stream_runner *runner)
 {
     return !runner->streams->lane.is_ending &&
            (runner->quota->left > 0 || runner->issued < runner->due);
 }
 
 /* True if this connection has nothing to send any more. */
-static bool is_spent(const struct runner *runner)
+static bool is_spent(const struct stream_runner *runner)
 {
     uint64_t most = runner->streams->lane.share.options->per_connection;
     return !has_more(runner) || (most && runner->on_this_connection >= most);
 }
 
 /* A closed loop's message is due when there is room for it. */
-static bool falls_due(struct runner *runner, uint64_t now_ns)
+static bool falls_due(struct stream_runner *runner, uint64_t now_ns)
 {
     const struct lane *lane = &runner->streams->lane;
     if (schedule_is_open_loop(&lane->schedule))
@@ -75,10 +75,10 @@ static bool falls_due(struct runner *runner, uint64_t now_ns)
     return quota_take(runner->quota, now_ns, lane->results.start_ns);
 }
 
-static void issue(struct runner *runner, uint64_t now_ns)
+static void issue(struct stream_runner *runner, uint64_t now_ns)
 {
     const struct lane *lane = &runner->streams->lane;
-    const struct options *options = lane->share.options;
+    const struct client_options *options = lane->share.options;
     struct flow *flow = &runner->flow;
     while (!is_spent(runner) && flow_has_room(flow) && falls_due(runner, now_ns)) {
         bool is_open_loop = schedule_is_open_loop(&lane->schedule);
@@ -92,19 +92,19 @@ static void issue(struct runner *runner, uint64_t now_ns)
 
 /* ---- one flow's life ---- */
 
-static void finish_if_spent(struct runner *runner)
+static void finish_if_spent(struct stream_runner *runner)
 {
     if (runner->flow.count == 0 && runner->flow.state == FLOW_OPEN && is_spent(runner))
         flow_finish(&runner->flow);
 }
 
-static void go_on(struct runner *runner, uint64_t now_ns)
+static void go_on(struct stream_runner *runner, uint64_t now_ns)
 {
     issue(runner, now_ns);
     finish_if_spent(runner);
 }
 
-static void connect_now(struct runner *runner)
+static void connect_now(struct stream_runner *runner)
 {
     const struct lane_share *share = &runner->streams->lane.share;
     uint64_t number =
@@ -115,7 +115,7 @@ static void connect_now(struct runner *runner)
 
 static void on_connected(struct flow *flow)
 {
-    struct runner *runner = runner_of(flow);
+    struct stream_runner *runner = runner_of(flow);
     struct bench_results *results = &runner->streams->lane.results;
     uint64_t now_ns = clock_now_ns();
     results->opened++;
@@ -133,7 +133,7 @@ static void on_connected(struct flow *flow)
 
 static void on_echo(struct flow *flow, const struct flow_message *message, uint64_t now_ns)
 {
-    struct runner *runner = runner_of(flow);
+    struct stream_runner *runner = runner_of(flow);
     quota_works(runner->quota);
     bench_results_add_echo(&runner->streams->lane.results, message->due_ns, message->sent_ns,
                            now_ns);
@@ -147,7 +147,7 @@ static void on_unanswered(struct flow *flow, const struct flow_message *message,
     bench_results_add_unanswered(&runner_of(flow)->streams->lane.results, message->due_ns, now_ns);
 }
 
-static void end_runner(struct runner *runner)
+static void end_runner(struct stream_runner *runner)
 {
     struct streams *streams = runner->streams;
     runner->is_over = true;
@@ -156,7 +156,7 @@ static void end_runner(struct runner *runner)
 }
 
 /* What was due and never left has waited until now, and for longer: so long counts. */
-static void count_unsent(struct runner *runner, uint64_t now_ns)
+static void count_unsent(struct stream_runner *runner, uint64_t now_ns)
 {
     for (; runner->issued < runner->due; runner->issued++)
         bench_results_add_unsent(&runner->streams->lane.results, due_of(runner, runner->issued),
@@ -165,7 +165,7 @@ static void count_unsent(struct runner *runner, uint64_t now_ns)
 
 static void on_ended(struct flow *flow, const struct flow_failure *failure)
 {
-    struct runner *runner = runner_of(flow);
+    struct stream_runner *runner = runner_of(flow);
     struct lane *lane = &runner->streams->lane;
     struct bench_results *results = &lane->results;
     bool is_failure = failure->how.outcome != OUTCOME_OK;
@@ -185,7 +185,8 @@ static void on_ended(struct flow *flow, const struct flow_failure *failure)
 
 static void on_due(struct deadline *deadline)
 {
-    struct runner *runner = (struct runner *)(void *)deadline; /* its first member's first member */
+    struct stream_runner *runner =
+        (struct stream_runner *)(void *)deadline; /* its first member's first member */
     if (runner->flow.state != FLOW_CLOSED)
         flow_on_due(&runner->flow);
     else if (!runner->is_over)
@@ -209,7 +210,7 @@ static void begin(struct lane *lane)
 static bool fall_due(struct lane *lane, uint64_t number, uint64_t due_ns, uint64_t now_ns)
 {
     uint64_t count = lane->share.connections;
-    struct runner *runner = &streams_of(lane)->runners[number % count];
+    struct stream_runner *runner = &streams_of(lane)->runners[number % count];
     if (!quota_take(runner->quota, due_ns, lane->results.start_ns))
         return true;
     if (runner->due == 0) /* its first */
@@ -242,7 +243,7 @@ static void count(struct lane *lane)
 static void end(struct lane *lane)
 {
     for (uint64_t i = 0; i < lane->share.connections; i++) {
-        struct runner *runner = &streams_of(lane)->runners[i];
+        struct stream_runner *runner = &streams_of(lane)->runners[i];
         count_unsent(runner, lane->results.end_ns);
         if (runner->is_over)
             continue;
@@ -258,7 +259,7 @@ static void end(struct lane *lane)
 static int open_streams(struct lane *lane)
 {
     struct streams *streams = streams_of(lane);
-    const struct options *options = lane->share.options;
+    const struct client_options *options = lane->share.options;
     uint64_t connections = lane->share.connections;
     streams->env = (struct flow_env){.loop = &lane->loop,
                                      .callbacks = {on_connected, on_echo, on_unanswered, on_ended},
@@ -273,7 +274,7 @@ static int open_streams(struct lane *lane)
         deadline_queue_reserve(&lane->loop.deadlines, connections) < 0)
         return -1;
     for (uint64_t i = 0; i < connections; i++) {
-        struct runner *runner = &streams->runners[i];
+        struct stream_runner *runner = &streams->runners[i];
         runner->streams = streams;
         runner->quota = &lane->quotas[i];
         runner->index = i;

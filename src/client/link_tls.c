@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* TLS for links, by the daemon's codec (net/tls_codec.h). The links of one thread share its room
+/* TLS for links, by the daemon's codec (tls/tls_codec.h). The links of one thread share its room
  * and a buffer for what recv(2) brings. What the kernel does not take of a record the link keeps,
  * and sends before anything else. So reading never waits for writing: a server's KeyUpdate is
  * answered behind what is kept.
@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/tls_codec.h"
+#include "tls/tls_codec.h"
 
 #define RECORD_BYTES 16384          /* plain ones (RFC 8446, 5.1) */
 #define RECORD_WIRE_BYTES 17408     /* a record with all that is around it, and some more */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* TLS for links, by the codec that serves the daemon too (net/tls_codec.h). */
+/* TLS for links, by the codec that serves the daemon too (tls/tls_codec.h). */
 #ifndef CLIENT_LINK_TLS_H
 #define CLIENT_LINK_TLS_H
 

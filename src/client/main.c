@@ -13,7 +13,7 @@
 
 static const struct {
     const char *name;
-    int (*run)(const struct options *options);
+    int (*run)(const struct client_options *options);
 } RUNNERS[] = {{"cat", cat_run}, {"ping", ping_run}, {"bench", bench_run}, {"check", check_run}};
 
 static void print_help(FILE *out)
@@ -25,7 +25,7 @@ static void print_help(FILE *out)
                  "Try: " OPTIONS_PROGRAM " check localhost:7007\n");
 }
 
-static int run(const struct command *command, const struct options *options)
+static int run(const struct command *command, const struct client_options *options)
 {
     if (options->help) {
         options_print_help(command, stdout);
@@ -41,7 +41,7 @@ static int run(const struct command *command, const struct options *options)
 static int start(int argc, char **argv)
 {
     struct error err = {0};
-    struct options options;
+    struct client_options options;
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         print_help(stdout);

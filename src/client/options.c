@@ -11,7 +11,7 @@
 #include "base/pattern.h"
 #include "base/units.h"
 
-#define AT(field) offsetof(struct options, field)
+#define AT(field) offsetof(struct client_options, field)
 #define MS_MAX (1000ULL * 3600 * 24 * 365)
 #define SIZE_MAX_BYTES (1ULL << 30)
 #define CONNECTIONS_MAX 1000000
@@ -189,7 +189,7 @@ const struct command *options_command(const char *name)
 }
 
 /* "64" or "1-4k". */
-static int parse_sizes(struct options *options, struct error *err)
+static int parse_sizes(struct client_options *options, struct error *err)
 {
     char text[64];
     const char *dash = options->size ? strchr(options->size, '-') : NULL;
@@ -214,7 +214,7 @@ static int parse_sizes(struct options *options, struct error *err)
     return 0;
 }
 
-static int read_endpoint(struct options *options, struct error *err)
+static int read_endpoint(struct client_options *options, struct error *err)
 {
     const char *attributes;
     options->endpoint_text = options->set.argument;
@@ -239,14 +239,14 @@ static uint64_t draw_seed(void)
     return seed >> 11;
 }
 
-int options_read(struct options *options, const struct command *command, int argc, char **argv,
-                 struct error *err)
+int options_read(struct client_options *options, const struct command *command, int argc,
+                 char **argv, struct error *err)
 {
-    *options = (struct options){.set = {.rows = command->rows,
-                                        .count = command->row_count,
-                                        .kinds = ENDPOINT_KINDS,
-                                        .target = options,
-                                        .argument_name = "ENDPOINT"}};
+    *options = (struct client_options){.set = {.rows = command->rows,
+                                               .count = command->row_count,
+                                               .kinds = ENDPOINT_KINDS,
+                                               .target = options,
+                                               .argument_name = "ENDPOINT"}};
     int result = option_set_defaults(&options->set, err);
     if (result == 0)
         result = option_set_command(&options->set, argc, argv, err);
@@ -261,10 +261,10 @@ int options_read(struct options *options, const struct command *command, int arg
     return result;
 }
 
-void options_clear(struct options *options)
+void options_clear(struct client_options *options)
 {
     option_set_clear(&options->set);
-    *options = (struct options){0};
+    *options = (struct client_options){0};
 }
 
 void options_print_help(const struct command *command, FILE *out)

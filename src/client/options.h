@@ -22,7 +22,7 @@ struct command {
     size_t row_count;
 };
 
-struct options {
+struct client_options {
     uint64_t connections, threads, requests, rate, pipeline, per_connection;
     uint64_t seed; /* of this run: what --seed says, or drawn */
     uint64_t duration_ms, interval_ms, timeout_ms, ramp_up_ms, warm_up_ms, idle_ms;
@@ -45,9 +45,9 @@ extern const struct command OPTIONS_COMMANDS[];
 const struct command *options_command(const char *name);
 
 /* Reads what follows the command's name. 0, or -1 with *options cleared. */
-int options_read(struct options *options, const struct command *command, int argc, char **argv,
-                 struct error *err) MUST_CHECK;
-void options_clear(struct options *options);
+int options_read(struct client_options *options, const struct command *command, int argc,
+                 char **argv, struct error *err) MUST_CHECK;
+void options_clear(struct client_options *options);
 void options_print_help(const struct command *command, FILE *out);
 
 #endif

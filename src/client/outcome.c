@@ -45,7 +45,7 @@ enum outcome outcome_of_errno(int error)
     }
 }
 
-const char *stream_end_word(enum stream_end end)
+const char *stream_end_word(enum outcome_end end)
 {
     static const char *const WORDS[] = {"open", "FIN", "RST", "timeout",
                                         "TLS without close_notify"};

@@ -33,19 +33,19 @@ enum outcome outcome_of_errno(int error);
 
 /* How a stream ended, as far as it could be seen. A FIN that TLS's close_notify does not precede
  * may be anybody's (RFC 8446, 6.1): what came before it may be a part of what was sent. */
-enum stream_end {
+enum outcome_end {
     STREAM_END_NONE,
     STREAM_END_FIN, /* over TLS: after its close_notify */
     STREAM_END_RST,
     STREAM_END_TIMEOUT,
     STREAM_END_TRUNCATED
 };
-const char *stream_end_word(enum stream_end end);
+const char *stream_end_word(enum outcome_end end);
 
 /* All that is known of how an exchange ended. The texts are constants. */
 struct ending {
     enum outcome outcome;
-    enum stream_end end;
+    enum outcome_end end;
     int error;          /* errno, or 0 */
     const char *reason; /* TLS's, or NULL */
     const char *hint;   /* what would be right, or NULL */

@@ -91,7 +91,7 @@ static int conclude(struct ping *ping)
 static int open_and_run(struct ping *ping)
 {
     struct error err;
-    const struct options *options = ping->options;
+    const struct client_options *options = ping->options;
     if (ping->kind->open(ping, &err) < 0) {
         int code = error_report(&err, OPTIONS_PROGRAM);
         report_json_failure("ping", options, &err);
@@ -107,7 +107,7 @@ static int open_and_run(struct ping *ping)
     return code;
 }
 
-int ping_run(const struct options *options)
+int ping_run(const struct client_options *options)
 {
     const struct ping_kind *kind =
         options->endpoint.kind == ENDPOINT_UDP ? &ping_of_datagrams : &ping_of_streams;

@@ -26,7 +26,7 @@
 /* The common part; each kind's own struct begins with it. */
 struct ping {
     const struct ping_kind *kind;
-    const struct options *options;
+    const struct client_options *options;
     FILE *out; /* standard output, unless the JSON goes there */
     struct interrupt interrupt;
     bool is_under_way; /* the last message sent is */

@@ -160,7 +160,7 @@ static void count(struct ping *base)
 static int open_datagrams(struct ping *base, struct error *err)
 {
     struct datagram_ping *ping = datagram_of(base);
-    const struct options *options = base->options;
+    const struct client_options *options = base->options;
     ping->timeout_ns = options->timeout_ms * NS_PER_MS;
     ping->fd = -1;
     udp_stats_open(&ping->stats);

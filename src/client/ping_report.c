@@ -44,7 +44,7 @@ void ping_report_text(const struct ping_results *results, const char *target, FI
     print_times(results->times, out);
 }
 
-int ping_report_json(const struct ping_results *results, const struct options *options,
+int ping_report_json(const struct ping_results *results, const struct client_options *options,
                      const char *target, struct error *err)
 {
     const struct histogram *times = results->times;

@@ -26,7 +26,7 @@ double ping_report_loss(const struct ping_results *results);
 void ping_report_text(const struct ping_results *results, const char *target, FILE *out);
 
 /* Writes it where --json says. 0 or -1. */
-int ping_report_json(const struct ping_results *results, const struct options *options,
+int ping_report_json(const struct ping_results *results, const struct client_options *options,
                      const char *target, struct error *err) MUST_CHECK;
 
 #endif

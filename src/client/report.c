@@ -117,7 +117,7 @@ static void print_latency(const struct bench_results *results, FILE *out)
     print_latency_row("stddev", columns, ns, out);
 }
 
-static void print_head(const struct options *options, const char *target,
+static void print_head(const struct client_options *options, const char *target,
                        const struct bench_results *results, FILE *out)
 {
     fprintf(out, "evecho bench %s\n", target);
@@ -146,8 +146,8 @@ static void print_handshakes(const struct bench_results *results, double seconds
             text[0], text[1], text[2]);
 }
 
-static void print_connections(const struct bench_results *results, const struct options *options,
-                              double seconds, FILE *out)
+static void print_connections(const struct bench_results *results,
+                              const struct client_options *options, double seconds, FILE *out)
 {
     fprintf(out,
             "  connections  %" PRIu64 " requested, %" PRIu64 " established, %" PRIu64
@@ -177,7 +177,7 @@ void report_datagrams(const struct udp_counts *counts, FILE *out)
 
 /* A bucket of tokens may be full at first, so the second half is looked at. Of n sent in each slice
  * chance lets n * p through, with a variance of n * p * (1 - p). */
-double report_limit(const struct options *options, const struct bench_results *results)
+double report_limit(const struct client_options *options, const struct bench_results *results)
 {
     double right[BENCH_SLICES / 2], sum = 0,
                                     slice_s = (double)options->duration_ms / 1e3 / BENCH_SLICES;
@@ -194,7 +194,7 @@ double report_limit(const struct options *options, const struct bench_results *r
     return is_limited ? mean / slice_s : 0;
 }
 
-static void print_flows(const struct bench_results *results, const struct options *options,
+static void print_flows(const struct bench_results *results, const struct client_options *options,
                         FILE *out)
 {
     fprintf(out, "  datagrams    ");
@@ -209,7 +209,7 @@ static void print_flows(const struct bench_results *results, const struct option
                 limit);
 }
 
-void report_text(const struct options *options, const char *target,
+void report_text(const struct client_options *options, const char *target,
                  const struct bench_results *results, FILE *out)
 {
     double seconds = report_seconds(results);

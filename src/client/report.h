@@ -20,12 +20,12 @@ double report_seconds(const struct bench_results *results);
 
 /* Answers a second that a limit on the rate let through, if the losses of datagrams are so even
  * that it was one; 0: they are not. */
-double report_limit(const struct options *options, const struct bench_results *results);
+double report_limit(const struct client_options *options, const struct bench_results *results);
 
 /* Failures of all classes. */
 uint64_t report_errors(const struct bench_results *results);
 
-void report_text(const struct options *options, const char *target,
+void report_text(const struct client_options *options, const char *target,
                  const struct bench_results *results, FILE *out);
 
 /* One line, for a failure. */
@@ -46,7 +46,7 @@ void report_json_time(json_t *root, const char *name, const struct histogram *hi
 const char *report_ms(char *out, size_t size, const struct histogram *histogram, double ns);
 
 /* Writes the JSON to the path ("-": standard output). 0 or -1. */
-int report_json(const struct options *options, const char *target,
+int report_json(const struct client_options *options, const char *target,
                 const struct bench_results *results, const char *path,
                 struct error *err) MUST_CHECK;
 
@@ -55,11 +55,12 @@ bool report_is_output(const char *path);
 
 /* Where nothing could be tried: JSON with the reason alone, if --json asked for any, so that no
  * older file is taken for this run's. */
-void report_json_failure(const char *command, const struct options *options,
+void report_json_failure(const char *command, const struct client_options *options,
                          const struct error *failure);
 
 /* What every command's JSON begins with: schema, command, config. The caller's reference. */
-json_t *report_json_head(const char *command, const struct options *options, const char *target);
+json_t *report_json_head(const char *command, const struct client_options *options,
+                         const char *target);
 
 /* An object with a number for each class. */
 json_t *report_json_errors(const uint64_t *errors);

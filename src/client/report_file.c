@@ -64,7 +64,7 @@ static void set_number(json_t *object, const char *name, uint64_t value)
 }
 
 /* Every option of the command, as it is in force; a text that was not given is left out. */
-static json_t *config_of(const struct options *options, const char *target)
+static json_t *config_of(const struct client_options *options, const char *target)
 {
     json_t *config = json_object();
     (void)json_object_set_new(config, "endpoint", json_string(options->endpoint_text));
@@ -90,7 +90,8 @@ static json_t *config_of(const struct options *options, const char *target)
     return config;
 }
 
-json_t *report_json_head(const char *command, const struct options *options, const char *target)
+json_t *report_json_head(const char *command, const struct client_options *options,
+                         const char *target)
 {
     json_t *root = json_object();
     set_number(root, "schema", SCHEMA);
@@ -148,7 +149,7 @@ void report_json_datagrams(json_t *root, const struct udp_counts *counts)
     set_number(root, "loss_ppm", udp_loss_ppm(counts));
 }
 
-static void set_datagrams(json_t *root, const struct options *options,
+static void set_datagrams(json_t *root, const struct client_options *options,
                           const struct bench_results *results)
 {
     double limit = report_limit(options, results);
@@ -190,7 +191,7 @@ int report_json_write(json_t *root, const char *path, struct error *err)
     return file ? close_file(file, failure, path, err) : -1;
 }
 
-void report_json_failure(const char *command, const struct options *options,
+void report_json_failure(const char *command, const struct client_options *options,
                          const struct error *failure)
 {
     struct error error;
@@ -203,7 +204,7 @@ void report_json_failure(const char *command, const struct options *options,
         (void)error_report(&error, OPTIONS_PROGRAM);
 }
 
-int report_json(const struct options *options, const char *target,
+int report_json(const struct client_options *options, const char *target,
                 const struct bench_results *results, const char *path, struct error *err)
 {
     json_t *root = report_json_head("bench", options, target);

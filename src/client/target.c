@@ -22,7 +22,8 @@ static int read_end(const char *option, const char *text, struct address *out, s
     return 0;
 }
 
-static int make_plan(const struct options *options, struct link_plan *plan, struct error *err)
+static int make_plan(const struct client_options *options, struct link_plan *plan,
+                     struct error *err)
 {
     const char *host = options->endpoint.host;
     *plan = (struct link_plan){.proxy = (enum proxy_version)options->proxy};
@@ -50,8 +51,8 @@ static int make_plan(const struct options *options, struct link_plan *plan, stru
     return plan->layer ? 0 : -1;
 }
 
-static int try_targets(const struct options *options, struct link_plan *plan, struct link *link,
-                       struct error *err)
+static int try_targets(const struct client_options *options, struct link_plan *plan,
+                       struct link *link, struct error *err)
 {
     struct dial_target targets[DIAL_TARGETS_MAX];
     char reasons[400] = "", reason[200];
@@ -69,7 +70,7 @@ static int try_targets(const struct options *options, struct link_plan *plan, st
     return error_start(err, "cannot connect to %.200s: %s", options->endpoint_text, reasons);
 }
 
-int target_connect(const struct options *options, struct link_plan *plan, struct link *link,
+int target_connect(const struct client_options *options, struct link_plan *plan, struct link *link,
                    struct error *err)
 {
     link_init(link);

@@ -12,7 +12,7 @@
  * most --timeout, and opens *link to the first that answers; the plan then leads there. 0, or -1:
  * *err names the option that is wrong, or every address and its reason, and nothing is left open.
  * An interrupt meanwhile ends the program (interrupt.h). */
-int target_connect(const struct options *options, struct link_plan *plan, struct link *link,
+int target_connect(const struct client_options *options, struct link_plan *plan, struct link *link,
                    struct error *err) MUST_CHECK;
 
 /* After the last link. */

@@ -139,7 +139,7 @@ static struct udp_slot *slot_of(const struct udp_flow *flow, uint64_t sequence)
     return &flow->slots[sequence & (flow->slot_count - 1)];
 }
 
-int udp_flow_init(struct udp_flow *flow, const struct options *options, uint64_t number,
+int udp_flow_init(struct udp_flow *flow, const struct client_options *options, uint64_t number,
                   uint64_t remembered)
 {
     *flow = (struct udp_flow){.number = number,

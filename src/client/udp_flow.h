@@ -85,7 +85,7 @@ struct udp_flow {
 
 /* In place; sizes are from the options. It remembers as many datagrams as it is told, at least. -1
  * without memory. */
-int udp_flow_init(struct udp_flow *flow, const struct options *options, uint64_t number,
+int udp_flow_init(struct udp_flow *flow, const struct client_options *options, uint64_t number,
                   uint64_t remembered) MUST_CHECK;
 void udp_flow_clear(struct udp_flow *flow);
 

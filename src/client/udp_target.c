@@ -135,7 +135,7 @@ static struct udp_error ask(int fd, uint64_t seed, size_t length, uint64_t timeo
 /* An IPv6 datagram that the interface takes whole may be too large for the path, which is told when
  * the first such one is lost (datagram.h). So one goes ahead, and its answer comes back, before
  * anything is counted: both ends then know. */
-static void find_path_mtu(int fd, const struct options *options, uint64_t timeout_ns)
+static void find_path_mtu(int fd, const struct client_options *options, uint64_t timeout_ns)
 {
     int mtu = 0;
     socklen_t length = sizeof(mtu);
@@ -151,8 +151,9 @@ static void find_path_mtu(int fd, const struct options *options, uint64_t timeou
 }
 
 /* What keeps a target from answering: its error is 0 if it does, and *round_trip_ns is known. */
-static struct udp_error try_target(const struct options *options, const struct dial_target *target,
-                                   uint64_t timeout_ns, uint64_t *round_trip_ns)
+static struct udp_error try_target(const struct client_options *options,
+                                   const struct dial_target *target, uint64_t timeout_ns,
+                                   uint64_t *round_trip_ns)
 {
     int fd = udp_connect(target);
     if (fd < 0)
@@ -165,7 +166,7 @@ static struct udp_error try_target(const struct options *options, const struct d
     return failure;
 }
 
-int udp_target_find(const struct options *options, struct dial_target *target,
+int udp_target_find(const struct client_options *options, struct dial_target *target,
                     uint64_t *round_trip_ns, struct error *err)
 {
     struct dial_target targets[DIAL_TARGETS_MAX];
@@ -191,7 +192,7 @@ int udp_target_find(const struct options *options, struct dial_target *target,
     return error_start(err, "cannot reach %.200s: %s", options->endpoint_text, reasons);
 }
 
-int udp_check_options(const struct options *options, struct error *err)
+int udp_check_options(const struct client_options *options, struct error *err)
 {
     if (options->size &&
         (options->size_min < UDP_HEADER_BYTES || options->size_max > UDP_BYTES_MAX))

@@ -20,10 +20,10 @@ int udp_unconnected(const struct dial_target *target) MUST_CHECK;
  * that answers is the target, and *round_trip_ns, if not NULL, how long that took. Over IPv6 a
  * larger datagram goes ahead, so that both ends know the path's MTU. 0, or -1 where none answers:
  * *err names every address and its reason. */
-int udp_target_find(const struct options *options, struct dial_target *target,
+int udp_target_find(const struct client_options *options, struct dial_target *target,
                     uint64_t *round_trip_ns, struct error *err) MUST_CHECK;
 
 /* Refuses what makes no sense with datagrams. 0 or -1. */
-int udp_check_options(const struct options *options, struct error *err) MUST_CHECK;
+int udp_check_options(const struct client_options *options, struct error *err) MUST_CHECK;
 
 #endif

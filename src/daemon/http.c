@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "daemon/listener.h"
+#include "echo/listener.h"
 
 /* A turn of the loop writes so much to one peer, and then others have theirs. */
 #define WRITE_MAX (64U * 1024U)

@@ -20,8 +20,8 @@
 #include "base/error.h"
 #include "daemon/request.h"
 #include "net/endpoint.h"
-#include "net/loop.h"
 #include "net/sock.h"
+#include "stream/loop.h"
 
 #define HTTP_EXCHANGES_MAX 4
 #define HTTP_TIME_S 5 /* seconds */

@@ -11,13 +11,13 @@
 
 #include "base/standard.h"
 #include "config.h"
-#include "daemon/acceptor.h"
 #include "daemon/activation.h"
 #include "daemon/options.h"
 #include "daemon/privilege.h"
 #include "daemon/server.h"
 #include "daemon/status.h"
-#include "net/tls.h"
+#include "echo/acceptor.h"
+#include "tls/tls.h"
 
 #define KEPT_BYTES (4 * 1024 * 1024) /* at the top of the heap */
 #define MAPPED_BYTES (1024 * 1024)   /* larger blocks are the system's as soon as they are free */
@@ -32,7 +32,7 @@ static void hold_signals(void)
     signal(SIGUSR2, SIG_IGN);
 }
 
-static int check(const struct options *options, struct error *err)
+static int check(const struct daemon_options *options, struct error *err)
 {
     struct privilege unused;
     struct error notice;
@@ -58,7 +58,7 @@ static void keep_memory(void)
 #endif
 }
 
-static int serve(struct options *options, int argc, char **argv, struct error *err)
+static int serve(struct daemon_options *options, int argc, char **argv, struct error *err)
 {
     hold_signals();
     keep_memory();
@@ -73,7 +73,7 @@ static int serve(struct options *options, int argc, char **argv, struct error *e
 static int run(const struct activation *activation, int argc, char **argv)
 {
     struct error err = {0};
-    struct options *options = calloc(1, sizeof(*options));
+    struct daemon_options *options = calloc(1, sizeof(*options));
     if (!options)
         return EXIT_CODE_START;
     if (options_read(options, activation, argc, argv, &err) < 0) {

@@ -14,7 +14,7 @@
 
 #include "base/attr.h"
 #include "base/error.h"
-#include "net/loop.h"
+#include "stream/loop.h"
 
 struct event;
 

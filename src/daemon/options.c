@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "daemon/service.h"
+#include "echo/service.h"
 #include "net/sock.h"
-#include "net/stream.h"
+#include "stream/stream.h"
 
 #define DEFAULT_LISTENER "localhost:7007"
 #define WORKERS_MAX 256
@@ -29,7 +29,7 @@ static const char *const SANDBOX_MODES[] = {"off", "log", "on", "require", NULL}
 static const char *const LOG_LEVELS[] = {"error", "warn", "notice", "info", "debug", NULL};
 static const char *const LOG_FORMATS[] = {"text", "json", NULL};
 
-#define AT(field) offsetof(struct options, field)
+#define AT(field) offsetof(struct daemon_options, field)
 #define IN_FILE OPTION_IN_FILE
 #define FOR(kinds) OPTION_FOR(ENDPOINTS_##kinds)
 #define LIVE (OPTION_IN_FILE | OPTION_AT_RELOAD)
@@ -148,7 +148,7 @@ static const struct option_row ROWS[] = {
     }
 
 /* A copy that lives as long as the options. */
-static char *keep_attributes(struct options *options, const char *text)
+static char *keep_attributes(struct daemon_options *options, const char *text)
 {
     size_t count = options->attributes_count + 1;
     char **kept = realloc(options->attributes, count * sizeof(*kept));
@@ -160,7 +160,7 @@ static char *keep_attributes(struct options *options, const char *text)
 }
 
 /* The protocol's receiver must not guess, so who sends headers has to be said. */
-static int understand_proxy(struct options *options, struct error *err)
+static int understand_proxy(struct daemon_options *options, struct error *err)
 {
     struct policy_values *policy = &options->policy;
     for (size_t i = 0; i < options->proxy_from.count; i++) {
@@ -178,10 +178,10 @@ static int understand_proxy(struct options *options, struct error *err)
 /* ---- listeners ---- */
 
 /* Applies a listener's attributes, "name=value,name=value", to a copy of the options. */
-static int apply_attributes(struct options *options, const char *attributes,
+static int apply_attributes(struct daemon_options *options, const char *attributes,
                             struct options_listener *listener, struct error *err)
 {
-    struct options beside = *options;
+    struct daemon_options beside = *options;
     char *rest = keep_attributes(options, attributes), *one;
     if (!rest)
         return error_start(err, "no memory for the listeners");
@@ -200,7 +200,7 @@ static int apply_attributes(struct options *options, const char *attributes,
     return result;
 }
 
-bool options_serve_fd(const struct options *options, int fd)
+bool options_serve_fd(const struct daemon_options *options, int fd)
 {
     for (size_t i = 0; i < options->listener_count; i++) {
         const struct endpoint *endpoint = &options->listeners[i].endpoint;
@@ -210,7 +210,7 @@ bool options_serve_fd(const struct options *options, int fd)
     return false;
 }
 
-static int append(struct options *options, const struct options_listener *listener,
+static int append(struct daemon_options *options, const struct options_listener *listener,
                   struct error *err)
 {
     bool is_fd = listener->endpoint.kind == ENDPOINT_FD;
@@ -224,7 +224,7 @@ static int append(struct options *options, const struct options_listener *listen
 
 /* One name may stand for several sockets: systemd calls all those of one unit alike. Whether there
  * are any is known only to a start by the service manager, not to --check-config. */
-static int append_named(struct options *options, struct options_listener *listener,
+static int append_named(struct daemon_options *options, struct options_listener *listener,
                         struct error *err)
 {
     const char *name = listener->endpoint.host;
@@ -260,12 +260,12 @@ int options_check_inherited(const struct options_listener *listener, enum endpoi
     return 0;
 }
 
-void options_locate(const struct options *options, struct error *err)
+void options_locate(const struct daemon_options *options, struct error *err)
 {
     option_set_locate(&options->set, options->config, err);
 }
 
-static int understand_listener(struct options *options, const char *text, unsigned line,
+static int understand_listener(struct daemon_options *options, const char *text, unsigned line,
                                struct error *err)
 {
     struct options_listener listener = {.text = text,
@@ -285,7 +285,7 @@ static int understand_listener(struct options *options, const char *text, unsign
 }
 
 /* Without a word about it: exactly the sockets that were passed, in their order. */
-static int listen_as_started(struct options *options, struct error *err)
+static int listen_as_started(struct daemon_options *options, struct error *err)
 {
     if (options->activation->count == 0)
         return understand_listener(options, DEFAULT_LISTENER, 0, err);
@@ -300,7 +300,7 @@ static int listen_as_started(struct options *options, struct error *err)
     return 0;
 }
 
-static int understand_listeners(struct options *options, struct error *err)
+static int understand_listeners(struct daemon_options *options, struct error *err)
 {
     const struct option_list *texts = &options->listen;
     options->listeners = calloc(LISTENERS_MAX, sizeof(*options->listeners));
@@ -316,7 +316,7 @@ static int understand_listeners(struct options *options, struct error *err)
 }
 
 /* Whoever forgot the `s` would serve in the clear. */
-static int check_tls(const struct options *options, struct error *err)
+static int check_tls(const struct daemon_options *options, struct error *err)
 {
     for (size_t i = 0; i < options->listener_count; i++) {
         if (options->listeners[i].endpoint.kind == ENDPOINT_TLS)
@@ -330,7 +330,7 @@ static int check_tls(const struct options *options, struct error *err)
 }
 
 /* The one would be overwritten by the other, and removed in the end. */
-static int check_files(const struct options *options, struct error *err)
+static int check_files(const struct daemon_options *options, struct error *err)
 {
     if (!options->pid_file || strcmp(options->pid_file, options->log_target) != 0)
         return 0;
@@ -339,7 +339,7 @@ static int check_files(const struct options *options, struct error *err)
 }
 
 /* A diagnostic, for tests and measurements: no option, since it is nobody's business who serves. */
-static int read_environment(struct options *options, struct error *err)
+static int read_environment(struct daemon_options *options, struct error *err)
 {
     const char *path = getenv("EVECHOD_READ_PATH");
     options->read_path = path && strcmp(path, "buffered") == 0 ? STREAM_BUFFERED : STREAM_DIRECT;
@@ -348,10 +348,10 @@ static int read_environment(struct options *options, struct error *err)
     return error_usage(err, "EVECHOD_READ_PATH: '%s' is neither direct nor buffered", path);
 }
 
-int options_read(struct options *options, const struct activation *activation, int argc,
+int options_read(struct daemon_options *options, const struct activation *activation, int argc,
                  char **argv, struct error *err)
 {
-    *options = (struct options){.activation = activation, .set = OPTION_SET(options)};
+    *options = (struct daemon_options){.activation = activation, .set = OPTION_SET(options)};
     int result = option_set_defaults(&options->set, err);
     if (result == 0)
         result = read_environment(options, err);
@@ -370,7 +370,7 @@ int options_read(struct options *options, const struct activation *activation, i
     return result;
 }
 
-void options_tell_unserved(const struct options *options)
+void options_tell_unserved(const struct daemon_options *options)
 {
     for (int i = 0; i < (int)options->activation->count; i++) {
         int fd = ACTIVATION_FIRST_FD + i;
@@ -384,21 +384,21 @@ void options_tell_unserved(const struct options *options)
 }
 
 /* The same for all, and for each listener with its attributes. */
-static bool is_same(const struct option_row *row, const struct options *old,
-                    const struct options *new)
+static bool is_same(const struct option_row *row, const struct daemon_options *old,
+                    const struct daemon_options *new)
 {
     bool result = option_is_same(row, old, new);
     if (!(row->use & OPTION_AS_ATTRIBUTE))
         return result;
     for (size_t i = 0; result && i < old->listener_count && i < new->listener_count; i++) {
-        const struct options one = {.policy = old->listeners[i].policy};
-        const struct options other = {.policy = new->listeners[i].policy};
+        const struct daemon_options one = {.policy = old->listeners[i].policy};
+        const struct daemon_options other = {.policy = new->listeners[i].policy};
         result = option_is_same(row, &one, &other);
     }
     return result;
 }
 
-void options_tell_unchangeable(const struct options *old, const struct options *new)
+void options_tell_unchangeable(const struct daemon_options *old, const struct daemon_options *new)
 {
     for (size_t i = 0; i < old->set.count; i++) {
         const struct option_row *row = &old->set.rows[i];
@@ -408,17 +408,17 @@ void options_tell_unchangeable(const struct options *old, const struct options *
     }
 }
 
-void options_clear(struct options *options)
+void options_clear(struct daemon_options *options)
 {
     option_set_clear(&options->set);
     free(options->listeners);
     for (size_t i = 0; i < options->attributes_count; i++)
         free(options->attributes[i]);
     free(options->attributes);
-    *options = (struct options){0};
+    *options = (struct daemon_options){0};
 }
 
-void options_print_help(const struct options *options, FILE *out)
+void options_print_help(const struct daemon_options *options, FILE *out)
 {
     fprintf(out, "Usage: " OPTIONS_PROGRAM " [OPTION]...\n"
                  "Gives every byte back, in order, or says that it could not.\n\n");

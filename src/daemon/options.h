@@ -14,9 +14,9 @@
 #include "base/error.h"
 #include "base/option.h"
 #include "daemon/activation.h"
-#include "daemon/policy.h"
+#include "echo/policy.h"
 #include "net/endpoint.h"
-#include "net/tls.h"
+#include "tls/tls.h"
 
 #define OPTIONS_PROGRAM "evechod"
 #define OPTIONS_NO_FD OPTION_AUTO
@@ -32,7 +32,7 @@ struct options_listener {
     struct tls_settings tls;     /* the same; its texts are the options' */
 };
 
-struct options {
+struct daemon_options {
     struct option_list listen;
     uint64_t workers;         /* OPTION_AUTO: one a processor */
     uint64_t max_connections; /* OPTION_AUTO: from the descriptor limit */
@@ -64,7 +64,7 @@ struct options {
 
 /* Reads the command line and the file that it names, and understands every listener. The result
  * keeps no pointer into argv, whose words may be permuted. 0, or -1 with *options cleared. */
-int options_read(struct options *options, const struct activation *activation, int argc,
+int options_read(struct daemon_options *options, const struct activation *activation, int argc,
                  char **argv, struct error *err) MUST_CHECK;
 
 /* Says which listener is at fault, and where it was written. Returns -1. */
@@ -76,20 +76,20 @@ int options_check_inherited(const struct options_listener *listener, enum endpoi
                             struct error *err) MUST_CHECK;
 
 /* Says where the option at fault was written if that was in the configuration file. */
-void options_locate(const struct options *options, struct error *err);
+void options_locate(const struct daemon_options *options, struct error *err);
 
 /* True where a listener is that descriptor. */
-bool options_serve_fd(const struct options *options, int fd);
+bool options_serve_fd(const struct daemon_options *options, int fd);
 
 /* A warning for each socket that was passed and no listener is: peers would wait in its backlog for
  * ever. */
-void options_tell_unserved(const struct options *options);
+void options_tell_unserved(const struct daemon_options *options);
 
 /* After a reload: a warning for each option that was changed and stays what it was. */
-void options_tell_unchangeable(const struct options *old, const struct options *new);
+void options_tell_unchangeable(const struct daemon_options *old, const struct daemon_options *new);
 
-void options_clear(struct options *options);
+void options_clear(struct daemon_options *options);
 
-void options_print_help(const struct options *options, FILE *out);
+void options_print_help(const struct daemon_options *options, FILE *out);
 
 #endif

@@ -8,7 +8,7 @@
 #include "daemon/server_parts.h"
 
 /* Applies new options; what fails before anything has changed leaves the old ones in force. */
-static int apply_options(struct server *server, const struct options *new, struct error *err)
+static int apply_options(struct server *server, const struct daemon_options *new, struct error *err)
 {
     struct limit_values values;
     if (!acceptor_has_endpoints(server->acceptor, new))
@@ -27,7 +27,7 @@ static int apply_options(struct server *server, const struct options *new, struc
 }
 
 /* Opening a FIFO would hold up the main loop. */
-static int check_config_file(const struct options *options, struct error *err)
+static int check_config_file(const struct daemon_options *options, struct error *err)
 {
     struct stat status;
     if (!options->config || stat(options->config, &status) < 0 || S_ISREG(status.st_mode))
@@ -55,7 +55,7 @@ static void reload(struct server *server)
 {
     struct error err = {0};
     char text[ERROR_TEXT_MAX];
-    struct options *new = calloc(1, sizeof(*new));
+    struct daemon_options *new = calloc(1, sizeof(*new));
     notify_reloading(&server->notify);
     bool is_read =
         new &&sandbox_check_reload(&server->sandbox, server->options, &err) == 0 &&

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "daemon/server_parts.h"
-#include "daemon/udp_rule.h"
+#include "echo/udp_rule.h"
 
 #define INTERVAL_MS 1000
 

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 #include "base/attr.h"
-#include "base/counters.h"
 #include "base/error.h"
+#include "echo/counters.h"
 
 struct server;
 

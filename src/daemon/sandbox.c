@@ -34,7 +34,7 @@ static int refuse_if_required(const struct sandbox *sandbox, struct error *err)
 
 /* ---- files ---- */
 
-static bool is_log_file(const struct options *options)
+static bool is_log_file(const struct daemon_options *options)
 {
     return strcmp(options->log_target, "stderr") != 0 && strcmp(options->log_target, "syslog") != 0;
 }
@@ -58,7 +58,7 @@ static void add_socket(struct file_list *list, const struct endpoint *endpoint)
 }
 
 /* Every file that may be opened or removed after the start. */
-static void find_files(struct file_list *list, const struct options *options)
+static void find_files(struct file_list *list, const struct daemon_options *options)
 {
     struct error unused;
     const char *attributes;
@@ -80,7 +80,7 @@ static void find_files(struct file_list *list, const struct options *options)
 #define FILES_A_LISTENER 4
 
 /* Whether a reload opens any. */
-static bool has_files_to_open(const struct options *options)
+static bool has_files_to_open(const struct daemon_options *options)
 {
     bool has_any = options->config || is_log_file(options);
     for (size_t i = 0; i < options->listener_count; i++)
@@ -88,7 +88,8 @@ static bool has_files_to_open(const struct options *options)
     return has_any;
 }
 
-static int confine_files(struct sandbox *sandbox, const struct options *options, struct error *err)
+static int confine_files(struct sandbox *sandbox, const struct daemon_options *options,
+                         struct error *err)
 {
     struct file_list list = {.files = NULL};
     list.files =
@@ -105,7 +106,7 @@ static int confine_files(struct sandbox *sandbox, const struct options *options,
     return 0;
 }
 
-int sandbox_check_reload(const struct sandbox *sandbox, const struct options *options,
+int sandbox_check_reload(const struct sandbox *sandbox, const struct daemon_options *options,
                          struct error *err)
 {
     if (!is_enforcing(sandbox) || !sandbox->has_seccomp || sandbox->landlock_abi > 0 ||
@@ -124,7 +125,7 @@ void sandbox_explain(const struct sandbox *sandbox, struct error *err)
 
 /* ---- the steps ---- */
 
-int sandbox_choose(struct sandbox *sandbox, const struct options *options, struct error *err)
+int sandbox_choose(struct sandbox *sandbox, const struct daemon_options *options, struct error *err)
 {
     *sandbox = (struct sandbox){.mode = (enum sandbox_mode)options->sandbox};
     /* A sanitizer or a coverage counter needs what a sandbox takes away. */
@@ -137,7 +138,7 @@ int sandbox_choose(struct sandbox *sandbox, const struct options *options, struc
     return 0;
 }
 
-int sandbox_confine(struct sandbox *sandbox, const struct options *options,
+int sandbox_confine(struct sandbox *sandbox, const struct daemon_options *options,
                     const struct privilege *privilege, struct error *err)
 {
     int bounds_failure = is_enforcing(sandbox) ? privilege_close_bounds() : 0;

@@ -32,18 +32,18 @@ struct sandbox {
 };
 
 /* 0 or -1. */
-int sandbox_choose(struct sandbox *sandbox, const struct options *options,
+int sandbox_choose(struct sandbox *sandbox, const struct daemon_options *options,
                    struct error *err) MUST_CHECK;
 
 /* Gives up privileges in any mode, and the rest as the mode says. 0 or -1. */
-int sandbox_confine(struct sandbox *sandbox, const struct options *options,
+int sandbox_confine(struct sandbox *sandbox, const struct daemon_options *options,
                     const struct privilege *privilege, struct error *err) MUST_CHECK;
 
 /* The last step; tells in one line what is in force. 0 or -1. */
 int sandbox_filter(struct sandbox *sandbox, struct error *err) MUST_CHECK;
 
 /* Whether the files that a reload opens can be opened. 0, or -1 with the reason. */
-int sandbox_check_reload(const struct sandbox *sandbox, const struct options *options,
+int sandbox_check_reload(const struct sandbox *sandbox, const struct daemon_options *options,
                          struct error *err) MUST_CHECK;
 
 /* After a reload was refused: says so where it may be the sandbox that did not let a file be

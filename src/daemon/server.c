@@ -51,7 +51,7 @@ static void on_wake(void *owner)
 
 /* ---- the parts: how each starts and stops ---- */
 
-static int check_ready_fd(const struct options *options, struct error *err)
+static int check_ready_fd(const struct daemon_options *options, struct error *err)
 {
     int fd = (int)options->ready_fd;
     if (options->ready_fd == OPTIONS_NO_FD)
@@ -67,7 +67,7 @@ static int check_ready_fd(const struct options *options, struct error *err)
 
 static int check_options(struct server *server, struct error *err)
 {
-    const struct options *options = server->options;
+    const struct daemon_options *options = server->options;
     if (check_ready_fd(options, err) < 0)
         return -1;
     return privilege_find(&server->privilege, options->user, options->group, err);
@@ -154,7 +154,7 @@ static void remove_pid_file(struct server *server)
 }
 
 /* NULL without memory. */
-static char *name_of(const struct options *options)
+static char *name_of(const struct daemon_options *options)
 {
     char host[HOST_NAME_MAX + 1] = "";
     if (!options->name)
@@ -164,7 +164,7 @@ static char *name_of(const struct options *options)
 
 static int make_udp(struct server *server, struct error *err)
 {
-    const struct options *options = server->options;
+    const struct daemon_options *options = server->options;
     server->name = name_of(options);
     server->udp = udp_new(options->udp_rate, (unsigned)options->source_prefix, server->name,
                           acceptor_has_datagrams(server->acceptor));
@@ -372,7 +372,7 @@ static int start_parts(struct server *server, struct error *err)
 
 /* ---- life ---- */
 
-static size_t worker_count_of(const struct options *options)
+static size_t worker_count_of(const struct daemon_options *options)
 {
     cpu_set_t processors;
     if (options->workers != OPTION_AUTO)
@@ -389,7 +389,7 @@ static void free_server(struct server *server)
     free(server);
 }
 
-struct server *server_new(struct options *options, int argc, char **argv, struct error *err)
+struct server *server_new(struct daemon_options *options, int argc, char **argv, struct error *err)
 {
     struct server *server = calloc(1, sizeof(*server));
     if (!server) {

@@ -16,7 +16,7 @@ struct server;
 /* Opens sockets, gives up privileges, starts workers. The options become the server's, who frees
  * them; argv is read again at each reload. All signals must be blocked, so that none comes before
  * there is somebody to take it. NULL with nothing left behind. */
-struct server *server_new(struct options *options, int argc, char **argv,
+struct server *server_new(struct daemon_options *options, int argc, char **argv,
                           struct error *err) MUST_CHECK;
 
 /* Says that it is ready, and serves until it is told to stop; returns the exit code. */

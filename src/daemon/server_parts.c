@@ -25,7 +25,7 @@ static uint64_t connections_allowed(uint64_t reserve)
     return limit > reserve ? limit - reserve : 0;
 }
 
-int server_find_limits(const struct server *server, const struct options *options,
+int server_find_limits(const struct server *server, const struct daemon_options *options,
                        struct limit_values *values, struct error *err)
 {
     uint64_t allowed = connections_allowed(descriptors_reserved(server));
@@ -54,7 +54,7 @@ struct totals server_totals(const struct server *server)
                            .acceptor = server->acceptor};
 }
 
-struct log_config server_log_config(const struct options *options)
+struct log_config server_log_config(const struct daemon_options *options)
 {
     return (struct log_config){.level = (enum log_level)options->log_level,
                                .format = (enum log_format)options->log_format,

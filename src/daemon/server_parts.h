@@ -13,26 +13,26 @@
 #include "base/attr.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "daemon/acceptor.h"
-#include "daemon/limit.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/pidfile.h"
 #include "daemon/privilege.h"
 #include "daemon/sandbox.h"
 #include "daemon/status.h"
-#include "daemon/totals.h"
-#include "daemon/udp.h"
 #include "daemon/watchdog.h"
-#include "daemon/worker.h"
-#include "net/loop.h"
+#include "echo/acceptor.h"
+#include "echo/limit.h"
+#include "echo/totals.h"
+#include "echo/udp.h"
+#include "echo/worker.h"
+#include "stream/loop.h"
 
 struct event;
 
 #define SERVER_SIGNALS 4
 
 struct server {
-    struct options *options; /* as the last reload left them */
+    struct daemon_options *options; /* as the last reload left them */
     int argc;
     char **argv;
     struct privilege privilege; /* to be given up at the start */
@@ -58,14 +58,14 @@ struct server {
 
 /* The limits under such options, after the descriptor limit has been raised as far as possible;
  * logs a warning if max-connections must be lowered. 0 or -1. */
-int server_find_limits(const struct server *server, const struct options *options,
+int server_find_limits(const struct server *server, const struct daemon_options *options,
                        struct limit_values *values, struct error *err) MUST_CHECK;
 
 /* What the whole service has counted, to be added up. */
 struct totals server_totals(const struct server *server);
 
 /* How to log under such options; it points into them. */
-struct log_config server_log_config(const struct options *options);
+struct log_config server_log_config(const struct daemon_options *options);
 
 /* Tells the service manager that we serve, on how many sockets, and `besides`, which may be empty.
  */

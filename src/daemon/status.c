@@ -16,9 +16,9 @@ struct status {
     struct endpoint endpoint;
     bool is_public;
     struct status_facts facts;
-    struct waker waker; /* by the workers, about a census */
-    struct census *censuses;
-    bool *has_census;
+    struct waker waker; /* by the workers, about a list */
+    struct conn_list *lists;
+    bool *has_list;
     bool is_asking;
 };
 
@@ -42,7 +42,7 @@ static void answer_page(struct status *status, struct http_exchange *exchange,
     http_answer(exchange, code, page->type);
 }
 
-/* ---- the census ---- */
+/* ---- the list ---- */
 
 /* Each worker is asked once for everybody who wants to know; whoever comes while they write is told
  * what is asked for afterwards. */
@@ -58,15 +58,15 @@ static void ask_workers(struct status *status)
         status->is_asking = true;
     }
     for (size_t i = 0; status->is_asking && i < totals->worker_count; i++)
-        worker_want_census(totals->workers[i], &status->waker);
+        worker_request_list(totals->workers[i], &status->waker);
 }
 
-static void answer_census(struct status *status, struct http_exchange *exchange)
+static void answer_list(struct status *status, struct http_exchange *exchange)
 {
     FILE *out = http_body(exchange);
     if (!out)
         return;
-    census_write(out, status->censuses, status->facts.totals.worker_count);
+    conn_list_write(out, status->lists, status->facts.totals.worker_count);
     http_answer(exchange, 200, "application/json");
 }
 
@@ -76,20 +76,20 @@ static void on_wake(void *owner)
     const struct totals *totals = &status->facts.totals;
     bool is_complete = true;
     for (size_t i = 0; i < totals->worker_count; i++) {
-        if (!status->has_census[i])
-            status->has_census[i] = worker_take_census(totals->workers[i], &status->censuses[i]);
-        is_complete = is_complete && status->has_census[i];
+        if (!status->has_list[i])
+            status->has_list[i] = worker_take_list(totals->workers[i], &status->lists[i]);
+        is_complete = is_complete && status->has_list[i];
     }
     if (!is_complete)
         return;
     for (size_t i = 0; i < HTTP_EXCHANGES_MAX; i++) {
         struct http_exchange *exchange = http_pending(status->http, i);
         if (exchange && http_is_marked(exchange))
-            answer_census(status, exchange);
+            answer_list(status, exchange);
     }
     for (size_t i = 0; i < totals->worker_count; i++) {
-        census_clear(&status->censuses[i]);
-        status->has_census[i] = false;
+        conn_list_clear(&status->lists[i]);
+        status->has_list[i] = false;
     }
     ask_workers(status);
 }
@@ -137,7 +137,7 @@ static int check_reach(const struct endpoint *endpoint, struct error *err)
     return count < 0 ? -1 : 0;
 }
 
-static int read_endpoint(const struct options *options, struct endpoint *endpoint,
+static int read_endpoint(const struct daemon_options *options, struct endpoint *endpoint,
                          struct error *err)
 {
     const char *attributes;
@@ -152,12 +152,12 @@ static int read_endpoint(const struct options *options, struct endpoint *endpoin
     return options->status_public ? 0 : check_reach(endpoint, err);
 }
 
-static int blame(const struct options *options, struct error *err)
+static int blame(const struct daemon_options *options, struct error *err)
 {
     return error_blame(err, "status", options->status);
 }
 
-int status_check(const struct options *options, struct error *err)
+int status_check(const struct daemon_options *options, struct error *err)
 {
     struct endpoint endpoint;
     if (options->status && read_endpoint(options, &endpoint, err) < 0)
@@ -165,7 +165,7 @@ int status_check(const struct options *options, struct error *err)
     return 0;
 }
 
-struct status *status_new(const struct options *options, struct error *err)
+struct status *status_new(const struct daemon_options *options, struct error *err)
 {
     struct status *status = calloc(1, sizeof(*status));
     const struct sock_options how = {BACKLOG, (mode_t)options->policy.mode,
@@ -197,9 +197,9 @@ int status_start(struct status *status, struct loop *loop, const struct status_f
     const char *name;
     status->facts = *facts;
     status->facts.started_ms = unix_ms();
-    status->censuses = calloc(facts->totals.worker_count, sizeof(*status->censuses));
-    status->has_census = calloc(facts->totals.worker_count, sizeof(*status->has_census));
-    if (!status->censuses || !status->has_census)
+    status->lists = calloc(facts->totals.worker_count, sizeof(*status->lists));
+    status->has_list = calloc(facts->totals.worker_count, sizeof(*status->has_list));
+    if (!status->lists || !status->has_list)
         return error_start(err, "no memory for the status endpoint");
     if (waker_open(&status->waker, loop, on_wake, status, err) < 0 ||
         http_start(status->http, loop, on_request, status, err) < 0)
@@ -225,9 +225,9 @@ void status_free(struct status *status)
         return;
     http_free(status->http);
     waker_close(&status->waker);
-    for (size_t i = 0; status->censuses && i < status->facts.totals.worker_count; i++)
-        census_clear(&status->censuses[i]);
-    free(status->censuses);
-    free(status->has_census);
+    for (size_t i = 0; status->lists && i < status->facts.totals.worker_count; i++)
+        conn_list_clear(&status->lists[i]);
+    free(status->lists);
+    free(status->has_list);
     free(status);
 }

@@ -10,16 +10,16 @@
 #include "base/error.h"
 #include "daemon/options.h"
 #include "daemon/status_page.h"
-#include "net/loop.h"
+#include "stream/loop.h"
 
 struct status;
 
 /* Whether the options' endpoint may be served: a TCP or Unix one and, unless status-public is
  * given, one that only this machine reaches. 0 or -1. */
-int status_check(const struct options *options, struct error *err) MUST_CHECK;
+int status_check(const struct daemon_options *options, struct error *err) MUST_CHECK;
 
 /* Opens its sockets; nobody is served yet. NULL with nothing left open. */
-struct status *status_new(const struct options *options, struct error *err) MUST_CHECK;
+struct status *status_new(const struct daemon_options *options, struct error *err) MUST_CHECK;
 
 /* Serves, in that loop, what the facts say. 0 or -1. */
 int status_start(struct status *status, struct loop *loop, const struct status_facts *facts,

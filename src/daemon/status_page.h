@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "daemon/limit.h"
 #include "daemon/request.h"
-#include "daemon/totals.h"
+#include "echo/limit.h"
+#include "echo/totals.h"
 
 /* What the pages are made of; all of it belongs to the server. */
 struct status_facts {
@@ -22,7 +22,8 @@ struct status_facts {
 
 struct status_page {
     const char *path, *type;
-    /* Writes the body; returns the answer's status. NULL: the page is a census of the workers. */
+    /* Writes the body; returns the answer's status. NULL: the page is a connection list of the
+     * workers. */
     int (*write)(FILE *out, const struct status_facts *facts);
 };
 

@@ -8,7 +8,7 @@
 #include "base/attr.h"
 #include "base/error.h"
 #include "daemon/notify.h"
-#include "daemon/worker.h"
+#include "echo/worker.h"
 
 struct event;
 

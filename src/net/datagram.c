@@ -33,7 +33,7 @@
 _Static_assert(DATAGRAM_BATCH <= SEGMENTS_MAX, "a run would have too many segments");
 
 /* Everything about one place of a batch. */
-struct place {
+struct control_place {
     struct datagram datagram;
     struct sockaddr_storage peer;
     struct iovec iov;
@@ -47,7 +47,7 @@ struct datagram_batch {
     struct mmsghdr runs[DATAGRAM_BATCH]; /* of answers, for one call */
     int run_counts[DATAGRAM_BATCH];      /* how many answers each has */
     struct iovec parts[DATAGRAM_BATCH];  /* the answers' bytes, in order */
-    struct place places[DATAGRAM_BATCH];
+    struct control_place places[DATAGRAM_BATCH];
     size_t bytes_max;
     size_t segment_max;           /* the largest answer that the kernel cuts off a run */
     int answered[DATAGRAM_BATCH]; /* the place that each answer is in */
@@ -132,7 +132,7 @@ struct datagram_batch *datagram_batch_new(size_t bytes_max)
         return NULL;
     }
     for (size_t i = 0; i < DATAGRAM_BATCH; i++) {
-        struct place *place = &batch->places[i];
+        struct control_place *place = &batch->places[i];
         place->datagram.bytes = batch->memory + i * distance;
         place->iov.iov_base = place->datagram.bytes;
         batch->received[i].msg_hdr = (struct msghdr){.msg_name = &place->peer,
@@ -151,7 +151,8 @@ void datagram_batch_free(struct datagram_batch *batch)
     free(batch);
 }
 
-static struct cmsghdr *begin_control(struct place *place, int level, int type, size_t length)
+static struct cmsghdr *begin_control(struct control_place *place, int level, int type,
+                                     size_t length)
 {
     struct cmsghdr *header = (struct cmsghdr *)(void *)place->out;
     *header =
@@ -164,7 +165,7 @@ static struct cmsghdr *begin_control(struct place *place, int level, int type, s
  * for broadcast and multicast, where the kernel offers one of ours (ip(7): ipi_spec_dst). It offers
  * none for what came before it was asked, to a socket that was passed to us: there only the
  * addresses are known that mean many everywhere; from those of one network it sends nothing. */
-static void take_ipv4(struct place *place, const struct cmsghdr *header)
+static void take_ipv4(struct control_place *place, const struct cmsghdr *header)
 {
     struct in_pktinfo info;
     memcpy(&info, CMSG_DATA(header), sizeof(info));
@@ -183,7 +184,7 @@ static void take_ipv4(struct place *place, const struct cmsghdr *header)
            sizeof(info));
 }
 
-static void take_ipv6(struct place *place, const struct cmsghdr *header)
+static void take_ipv6(struct control_place *place, const struct cmsghdr *header)
 {
     struct in6_pktinfo info;
     memcpy(&info, CMSG_DATA(header), sizeof(info));
@@ -197,7 +198,8 @@ static void take_ipv6(struct place *place, const struct cmsghdr *header)
            sizeof(info));
 }
 
-static void take_control(struct datagram_batch *batch, struct place *place, struct msghdr *header)
+static void take_control(struct datagram_batch *batch, struct control_place *place,
+                         struct msghdr *header)
 {
     for (struct cmsghdr *at = CMSG_FIRSTHDR(header); at; at = CMSG_NXTHDR(header, at)) {
         if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_PKTINFO)
@@ -211,7 +213,7 @@ static void take_control(struct datagram_batch *batch, struct place *place, stru
 
 static void take(struct datagram_batch *batch, int index)
 {
-    struct place *place = &batch->places[index];
+    struct control_place *place = &batch->places[index];
     struct msghdr *header = &batch->received[index].msg_hdr;
     place->datagram.length = batch->received[index].msg_len;
     place->datagram.peer = address_from_sockaddr((const struct sockaddr *)&place->peer);
@@ -262,7 +264,7 @@ int datagram_unsent(const struct datagram_batch *batch)
 
 /* ---- runs of answers ---- */
 
-static struct place *place_of(struct datagram_batch *batch, int answer)
+static struct control_place *place_of(struct datagram_batch *batch, int answer)
 {
     return &batch->places[batch->answered[answer]];
 }
@@ -270,7 +272,7 @@ static struct place *place_of(struct datagram_batch *batch, int answer)
 /* The same way back: to the same peer, from the same address. */
 static bool is_same_way(struct datagram_batch *batch, int one, int other)
 {
-    const struct place *a = place_of(batch, one), *b = place_of(batch, other);
+    const struct control_place *a = place_of(batch, one), *b = place_of(batch, other);
     return address_is_same_host(&a->datagram.peer, &b->datagram.peer) &&
            a->datagram.peer.port == b->datagram.peer.port && a->out_length == b->out_length &&
            memcmp(a->out, b->out, a->out_length) == 0;
@@ -300,7 +302,7 @@ static int run_length(struct datagram_batch *batch, int first)
 /* One message: a datagram, or a run of them that the kernel cuts apart. */
 static void write_run(struct datagram_batch *batch, struct mmsghdr *run, int first, int count)
 {
-    struct place *place = place_of(batch, first);
+    struct control_place *place = place_of(batch, first);
     size_t length = place->out_length;
     if (count > 1) {
         uint16_t size = (uint16_t)batch->parts[first].iov_len;

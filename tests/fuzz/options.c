@@ -33,7 +33,7 @@ static void write_config(const char *text, size_t length)
 static void read_words(int argc, char **argv)
 {
     static const struct activation NONE = {0};
-    struct options options;
+    struct daemon_options options;
     struct error err = {0};
     char text[ERROR_TEXT_MAX];
     if (options_read(&options, &NONE, argc, argv, &err) < 0) {

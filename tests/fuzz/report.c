@@ -26,7 +26,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return memory < 0 || !nowhere;
 }
 
-static void check_report(const struct options *options, const struct bench_results *results)
+static void check_report(const struct client_options *options, const struct bench_results *results)
 {
     struct error err;
     if (ftruncate(memory, 0) < 0 || report_json(options, "target", results, path, &err) < 0)
@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct bench_results results;
     char text[TEXT_MAX], program[] = "bench", *argv[WORDS_MAX + 1] = {program}, *rest = text;
     int argc = 1;
-    struct options options;
+    struct client_options options;
     struct error err = {0};
     fuzz_text(text, data, size);
     size_t used = strlen(text);

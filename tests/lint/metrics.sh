@@ -9,7 +9,7 @@ page=man/evechod.8
 # No log's word and no text of the list ends so.
 undocumented()
 {
-    grep -oE '"[a-z_]+_(total|bytes)"' src/base/counters.h | tr -d '"' | while read -r metric; do
+    grep -oE '"[a-z_]+_(total|bytes)"' src/echo/counters.h | tr -d '"' | while read -r metric; do
         grep -qE "^\.It Li (.* )?evechod_$metric( |\$)" $page ||
             echo "evechod_$metric: not in STATUS of $page"
     done

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* net/tls_codec.h for a world without OpenSSL: the records of records.h, and contexts of nothing.
+/* tls/tls_codec.h for a world without OpenSSL: the records of records.h, and contexts of nothing.
  * So the transport and everything above it run unchanged, and a world costs no key. Linked in the
  * place of tls_codec.c and tls.c. */
-#include "net/tls_codec.h"
+#include "tls/tls_codec.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel.h"
-#include "net/stream.h"
-#include "net/tls.h"
 #include "rare.h"
 #include "records.h"
+#include "stream/stream.h"
+#include "tls/tls.h"
 
 #define PLAIN_BYTES (256U * 1024U + RECORD_MOST)
 #define RECORDS_ROOM (4 * PLAIN_BYTES)
@@ -249,13 +249,13 @@ void tls_codec_end(struct tls_codec *codec)
         rare_saw(RARE_OWN_END);
 }
 
-void tls_codec_describe(const struct tls_codec *codec, struct stream_tls_info *out)
+void tls_codec_describe(const struct tls_codec *codec, struct tls_info *out)
 {
     (void)codec;
-    *out = (struct stream_tls_info){.version = "records", .cipher = "none"};
+    *out = (struct tls_info){.version = "records", .cipher = "none"};
 }
 
-/* ---- net/tls.h ---- */
+/* ---- tls/tls.h ---- */
 
 struct tls_context *tls_context_ref(struct tls_context *context)
 {

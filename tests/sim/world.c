@@ -10,11 +10,11 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "daemon/worker.h"
+#include "echo/worker.h"
 #include "kernel.h"
-#include "net/stream.h"
 #include "rare.h"
 #include "records.h"
+#include "stream/stream.h"
 
 #define PEERS_MAX 4
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

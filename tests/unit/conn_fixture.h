@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/conn.h"
+#include "echo/conn.h"
 #include "fake_stream.h"
 #include "unit.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A stream and a clock that do what a test says. The functions of net/stream.h and base/clock.h are
- * defined here, so that the archive's own are not linked; for one test file alone. */
+/* A stream and a clock that do what a test says. The functions of stream/stream.h and base/clock.h
+ * are defined here, so that the archive's own are not linked; for one test file alone. */
 #ifndef TESTS_FAKE_STREAM_H
 #define TESTS_FAKE_STREAM_H
 
@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "net/stream.h"
+#include "stream/stream.h"
+#include "tls/tls_codec.h"
 
 static uint64_t now_ms;
 
@@ -83,10 +84,10 @@ const char *stream_error_text(const struct stream *stream, int error)
     return strerror(error);
 }
 
-bool stream_describe_tls(const struct stream *stream, struct stream_tls_info *out)
+bool stream_describe_tls(const struct stream *stream, struct tls_info *out)
 {
     (void)stream;
-    *out = (struct stream_tls_info){.version = "TLSv1.3", .cipher = "NULL"};
+    *out = (struct tls_info){.version = "TLSv1.3", .cipher = "NULL"};
     return fake.is_tls;
 }
 

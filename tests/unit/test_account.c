@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "daemon/account.h"
+#include "echo/account.h"
 
 static struct counters counters;
 

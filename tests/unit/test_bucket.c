@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "daemon/bucket.h"
+#include "echo/bucket.h"
 
 #define MS UINT64_C(1000000)
 #define START_NS (1000 * MS)

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "base/counters.h"
+#include "echo/counters.h"
 
 static void test_names(void **state)
 {

@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 
 #include "base/mix.h"
-#include "daemon/limit.h"
+#include "echo/limit.h"
 
 #define SOURCES 3000
 #define STEPS 60000

@@ -105,7 +105,7 @@ static void send_until_it_fails(struct link *link)
 }
 
 /* What came before it is read, then how it ended. */
-static void assert_read_to_the_end(struct link *link, enum stream_end end, enum outcome outcome)
+static void assert_read_to_the_end(struct link *link, enum outcome_end end, enum outcome outcome)
 {
     char bytes[2];
     assert_int_equal(link_recv(link, bytes, 2), 2);
@@ -120,7 +120,7 @@ static void assert_read_to_the_end(struct link *link, enum stream_end end, enum 
 }
 
 /* A peer that has said "why", and is gone; the link sends to it, and is read to its end. */
-static void send_to_one_that_is_gone(bool by_reset, enum stream_end end, enum outcome outcome)
+static void send_to_one_that_is_gone(bool by_reset, enum outcome_end end, enum outcome outcome)
 {
     struct pair pair = {0};
     open_pair(&pair);

@@ -11,8 +11,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "net/loop.h"
 #include "said.h"
+#include "stream/loop.h"
 
 #define DEADLINES 5
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/census.h"
 #include "daemon/metrics.h"
+#include "echo/conn_list.h"
 
 /* ---- metrics ---- */
 
@@ -115,19 +115,19 @@ static void test_label(void **state)
     free(text);
 }
 
-/* ---- the census ---- */
+/* ---- the list ---- */
 
-static char *told(const struct census *censuses, size_t count)
+static char *told(const struct conn_list *lists, size_t count)
 {
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     assert_non_null(out);
-    census_write(out, censuses, count);
+    conn_list_write(out, lists, count);
     assert_int_equal(fclose(out), 0);
     return text;
 }
-static void test_census(void **state)
+static void test_conn_list(void **state)
 {
     struct policy policy = {.listener_name = (char[]){"unix:/\"x"}};
     const struct conn conn = {.id = 7,
@@ -136,50 +136,50 @@ static void test_census(void **state)
                               .account = {.in = 10, .out = 7},
                               .state = CONN_PAUSED,
                               .opened_ms = loop_now_ms()};
-    struct census censuses[2];
+    struct conn_list lists[2];
     (void)state;
-    census_begin(&censuses[0], 0);
-    census_begin(&censuses[1], 0);
-    char *text = told(censuses, 2);
+    conn_list_begin(&lists[0], 0);
+    conn_list_begin(&lists[1], 0);
+    char *text = told(lists, 2);
     assert_string_equal(text, "{\"connections\":[],\n\"open\":0,\"truncated\":false}\n");
     free(text);
-    census_begin(&censuses[1], 2);
+    conn_list_begin(&lists[1], 2);
     for (int i = 0; i < 3; i++)
-        census_add(&censuses[1], &conn); /* the third has no room */
-    census_add(&censuses[0], &conn);
-    censuses[1].entries[0].open_ms = 1234;
-    censuses[1].count = 1;
-    text = told(censuses, 2);
+        conn_list_add(&lists[1], &conn); /* the third has no room */
+    conn_list_add(&lists[0], &conn);
+    lists[1].entries[0].open_ms = 1234;
+    lists[1].count = 1;
+    text = told(lists, 2);
     assert_string_equal(text,
                         "{\"connections\":[\n"
                         "{\"id\":7,\"peer\":\"127.0.0.1:99\",\"listener\":\"unix:/\\u0022x\","
                         "\"state\":\"paused\",\"in\":10,\"out\":7,\"owed\":3,"
                         "\"seconds\":1.234,\"tls\":null}],\n\"open\":2,\"truncated\":true}\n");
     free(text);
-    census_clear(&censuses[1]);
+    conn_list_clear(&lists[1]);
 }
 
-static void test_census_is_bounded(void **state)
+static void test_conn_list_is_bounded(void **state)
 {
     struct policy policy = {.listener_name = (char[]){"x"}};
     const struct conn conn = {.peer = {.family = AF_INET}, .policy = &policy};
-    struct census censuses[2];
+    struct conn_list lists[2];
     size_t lines = 0;
     (void)state;
     for (int i = 0; i < 2; i++) {
-        census_begin(&censuses[i], CENSUS_MAX + 1);
-        for (int j = 0; j < CENSUS_MAX + 1; j++)
-            census_add(&censuses[i], &conn);
-        assert_int_equal(censuses[i].count, CENSUS_MAX);
+        conn_list_begin(&lists[i], CONN_LIST_MAX + 1);
+        for (int j = 0; j < CONN_LIST_MAX + 1; j++)
+            conn_list_add(&lists[i], &conn);
+        assert_int_equal(lists[i].count, CONN_LIST_MAX);
     }
-    char *text = told(censuses, 2);
+    char *text = told(lists, 2);
     for (const char *at = text; (at = strstr(at, "\"id\"")); at++)
         lines++;
-    assert_int_equal(lines, CENSUS_MAX);
+    assert_int_equal(lines, CONN_LIST_MAX);
     assert_non_null(strstr(text, "\"open\":2002,\"truncated\":true}"));
     free(text);
     for (int i = 0; i < 2; i++)
-        census_clear(&censuses[i]);
+        conn_list_clear(&lists[i]);
 }
 
 int main(void)
@@ -188,8 +188,8 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_label),
-        cmocka_unit_test(test_census),
-        cmocka_unit_test(test_census_is_bounded),
+        cmocka_unit_test(test_conn_list),
+        cmocka_unit_test(test_conn_list_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

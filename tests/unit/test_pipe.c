@@ -12,8 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/pipe.h"
 #include "net/sock.h"
+#include "stream/pipe.h"
 #include "tcp_pair.h"
 
 #define BYTES 100000

@@ -340,7 +340,7 @@ static void test_seccomp_only_logs(void **state)
 
 struct tried {
     struct sandbox sandbox;
-    struct options options;
+    struct daemon_options options;
     struct privilege privilege;
     struct error err;
     int confined, filtered;
@@ -455,7 +455,8 @@ static void test_a_group_that_cannot_be_had(void **state)
 
 static void test_an_instrumented_build_chooses_none(void **state)
 {
-    const struct options on = {.sandbox = SANDBOX_ON}, require = {.sandbox = SANDBOX_REQUIRE};
+    const struct daemon_options on = {.sandbox = SANDBOX_ON},
+                                require = {.sandbox = SANDBOX_REQUIRE};
     struct sandbox sandbox;
     struct error err;
     (void)state;
@@ -469,7 +470,7 @@ static void test_a_reload_that_can_open_nothing(void **state)
     struct sandbox sandbox = {.mode = SANDBOX_ON, .has_seccomp = true};
     struct options_listener listeners[] = {{.endpoint = {.kind = ENDPOINT_TCP}},
                                            {.endpoint = {.kind = ENDPOINT_TLS}}};
-    struct options options = {.log_target = (char[]){"stderr"}};
+    struct daemon_options options = {.log_target = (char[]){"stderr"}};
     struct error err;
     (void)state;
     assert_int_equal(sandbox_check_reload(&sandbox, &options, &err), 0);

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "daemon/service.h"
+#include "echo/service.h"
 
 static const struct service_facts FACTS = {
     .unix_s = 383765863, /* 1982-02-28 17:37:43 */
@@ -135,15 +135,15 @@ static void test_whoami_tells_all(void **state)
                   [PROXY_SSL_SIG_ALG] = {36, 6},
                   [PROXY_SSL_KEY_ALG] = {42, 7}},
     };
-    static const struct stream_tls_info TLS = {.version = "TLSv1.3",
-                                               .cipher = "TLS_AES_128_GCM_SHA256",
-                                               .alpn = "h2",
-                                               .alpn_length = 2,
-                                               .server_name = "a\x1b",
-                                               .server_name_length = 2,
-                                               .subject = "CN=\"x\"",
-                                               .subject_length = 6,
-                                               .is_resumed = true};
+    static const struct tls_info TLS = {.version = "TLSv1.3",
+                                        .cipher = "TLS_AES_128_GCM_SHA256",
+                                        .alpn = "h2",
+                                        .alpn_length = 2,
+                                        .server_name = "a\x1b",
+                                        .server_name_length = 2,
+                                        .subject = "CN=\"x\"",
+                                        .subject_length = 6,
+                                        .is_resumed = true};
     static const char EXPECTED[] =
         "\"proxy\":{\"version\":2,\"command\":\"PROXY\",\"transport\":\"TCP4\","
         "\"from\":\"127.0.0.1:9\",\"source\":\"192.0.2.1:1\",\"destination\":\"192.0.2.2:2\","
@@ -185,7 +185,7 @@ static void test_whoami_of_a_check(void **state)
 static void test_whoami_is_bounded(void **state)
 {
     static char name[4096];
-    static struct stream_tls_info tls = {.version = "TLSv1.3", .cipher = "x"};
+    static struct tls_info tls = {.version = "TLSv1.3", .cipher = "x"};
     unsigned char out[SERVICE_SAYS_MAX + 1];
     struct service_facts facts = FACTS;
     struct proxy_header header = {

@@ -20,11 +20,11 @@
 #include <unistd.h>
 
 #include "config.h"
-#include "net/loop.h"
-#include "net/pipe.h"
 #include "net/sock.h"
-#include "net/stream.h"
 #include "short_writes.h"
+#include "stream/loop.h"
+#include "stream/pipe.h"
+#include "stream/stream.h"
 #include "tcp_pair.h"
 
 /* ---- the system calls between ---- */

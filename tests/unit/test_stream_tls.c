@@ -11,10 +11,10 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "net/loop.h"
 #include "net/sock.h"
-#include "net/stream.h"
 #include "short_writes.h"
+#include "stream/loop.h"
+#include "stream/stream.h"
 #include "tcp_pair.h"
 #include "tls_pair.h"
 #include "wrap_memory.h"
@@ -693,7 +693,7 @@ static void test_peer_resets(void **state)
 static void test_describe(void **state)
 {
     struct fixture *fixture = open_shy();
-    struct stream_tls_info info;
+    struct tls_info info;
     (void)state;
     assert_false(stream_describe_tls(&fixture->stream, &info));
     SSL_set_tlsext_host_name(fixture->peer.codec.ssl, "echo.example");

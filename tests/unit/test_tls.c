@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "net/tls.h"
 #include "said.h"
+#include "tls/tls.h"
 
 #define DAY_S (24L * 3600)
 

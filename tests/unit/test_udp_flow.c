@@ -20,7 +20,7 @@ struct fixture {
 
 static void begin(struct fixture *fixture, uint64_t count)
 {
-    const struct options options = {.seed = 1, .size_min = SIZE, .size_max = SIZE};
+    const struct client_options options = {.seed = 1, .size_min = SIZE, .size_max = SIZE};
     assert_int_equal(udp_flow_init(&fixture->flow, &options, 7, 1), 0);
     for (uint64_t i = 0; i < count; i++) {
         fixture->sizes[i] = udp_flow_make(&fixture->flow, fixture->sent[i]);
@@ -227,7 +227,7 @@ static void test_counts_begin_anew(void **state)
 static void test_a_stranger_is_wrong(void **state)
 {
     struct fixture fixture, other;
-    const struct options options = {.seed = 2, .size_min = SIZE, .size_max = SIZE};
+    const struct client_options options = {.seed = 2, .size_min = SIZE, .size_max = SIZE};
     (void)state;
     begin(&fixture, 1);
     assert_int_equal(udp_flow_init(&other.flow, &options, 7, 1), 0);
@@ -244,7 +244,7 @@ static void test_memory_is_bounded(void **state)
 {
     static unsigned char first[SIZE], scratch[SIZE];
     struct udp_flow flow;
-    const struct options options = {.seed = 1, .size_min = 16, .size_max = SIZE};
+    const struct client_options options = {.seed = 1, .size_min = 16, .size_max = SIZE};
     size_t first_size = 0;
     (void)state;
     assert_int_equal(udp_flow_init(&flow, &options, 1, 1), 0);
@@ -299,7 +299,7 @@ static bool is_limited(uint64_t count, bool (*is_lost)(uint64_t))
 {
     static unsigned char bytes[UDP_BYTES_MAX];
     struct udp_flow flow;
-    const struct options options = {.seed = 1, .size_min = SIZE, .size_max = SIZE};
+    const struct client_options options = {.seed = 1, .size_min = SIZE, .size_max = SIZE};
     assert_int_equal(udp_flow_init(&flow, &options, 1, count), 0);
     for (uint64_t i = 0; i < count; i++) {
         size_t size = udp_flow_make(&flow, bytes);

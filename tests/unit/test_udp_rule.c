@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "daemon/udp_rule.h"
+#include "echo/udp_rule.h"
 
 #define NOW_NS UINT64_C(5000000000)
 #define OWN_PORT 7007

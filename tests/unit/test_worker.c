@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "daemon/worker.h"
+#include "echo/worker.h"
 
 #define LIFE_S 60 /* of a test; it takes some milliseconds */
 
@@ -133,14 +133,14 @@ static void test_echoes_in_a_thread(void **state)
 
 static void test_obeys_at_once_in_the_callers_thread(void **state)
 {
-    struct census census;
+    struct conn_list list;
     (void)state;
     start(true);
     int peer = give();
-    worker_want_census(the.worker, &the.waker);
-    assert_true(worker_take_census(the.worker, &census));
-    assert_int_equal(census.open, 1);
-    census_clear(&census);
+    worker_request_list(the.worker, &the.waker);
+    assert_true(worker_take_list(the.worker, &list));
+    assert_int_equal(list.open, 1);
+    conn_list_clear(&list);
     for (int i = 0; i < 3; i++)
         assert_true(worker_is_alive(the.worker));
     worker_abort_all(the.worker, REASON_FORCED);
@@ -150,15 +150,15 @@ static void test_obeys_at_once_in_the_callers_thread(void **state)
 
 static void test_obeys_in_its_own_thread(void **state)
 {
-    struct census census;
+    struct conn_list list;
     (void)state;
     start(false);
     int peer = give();
-    worker_want_census(the.worker, &the.waker);
-    while (!worker_take_census(the.worker, &census))
+    worker_request_list(the.worker, &the.waker);
+    while (!worker_take_list(the.worker, &list))
         loop_run(&the.loop);
-    assert_int_equal(census.open, 1);
-    census_clear(&census);
+    assert_int_equal(list.open, 1);
+    conn_list_clear(&list);
     for (int answers = 0; answers < 3;) /* each comes when the thread has run */
         answers += worker_is_alive(the.worker);
     worker_abort_all(the.worker, REASON_FORCED);

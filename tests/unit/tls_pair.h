@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "net/tls.h"
-#include "net/tls_codec.h"
+#include "tls/tls.h"
+#include "tls/tls_codec.h"
 
 static struct tls_context *pair_server;
 static SSL_CTX *pair_client;

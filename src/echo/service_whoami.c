@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* whoami: one line of JSON about who asked and who answers. */
+#include <string.h>
+
+#include "base/json_writer.h"
+#include "echo/service.h"
+#include "echo/tls_json.h"
+
+/* A text of the header, if it has it. */
+static void write_kept(struct json_writer *out, const char *key, const struct service_facts *facts,
+                       enum proxy_text kept)
+{
+    const struct proxy_header *header = facts->proxied;
+    if (header->texts[kept].at > 0)
+        json_write_text(out, key, (const char *)facts->proxied_bytes + header->texts[kept].at,
+                        header->texts[kept].length);
+}
+
+static void write_ssl(struct json_writer *out, const struct service_facts *facts)
+{
+    json_write_begin(out, "ssl", '{');
+    json_write_number(out, "client", facts->proxied->ssl_client);
+    json_write_number(out, "verify", facts->proxied->ssl_verify);
+    write_kept(out, "version", facts, PROXY_SSL_VERSION);
+    write_kept(out, "cn", facts, PROXY_SSL_CN);
+    write_kept(out, "cipher", facts, PROXY_SSL_CIPHER);
+    write_kept(out, "sig_alg", facts, PROXY_SSL_SIG_ALG);
+    write_kept(out, "key_alg", facts, PROXY_SSL_KEY_ALG);
+    json_write_end(out, '}');
+}
+
+static void write_end(struct json_writer *out, const char *key, const struct service_facts *facts,
+                      bool is_source)
+{
+    char end[256];
+    json_write_text(
+        out, key, end,
+        proxy_format(end, sizeof(end), facts->proxied, facts->proxied_bytes, is_source));
+}
+
+static void write_proxied(struct json_writer *out, const struct service_facts *facts)
+{
+    const struct proxy_header *header = facts->proxied;
+    json_write_begin(out, "proxy", '{');
+    json_write_number(out, "version", header->version);
+    json_write_string(out, "command", header->is_local ? "LOCAL" : "PROXY");
+    json_write_string(out, "transport",
+                      proxy_transport_word((enum proxy_transport)header->transport));
+    json_write_text(out, "from", facts->proxy, facts->proxy_length);
+    if (proxy_has_source(header)) {
+        write_end(out, "source", facts, true);
+        write_end(out, "destination", facts, false);
+    }
+    write_kept(out, "alpn", facts, PROXY_ALPN);
+    write_kept(out, "authority", facts, PROXY_AUTHORITY);
+    write_kept(out, "unique_id", facts, PROXY_UNIQUE_ID);
+    write_kept(out, "netns", facts, PROXY_NETNS);
+    if (header->has_ssl)
+        write_ssl(out, facts);
+    json_write_end(out, '}');
+}
+
+size_t service_whoami(const struct service_facts *facts, uint64_t offset, unsigned char *out,
+                      size_t room)
+{
+    char line[SERVICE_SAYS_MAX];
+    struct json_writer writer = {.out = line, .size = sizeof(line)};
+    (void)offset;
+    json_write_begin(&writer, NULL, '{');
+    json_write_string(&writer, "name", facts->name);
+    json_write_number(&writer, "id", facts->id);
+    json_write_string(&writer, "listener", facts->listener);
+    json_write_text(&writer, "peer", facts->peer, facts->peer_length);
+    json_write_text(&writer, "local", facts->local, facts->local_length);
+    if (facts->proxied)
+        write_proxied(&writer, facts);
+    else
+        json_write_null(&writer, "proxy");
+    tls_json_write(&writer, facts->tls);
+    json_write_end(&writer, '}');
+    line[writer.used] = '\n'; /* in place of the NUL */
+    size_t length = writer.used + 1 < room ? writer.used + 1 : room;
+    memcpy(out, line, length);
+    return length;
+}

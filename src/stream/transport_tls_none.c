@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* In place of transport_tls.c if the build left TLS out. */
+#include "stream/transport.h"
+
+static int refuse(struct stream *stream, const struct stream_how *how)
+{
+    (void)stream;
+    (void)how;
+    return -1;
+}
+
+const struct transport TRANSPORT_TLS = {.open = refuse};
+
+const char *stream_tls_error(const struct stream *stream)
+{
+    (void)stream;
+    return NULL;
+}
+
+bool stream_is_truncated(const struct stream *stream)
+{
+    (void)stream;
+    return false;
+}
+
+bool stream_describe_tls(const struct stream *stream, struct tls_info *out)
+{
+    (void)stream;
+    (void)out;
+    return false;
+}
