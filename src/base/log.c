@@ -47,7 +47,7 @@ struct repeated {
     struct told queued, written;   /* in the batch that is filled, and in the one being written */
 };
 
-static struct log {
+struct log {
     _Atomic int level; /* -1: closed */
     _Atomic int format;
     _Atomic uint64_t dropped;
@@ -70,7 +70,7 @@ static struct log {
     uint64_t dropped_told;
     struct told dropped_queued, dropped_written;
     struct repeated limits[LIMIT_MESSAGES];
-} the = {.level = -1, .fd = -1, .next_fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+};
 
 static uint64_t unix_now_ms(void)
 {
@@ -85,14 +85,14 @@ static struct timespec mono_timespec(uint64_t ms)
                              .tv_nsec = (long)(ms % 1000) * 1000000L};
 }
 
-uint64_t log_dropped(void)
+uint64_t log_dropped(const struct log *log)
 {
-    return atomic_load_explicit(&the.dropped, memory_order_relaxed);
+    return !log ? 0 : atomic_load_explicit(&log->dropped, memory_order_relaxed);
 }
 
-static void count_dropped(uint64_t lines)
+static void count_dropped(struct log *log, uint64_t lines)
 {
-    atomic_fetch_add_explicit(&the.dropped, lines, memory_order_relaxed);
+    atomic_fetch_add_explicit(&log->dropped, lines, memory_order_relaxed);
 }
 
 /* syslog's priority of a level. */
@@ -105,39 +105,39 @@ static int priority_of(int level)
 /* ---- the queue; the lock is held ---- */
 
 /* False where there is no room for the line: the caller must count it. */
-static bool enqueue(enum log_level level, const char *message, const struct log_field *fields,
-                    size_t count)
+static bool enqueue(struct log *log, enum log_level level, const char *message,
+                    const struct log_field *fields, size_t count)
 {
     char line[LOG_LINE_MAX], prefix[8] = "";
     /* syslog stamps its lines itself, and needs the level of each: a digit before the line. The
      * journal takes the priority in brackets (sd-daemon(3)), and off the line again. */
-    bool is_syslog = the.target == TARGET_SYSLOG;
+    bool is_syslog = log->target == TARGET_SYSLOG;
     if (is_syslog)
         snprintf(prefix, sizeof(prefix), "%d", (int)level);
-    else if (the.is_journal)
+    else if (log->is_journal)
         snprintf(prefix, sizeof(prefix), "<%d>", priority_of((int)level));
     size_t prefix_length = strlen(prefix);
-    enum log_format format = (enum log_format)atomic_load(&the.format);
+    enum log_format format = (enum log_format)atomic_load(&log->format);
     size_t length =
         log_line(line, sizeof(line), format, unix_now_ms(), level, message, fields, count);
     size_t skip = is_syslog && format == LOG_FORMAT_TEXT ? TIME_LENGTH : 0;
     size_t need = length - skip + prefix_length;
-    if (the.filled + need > QUEUE_BYTES)
+    if (log->filled + need > QUEUE_BYTES)
         return false;
-    memcpy(the.filling + the.filled, prefix, prefix_length);
-    the.filled += prefix_length;
-    memcpy(the.filling + the.filled, line + skip, length - skip);
-    the.filled += length - skip;
-    if (the.is_idle || the.filled > HURRY_BYTES)
-        pthread_cond_signal(&the.wake);
+    memcpy(log->filling + log->filled, prefix, prefix_length);
+    log->filled += prefix_length;
+    memcpy(log->filling + log->filled, line + skip, length - skip);
+    log->filled += length - skip;
+    if (log->is_idle || log->filled > HURRY_BYTES)
+        pthread_cond_signal(&log->wake);
     return true;
 }
 
-static struct repeated *limit_of(const char *message)
+static struct repeated *limit_of(struct log *log, const char *message)
 {
     struct repeated *free_slot = NULL;
     for (size_t i = 0; i < LIMIT_MESSAGES; i++) {
-        struct repeated *limit = &the.limits[i];
+        struct repeated *limit = &log->limits[i];
         if (limit->message == message)
             return limit;
         if (!limit->message && !free_slot)
@@ -146,26 +146,26 @@ static struct repeated *limit_of(const char *message)
     return free_slot;
 }
 
-static void suppress(struct repeated *limit, uint64_t events, uint64_t now_ms)
+static void suppress(struct log *log, struct repeated *limit, uint64_t events, uint64_t now_ms)
 {
     limit->suppressed += events;
     if (limit->suppressed > events)
         return;
     limit->since_ms = now_ms;
-    if (the.is_idle)
-        pthread_cond_signal(&the.wake); /* it must report the count when the window ends */
+    if (log->is_idle)
+        pthread_cond_signal(&log->wake); /* it must report the count when the window ends */
 }
 
 /* Queues the line where its message's window is over, and else counts it. So is a line counted that
  * the queue has no room for. */
-static void enqueue_limited(uint64_t events, enum log_level level, const char *message,
-                            const struct log_field *fields, size_t count)
+static void enqueue_limited(struct log *log, uint64_t events, enum log_level level,
+                            const char *message, const struct log_field *fields, size_t count)
 {
-    struct repeated *limit = limit_of(message);
+    struct repeated *limit = limit_of(log, message);
     uint64_t now_ms = clock_coarse_ms();
     if (!limit) {
-        if (!enqueue(level, message, fields, count))
-            count_dropped(1);
+        if (!enqueue(log, level, message, fields, count))
+            count_dropped(log, 1);
         return;
     }
     bool is_window_over = !limit->message || now_ms >= limit->window_end_ms;
@@ -175,18 +175,18 @@ static void enqueue_limited(uint64_t events, enum log_level level, const char *m
         limit->window_end_ms = now_ms + LIMIT_WINDOW_MS;
         limit->is_due = limit->suppressed > 0; /* the writer has not been by since it ended */
     }
-    if (!is_window_over || !enqueue(level, message, fields, count))
-        suppress(limit, events, now_ms);
+    if (!is_window_over || !enqueue(log, level, message, fields, count))
+        suppress(log, limit, events, now_ms);
 }
 
 /* Reports the count of every window that has ended, or of all; returns when the next one will end,
  * or UINT64_MAX. For the writer alone, while the queue is empty: so each count fits, and is in a
  * batch once. */
-static uint64_t limits_tell(bool is_last)
+static uint64_t limits_tell(struct log *log, bool is_last)
 {
     uint64_t next_ms = UINT64_MAX, now_ms = clock_coarse_ms();
     for (size_t i = 0; i < LIMIT_MESSAGES; i++) {
-        struct repeated *limit = &the.limits[i];
+        struct repeated *limit = &log->limits[i];
         if (limit->suppressed == 0)
             continue;
         if (now_ms < limit->window_end_ms && !limit->is_due && !is_last) {
@@ -195,27 +195,27 @@ static uint64_t limits_tell(bool is_last)
         }
         const struct log_field fields[] = {LOG_NUMBER("repeated", limit->suppressed),
                                            LOG_MS("within_seconds", now_ms - limit->since_ms)};
-        if (!enqueue(limit->level, limit->message, fields, sizeof(fields) / sizeof(fields[0])))
+        if (!enqueue(log, limit->level, limit->message, fields, sizeof(fields) / sizeof(fields[0])))
             continue;
-        limit->queued = (struct told){limit->suppressed, limit->since_ms, the.filled};
+        limit->queued = (struct told){limit->suppressed, limit->since_ms, log->filled};
         limit->suppressed = 0;
         limit->is_due = false;
     }
     return next_ms;
 }
 
-void log_write(uint64_t limited_events, enum log_level level, const char *message,
+void log_write(struct log *log, uint64_t limited_events, enum log_level level, const char *message,
                const struct log_field *fields, size_t count)
 {
-    if ((int)level > atomic_load_explicit(&the.level, memory_order_relaxed))
+    if (!log || (int)level > atomic_load_explicit(&log->level, memory_order_relaxed))
         return;
     int saved_errno = errno;
-    pthread_mutex_lock(&the.lock);
+    pthread_mutex_lock(&log->lock);
     if (limited_events > 0)
-        enqueue_limited(limited_events, level, message, fields, count);
-    else if (!enqueue(level, message, fields, count))
-        count_dropped(1);
-    pthread_mutex_unlock(&the.lock);
+        enqueue_limited(log, limited_events, level, message, fields, count);
+    else if (!enqueue(log, level, message, fields, count))
+        count_dropped(log, 1);
+    pthread_mutex_unlock(&log->lock);
     errno = saved_errno;
 }
 
@@ -223,7 +223,7 @@ void log_write(uint64_t limited_events, enum log_level level, const char *messag
 
 /* One line to the system's log, as RFC 3164 has it. Not by syslog(3): that opens and connects a new
  * socket where the old one's reader was started anew, and by then we may open no more. */
-static bool send_syslog(int priority, const char *line, size_t length)
+static bool send_syslog(struct log *log, int priority, const char *line, size_t length)
 {
     struct sockaddr_un reader = {.sun_family = AF_UNIX, .sun_path = SYSLOG_PATH};
     char head[SYSLOG_HEAD_MAX], stamp[32];
@@ -232,12 +232,12 @@ static bool send_syslog(int priority, const char *line, size_t length)
     ssize_t sent;
     strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", localtime_r(&now, &local));
     int head_length = snprintf(head, sizeof(head), "<%d>%s %s[%d]: ", LOG_DAEMON | priority, stamp,
-                               the.program, (int)getpid());
+                               log->program, (int)getpid());
     struct iovec parts[] = {{head, (size_t)head_length}, {(void *)(uintptr_t)line, length}};
     const struct msghdr message = {
         .msg_name = &reader, .msg_namelen = sizeof(reader), .msg_iov = parts, .msg_iovlen = 2};
     do
-        sent = sendmsg(the.fd, &message, MSG_NOSIGNAL);
+        sent = sendmsg(log->fd, &message, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     return sent >= 0;
 }
@@ -262,30 +262,30 @@ static bool is_lost(struct told *told, size_t from, size_t to)
 
 /* Counts what stands there in the batch as dropped; the counts that it would have reported are
  * reported later. At the end there is no later. The lock is not held. */
-static void lose(const char *bytes, size_t from, size_t to)
+static void lose(struct log *log, const char *bytes, size_t from, size_t to)
 {
-    count_dropped(count_lines(bytes + from, to - from));
-    pthread_mutex_lock(&the.lock);
-    for (size_t i = 0; i < LIMIT_MESSAGES && !the.is_stopping; i++) {
-        struct repeated *limit = &the.limits[i];
+    count_dropped(log, count_lines(bytes + from, to - from));
+    pthread_mutex_lock(&log->lock);
+    for (size_t i = 0; i < LIMIT_MESSAGES && !log->is_stopping; i++) {
+        struct repeated *limit = &log->limits[i];
         if (is_lost(&limit->written, from, to)) {
             limit->suppressed += limit->written.count;
             limit->since_ms = limit->written.since_ms;
             limit->is_due = true;
         }
     }
-    if (is_lost(&the.dropped_written, from, to))
-        the.dropped_told -= the.dropped_written.count;
-    pthread_mutex_unlock(&the.lock);
+    if (is_lost(&log->dropped_written, from, to))
+        log->dropped_told -= log->dropped_written.count;
+    pthread_mutex_unlock(&log->lock);
 }
 
-static bool write_syslog(const char *bytes, size_t length)
+static bool write_syslog(struct log *log, const char *bytes, size_t length)
 {
     bool is_written = true;
     for (const char *line = bytes; line < bytes + length;) {
         const char *end = memchr(line, '\n', (size_t)(bytes + length - line));
-        if (!send_syslog(priority_of(*line - '0'), line + 1, (size_t)(end - line) - 1)) {
-            lose(bytes, (size_t)(line - bytes), (size_t)(end + 1 - bytes));
+        if (!send_syslog(log, priority_of(*line - '0'), line + 1, (size_t)(end - line) - 1)) {
+            lose(log, bytes, (size_t)(line - bytes), (size_t)(end + 1 - bytes));
             is_written = false;
         }
         line = end + 1;
@@ -295,17 +295,17 @@ static bool write_syslog(const char *bytes, size_t length)
 
 /* Writes everything or counts what is left as dropped. A descriptor that is non-blocking is waited
  * for: whoever made it so (inherited) needs it so. */
-static bool write_fd(int fd, const char *bytes, size_t length)
+static bool write_fd(struct log *log, const char *bytes, size_t length)
 {
     for (size_t written = 0; written < length;) {
-        ssize_t n = write(fd, bytes + written, length - written);
+        ssize_t n = write(log->fd, bytes + written, length - written);
         if (n < 0 && errno == EAGAIN) {
-            struct pollfd writable = {.fd = fd, .events = POLLOUT};
+            struct pollfd writable = {.fd = log->fd, .events = POLLOUT};
             (void)!poll(&writable, 1, -1);
             continue;
         }
         if (n < 0 && errno != EINTR) {
-            lose(bytes, written, length);
+            lose(log, bytes, written, length);
             return false;
         }
         written += n > 0 ? (size_t)n : 0;
@@ -313,90 +313,90 @@ static bool write_fd(int fd, const char *bytes, size_t length)
     return true;
 }
 
-static bool write_batch(const char *bytes, size_t length)
+static bool write_batch(struct log *log, const char *bytes, size_t length)
 {
-    return the.target == TARGET_SYSLOG ? write_syslog(bytes, length)
-                                       : write_fd(the.fd, bytes, length);
+    return log->target == TARGET_SYSLOG ? write_syslog(log, bytes, length)
+                                        : write_fd(log, bytes, length);
 }
 
 /* Waits for a first line, then a moment for others; the lock is held. At the end it waits for
  * nothing, and there may be none. */
-static void wait_for_lines(void)
+static void wait_for_lines(struct log *log)
 {
-    the.is_idle = true;
-    while (the.filled == 0) {
-        uint64_t next_ms = limits_tell(the.is_stopping);
-        if (the.filled > 0 || the.is_stopping)
+    log->is_idle = true;
+    while (log->filled == 0) {
+        uint64_t next_ms = limits_tell(log, log->is_stopping);
+        if (log->filled > 0 || log->is_stopping)
             break;
         if (next_ms == UINT64_MAX) {
-            pthread_cond_wait(&the.wake, &the.lock);
+            pthread_cond_wait(&log->wake, &log->lock);
         } else {
             struct timespec until = mono_timespec(next_ms);
-            pthread_cond_timedwait(&the.wake, &the.lock, &until);
+            pthread_cond_timedwait(&log->wake, &log->lock, &until);
         }
     }
-    the.is_idle = false;
+    log->is_idle = false;
     struct timespec until = mono_timespec(clock_now_ns() / 1000000U + GATHER_MS);
-    while (!the.is_stopping && the.filled <= HURRY_BYTES) {
-        if (pthread_cond_timedwait(&the.wake, &the.lock, &until) == ETIMEDOUT)
+    while (!log->is_stopping && log->filled <= HURRY_BYTES) {
+        if (pthread_cond_timedwait(&log->wake, &log->lock, &until) == ETIMEDOUT)
             break;
     }
 }
 
-static void tell_dropped(void)
+static void tell_dropped(struct log *log)
 {
-    uint64_t untold = log_dropped() - the.dropped_told;
+    uint64_t untold = log_dropped(log) - log->dropped_told;
     const struct log_field fields[] = {LOG_NUMBER("lines", untold)};
-    if (untold == 0 || !enqueue(LOG_LEVEL_WARN, "log lines were dropped", fields, 1))
+    if (untold == 0 || !enqueue(log, LOG_LEVEL_WARN, "log lines were dropped", fields, 1))
         return;
-    the.dropped_told += untold;
-    the.dropped_queued = (struct told){.count = untold, .end = the.filled};
+    log->dropped_told += untold;
+    log->dropped_queued = (struct told){.count = untold, .end = log->filled};
 }
 
 /* Takes the batch that has been filled, and begins the next one with the counts that are due. */
-static char *take_batch(size_t *length)
+static char *take_batch(struct log *log, size_t *length)
 {
-    char *bytes = the.filling;
-    *length = the.filled;
-    the.filling = the.writing;
-    the.writing = bytes;
-    the.filled = 0;
-    the.dropped_written = the.dropped_queued;
-    the.dropped_queued = (struct told){0};
+    char *bytes = log->filling;
+    *length = log->filled;
+    log->filling = log->writing;
+    log->writing = bytes;
+    log->filled = 0;
+    log->dropped_written = log->dropped_queued;
+    log->dropped_queued = (struct told){0};
     for (size_t i = 0; i < LIMIT_MESSAGES; i++) {
-        the.limits[i].written = the.limits[i].queued;
-        the.limits[i].queued = (struct told){0};
+        log->limits[i].written = log->limits[i].queued;
+        log->limits[i].queued = (struct told){0};
     }
-    (void)limits_tell(the.is_stopping);
+    (void)limits_tell(log, log->is_stopping);
     return bytes;
 }
 
 /* The lock is held, but for the writing. */
-static void write_filled(void)
+static void write_filled(struct log *log)
 {
     size_t length;
-    const char *bytes = take_batch(&length);
-    if (the.next_fd >= 0) {
-        close(the.fd);
-        the.fd = the.next_fd;
-        the.next_fd = -1;
+    const char *bytes = take_batch(log, &length);
+    if (log->next_fd >= 0) {
+        close(log->fd);
+        log->fd = log->next_fd;
+        log->next_fd = -1;
     }
-    pthread_mutex_unlock(&the.lock);
-    bool is_written = write_batch(bytes, length);
-    pthread_mutex_lock(&the.lock);
-    if (is_written && !the.is_stopping)
-        tell_dropped();
+    pthread_mutex_unlock(&log->lock);
+    bool is_written = write_batch(log, bytes, length);
+    pthread_mutex_lock(&log->lock);
+    if (is_written && !log->is_stopping)
+        tell_dropped(log);
 }
 
-static void *writer_main(void *unused)
+static void *writer_main(void *arg)
 {
-    (void)unused;
-    pthread_mutex_lock(&the.lock);
-    for (wait_for_lines(); the.filled > 0; wait_for_lines())
-        write_filled();
-    the.has_ended = true;
-    pthread_cond_signal(&the.wake); /* log_close() may wait for it */
-    pthread_mutex_unlock(&the.lock);
+    struct log *log = arg;
+    pthread_mutex_lock(&log->lock);
+    for (wait_for_lines(log); log->filled > 0; wait_for_lines(log))
+        write_filled(log);
+    log->has_ended = true;
+    pthread_cond_signal(&log->wake); /* log_close() may wait for it */
+    pthread_mutex_unlock(&log->lock);
     return NULL;
 }
 
@@ -427,117 +427,137 @@ static bool is_journal(int fd)
            status.st_dev == device && status.st_ino == inode;
 }
 
-static int open_target(const struct log_config *config, struct error *err)
+static int open_target(struct log *log, const struct log_config *config, struct error *err)
 {
-    the.target = strcmp(config->target, "syslog") == 0   ? TARGET_SYSLOG
-                 : strcmp(config->target, "stderr") == 0 ? TARGET_STDERR
-                                                         : TARGET_FILE;
-    the.is_journal = the.target == TARGET_STDERR && is_journal(STDERR_FILENO);
-    switch (the.target) {
+    log->target = strcmp(config->target, "syslog") == 0   ? TARGET_SYSLOG
+                  : strcmp(config->target, "stderr") == 0 ? TARGET_STDERR
+                                                          : TARGET_FILE;
+    log->is_journal = log->target == TARGET_STDERR && is_journal(STDERR_FILENO);
+    switch (log->target) {
     case TARGET_SYSLOG:
         if (access(SYSLOG_PATH, W_OK) < 0)
             fprintf(stderr, "%s: log-target: syslog is not reachable at " SYSLOG_PATH ": %s\n",
                     config->program, strerror(errno));
-        the.program = config->program;
-        the.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        return the.fd < 0 ? error_system(err, errno, "syslog") : 0;
+        log->program = config->program;
+        log->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        return log->fd < 0 ? error_system(err, errno, "syslog") : 0;
     case TARGET_STDERR:
-        the.fd = STDERR_FILENO;
+        log->fd = STDERR_FILENO;
         return 0;
     case TARGET_FILE:
-        the.path = strdup(config->target);
-        if (!the.path)
+        log->path = strdup(config->target);
+        if (!log->path)
             return error_start(err, "no memory for its name");
-        the.fd = open_file(the.path, &the.is_new, err);
-        return the.fd < 0 ? -1 : 0;
+        log->fd = open_file(log->path, &log->is_new, err);
+        return log->fd < 0 ? -1 : 0;
     }
     return -1;
 }
 
-int log_open(const struct log_config *config, struct error *err)
+static int open_log(struct log *log, const struct log_config *config, struct error *err)
 {
-    if (open_target(config, err) < 0)
+    if (open_target(log, config, err) < 0)
         return error_blame(err, "log-target", NULL);
-    the.filling = malloc(QUEUE_BYTES);
-    the.writing = malloc(QUEUE_BYTES);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&the.wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    the.is_stopping = the.has_ended = false;
-    the.filled = 0;
-    if (!the.filling || !the.writing)
+    log->filling = malloc(QUEUE_BYTES);
+    log->writing = malloc(QUEUE_BYTES);
+    if (!log->filling || !log->writing)
         return error_start(err, "log: no memory for its queue");
-    tzset(); /* no file shall be read for it later */
-    atomic_store(&the.format, (int)config->format);
-    atomic_store(&the.level, (int)config->level);
+    tzset(); /* so that no file is read for it later */
     return 0;
 }
 
-/* A file that was there before is somebody's already, and its name may be a link to another. */
-void log_give_to(uid_t user, gid_t group)
+static void free_log(struct log *log)
 {
-    if (the.target == TARGET_FILE && the.is_new)
-        (void)!fchown(the.fd, user, group); /* where it fails, the next reload says so */
+    if (log->target != TARGET_STDERR && log->fd >= 0)
+        close(log->fd);
+    if (log->next_fd >= 0)
+        close(log->next_fd);
+    pthread_cond_destroy(&log->wake);
+    pthread_mutex_destroy(&log->lock);
+    free(log->path);
+    free(log->filling);
+    free(log->writing);
+    free(log);
 }
 
-int log_start(struct error *err)
+struct log *log_open(const struct log_config *config, struct error *err)
 {
-    int failure = pthread_create(&the.writer, NULL, writer_main, NULL);
+    struct log *log = calloc(1, sizeof(*log));
+    pthread_condattr_t monotonic;
+    if (!log) {
+        error_start(err, "log: no memory");
+        return NULL;
+    }
+    log->fd = log->next_fd = -1;
+    log->format = (int)config->format;
+    log->level = (int)config->level;
+    pthread_mutex_init(&log->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&log->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (open_log(log, config, err) < 0) {
+        free_log(log);
+        return NULL;
+    }
+    return log;
+}
+
+/* A file that was there before is somebody's already, and its name may be a link to another. */
+void log_give_to(struct log *log, uid_t user, gid_t group)
+{
+    if (log->target == TARGET_FILE && log->is_new)
+        (void)!fchown(log->fd, user, group); /* where it fails, the next reload says so */
+}
+
+int log_start(struct log *log, struct error *err)
+{
+    int failure = pthread_create(&log->writer, NULL, writer_main, log);
     if (failure) {
         error_system(err, failure, "log: cannot start its writer");
         return failure == EAGAIN ? error_hint(err, "see ulimit -u") : -1;
     }
-    the.has_writer = true;
+    log->has_writer = true;
     return 0;
 }
 
-int log_reopen(const struct log_config *config, struct error *err)
+int log_reopen(struct log *log, const struct log_config *config, struct error *err)
 {
     bool unused;
-    atomic_store(&the.format, (int)config->format);
-    atomic_store(&the.level, (int)config->level);
-    if (the.target != TARGET_FILE)
+    atomic_store(&log->format, (int)config->format);
+    atomic_store(&log->level, (int)config->level);
+    if (log->target != TARGET_FILE)
         return 0;
-    int fd = open_file(the.path, &unused, err);
+    int fd = open_file(log->path, &unused, err);
     if (fd < 0)
         return error_blame(err, "log-target", NULL);
-    pthread_mutex_lock(&the.lock);
-    if (the.next_fd >= 0)
-        close(the.next_fd);
-    the.next_fd = fd;
-    pthread_mutex_unlock(&the.lock);
+    pthread_mutex_lock(&log->lock);
+    if (log->next_fd >= 0)
+        close(log->next_fd);
+    log->next_fd = fd;
+    pthread_mutex_unlock(&log->lock);
     return 0;
 }
 
-void log_close(void)
+void log_close(struct log *log)
 {
-    if (atomic_exchange(&the.level, -1) < 0)
+    if (!log)
         return;
-    pthread_mutex_lock(&the.lock);
-    the.is_stopping = true;
-    pthread_cond_signal(&the.wake);
-    pthread_mutex_unlock(&the.lock);
-    if (!the.has_writer)
-        (void)writer_main(NULL);
-    pthread_mutex_lock(&the.lock);
+    pthread_mutex_lock(&log->lock);
+    log->is_stopping = true;
+    pthread_cond_signal(&log->wake);
+    pthread_mutex_unlock(&log->lock);
+    if (!log->has_writer)
+        (void)writer_main(log);
+    pthread_mutex_lock(&log->lock);
     struct timespec until = mono_timespec(clock_now_ns() / 1000000U + CLOSE_MS);
-    while (!the.has_ended && pthread_cond_timedwait(&the.wake, &the.lock, &until) == 0)
+    while (!log->has_ended && pthread_cond_timedwait(&log->wake, &log->lock, &until) == 0)
         continue;
-    bool has_ended = the.has_ended;
-    pthread_mutex_unlock(&the.lock);
+    bool has_ended = log->has_ended;
+    pthread_mutex_unlock(&log->lock);
     if (!has_ended)
-        return; /* the target stands still; the writer still uses everything here */
-    if (the.has_writer)
-        pthread_join(the.writer, NULL);
-    the.has_writer = false;
-    if (the.target != TARGET_STDERR)
-        close(the.fd);
-    free(the.path);
-    free(the.filling);
-    free(the.writing);
-    the.path = the.filling = the.writing = NULL;
-    the.fd = -1;
-    memset(the.limits, 0, sizeof(the.limits));
+        return; /* the target does not accept the lines; the writer still uses everything here */
+    if (log->has_writer)
+        pthread_join(log->writer, NULL);
+    free_log(log);
 }

@@ -8,8 +8,9 @@
  * the target stands still (a pipe that nobody reads, a full disk) only the writer waits: lines that
  * no longer fit are dropped and counted, and the count is told when writing works again.
  *
- * The log is the process's one global. Messages are fixed words; what varies goes into fields, and
- * text fields are escaped (escape.h), so one event is one line whatever a peer sends.
+ * Whoever logs is given a log by its owner; a program may have several. If it is NULL its events go
+ * nowhere. Messages are fixed words; values go into fields, and text fields are escaped (escape.h),
+ * so one event is one line whatever a peer sends.
  *
  *     2026-01-31T12:00:00.123Z info connection closed id=7 peer=127.0.0.1:40000 ... reason=eof
  *     {"time":"2026-01-31T12:00:00.123Z","level":"info","message":"connection closed","id":7,...}
@@ -42,28 +43,29 @@ struct log_config {
     const char *program; /* syslog's name for us */
 };
 
-/* Opens the target; from then on events are queued. Until then, and after log_close(), they go
- * nowhere. 0 or -1. */
-int log_open(const struct log_config *config, struct error *err) MUST_CHECK;
+struct log;
+
+/* Opens the target; from then on events are queued. NULL with nothing left open. */
+struct log *log_open(const struct log_config *config, struct error *err) MUST_CHECK;
 
 /* Before privileges are given up: a log file that log_open() has created becomes that user's, who
  * opens it again. One that was there before keeps its owner. */
-void log_give_to(uid_t user, gid_t group);
+void log_give_to(struct log *log, uid_t user, gid_t group);
 
 /* Starts the writer, a thread of its own: it has what its creator has given up by then. Signals
  * must be blocked by the caller where the writer shall not take them. 0 or -1. */
-int log_start(struct error *err) MUST_CHECK;
+int log_start(struct log *log, struct error *err) MUST_CHECK;
 
 /* Applies level and format, and opens the file again under its name (after a rotation). Where that
  * fails the lines go on into the old file. The target itself cannot change. 0 or -1. */
-int log_reopen(const struct log_config *config, struct error *err) MUST_CHECK;
+int log_reopen(struct log *log, const struct log_config *config, struct error *err) MUST_CHECK;
 
-/* Writes what is queued and ends the writer, if it was started; gives up on a target that stands
- * still after a second. */
-void log_close(void);
+/* Writes what is queued, ends the writer, if it was started, and frees the log; gives up after a
+ * second if the target accepts nothing. NULL is allowed. */
+void log_close(struct log *log);
 
 /* Lines dropped so far, because the queue was full or the target failed. */
-uint64_t log_dropped(void);
+uint64_t log_dropped(const struct log *log);
 
 enum log_kind { LOG_KIND_TEXT, LOG_KIND_NUMBER, LOG_KIND_MS };
 
@@ -82,26 +84,26 @@ struct log_field {
     ((struct log_field){.key = (key_), .kind = LOG_KIND_NUMBER, .number = (number_)})
 #define LOG_MS(key_, ms_) ((struct log_field){.key = (key_), .kind = LOG_KIND_MS, .number = (ms_)})
 
-/* log_event(level, "fixed message", LOG_TEXT("peer", peer), LOG_NUMBER("id", id), ...): errno
+/* log_event(log, level, "fixed message", LOG_TEXT("peer", peer), LOG_NUMBER("id", id), ...): errno
  * survives. log_limited() does the same for what a peer or a broken system could repeat without
  * end: the first line of a message passes, and those of the next ten seconds are only counted. No
  * count is lost while the process lives: it is reported once there is room for it and it can be
  * written. log_limited_many() is for a line that stands for so many events, at least one. */
-#define log_event(level, message, ...) LOG_WRITE(0, level, message, ##__VA_ARGS__)
-#define log_limited(level, message, ...) LOG_WRITE(1, level, message, ##__VA_ARGS__)
-#define log_limited_many(events, level, message, ...) \
-    LOG_WRITE(events, level, message, ##__VA_ARGS__)
+#define log_event(log, level, message, ...) LOG_WRITE(log, 0, level, message, ##__VA_ARGS__)
+#define log_limited(log, level, message, ...) LOG_WRITE(log, 1, level, message, ##__VA_ARGS__)
+#define log_limited_many(log, events, level, message, ...) \
+    LOG_WRITE(log, events, level, message, ##__VA_ARGS__)
 
 /* The first field is a dummy, so that no field at all is a valid list. */
-#define LOG_WRITE(limited_events, level, message, ...)               \
-    do {                                                             \
-        const struct log_field log_fields_[] = {{0}, ##__VA_ARGS__}; \
-        log_write(limited_events, level, message, log_fields_ + 1,   \
-                  sizeof(log_fields_) / sizeof(log_fields_[0]) - 1); \
+#define LOG_WRITE(log, limited_events, level, message, ...)             \
+    do {                                                                \
+        const struct log_field log_fields_[] = {{0}, ##__VA_ARGS__};    \
+        log_write(log, limited_events, level, message, log_fields_ + 1, \
+                  sizeof(log_fields_) / sizeof(log_fields_[0]) - 1);    \
     } while (0)
 
 /* limited_events: how many the line stands for, if it is limited; 0: it is not. */
-void log_write(uint64_t limited_events, enum log_level level, const char *message,
+void log_write(struct log *log, uint64_t limited_events, enum log_level level, const char *message,
                const struct log_field *fields, size_t count);
 
 /* The pure part (log_line.c). Writes one line with its '\n' for an event of that time; returns its

@@ -19,6 +19,7 @@
 #include "client/target.h"
 #include "client/udp_target.h"
 #include "net/wait.h"
+#include "stream/library.h"
 
 #define POLL_MS 50       /* how soon an end is seen */
 #define PROGRESS_MS 1000 /* how often a terminal is told */
@@ -278,7 +279,7 @@ int bench_run(const struct client_options *options)
         return EXIT_CODE_START;
     bench.shown = bench.sum + 1; /* freed with it */
     int code;
-    loop_library_init();
+    library_start(NULL);
     if (check_options(options, &err) < 0) {
         code = error_report(&err, OPTIONS_PROGRAM);
     } else if (check_descriptors(options, &err) < 0 || find_target(&bench, &err) < 0) {
@@ -292,6 +293,6 @@ int bench_run(const struct client_options *options)
     target_close(&bench.plan);
     free(bench.lanes);
     free(bench.sum);
-    loop_library_end();
+    library_stop();
     return code;
 }

@@ -9,30 +9,18 @@
 
 #define STOP_EXTRA_MS 5000 /* from the last reset to the end of the process, at most */
 
-void drain_end_if_empty(struct server *server)
+void drain_on_drained(void *owner)
 {
-    if (atomic_load(&server->is_draining) && acceptor_is_stopped(server->acceptor) &&
-        limit_open(server->limit) == 0)
-        loop_stop(&server->loop);
-}
-
-static void on_accepting_over(void *owner)
-{
-    drain_end_if_empty(owner);
-}
-
-static void abort_all(struct server *server, enum reason reason)
-{
-    acceptor_finish(server->acceptor);
-    for (size_t i = 0; i < server->worker_count; i++)
-        worker_abort_all(server->workers[i], reason);
+    struct server *server = owner;
+    loop_stop(&server->loop);
 }
 
 static void on_timeout(evutil_socket_t fd, short what, void *arg)
 {
+    struct server *server = arg;
     (void)fd;
     (void)what;
-    abort_all(arg, REASON_DEADLINE);
+    evecho_abort(server->echo, REASON_DEADLINE);
 }
 
 static void begin(struct server *server)
@@ -43,39 +31,36 @@ static void begin(struct server *server)
     /* The manager must not cut short a drain that was allowed more than its own time for stopping.
      */
     notify_stopping(&server->notify, timeout_ms ? timeout_ms + STOP_EXTRA_MS : 0);
-    acceptor_stop(server->acceptor, on_accepting_over, server);
-    log_event(LOG_LEVEL_NOTICE, "draining: no new connections",
-              LOG_NUMBER("open", limit_open(server->limit)));
+    log_event(server->log, LOG_LEVEL_NOTICE, "draining: no new connections",
+              LOG_NUMBER("open", evecho_connections(server->echo)));
     server->drain_start_ms = loop_now_ms();
-    atomic_store(&server->is_draining, true);
-    for (size_t i = 0; i < server->worker_count; i++)
-        worker_drain(server->workers[i]);
+    server->is_draining = true;
+    evecho_drain(server->echo);
     const struct timeval wait = {(time_t)(timeout_ms / 1000), (long)(timeout_ms % 1000 * 1000)};
     if (timeout_ms && event_add(server->drain_timer, &wait) < 0)
-        abort_all(server, REASON_DEADLINE);
-    drain_end_if_empty(server);
+        evecho_abort(server->echo, REASON_DEADLINE);
 }
 
 void drain_on_signal(struct server *server)
 {
-    if (!atomic_load(&server->is_draining)) {
+    if (!server->is_draining) {
         begin(server);
         return;
     }
-    log_event(LOG_LEVEL_NOTICE, "second signal: ending at once",
-              LOG_NUMBER("open", limit_open(server->limit)));
-    abort_all(server, REASON_FORCED);
+    log_event(server->log, LOG_LEVEL_NOTICE, "second signal: ending at once",
+              LOG_NUMBER("open", evecho_connections(server->echo)));
+    evecho_abort(server->echo, REASON_FORCED);
 }
 
 enum exit_code drain_result(const struct server *server)
 {
     struct counters sum;
-    bool adds_up = report_sum(server, &sum);
+    bool adds_up = evecho_sum(server->echo, &sum);
     uint64_t owed = counter_get(&sum, COUNTER_ABANDONED);
-    log_event(LOG_LEVEL_NOTICE, "drained", LOG_NUMBER("owed", owed),
+    log_event(server->log, LOG_LEVEL_NOTICE, "drained", LOG_NUMBER("owed", owed),
               LOG_MS("seconds", loop_now_ms() - server->drain_start_ms));
     if (!adds_up)
-        log_event(LOG_LEVEL_ERROR, "bytes do not add up: please report this");
+        log_event(server->log, LOG_LEVEL_ERROR, "bytes do not add up: please report this");
     return owed ? EXIT_CODE_OWED : EXIT_CODE_OK;
 }
 

@@ -19,8 +19,8 @@ void drain_stop(struct server *server);
 /* A signal to stop: the first begins the drain, any other ends it at once. */
 void drain_on_signal(struct server *server);
 
-/* Stops the main loop if the drain has begun and nothing is open any more. */
-void drain_end_if_empty(struct server *server);
+/* The service is drained: stops the main loop. */
+void drain_on_drained(void *server);
 
 /* After the main loop: logs how the drain ended, and returns the exit code. */
 enum exit_code drain_result(const struct server *server);

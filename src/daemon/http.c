@@ -44,6 +44,7 @@ struct http_exchange {
 };
 
 struct http {
+    struct log *log;
     struct listener listeners[SOCK_LISTENING_MAX];
     size_t listener_count;
     struct loop *loop;
@@ -92,7 +93,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 
 static void on_error(void *owner, struct listener *listener, int error)
 {
-    log_limited(LOG_LEVEL_WARN, "cannot accept a status request",
+    log_limited(listener->log, LOG_LEVEL_WARN, "cannot accept a status request",
                 LOG_TEXT("endpoint", listener->sock.name), LOG_TEXT("error", strerror(error)));
     pause_after_failure(owner);
 }
@@ -154,7 +155,8 @@ static void end(struct http_exchange *exchange)
 /* Memory or the system failed it. */
 static void give_up(struct http_exchange *exchange, const char *why)
 {
-    log_limited(LOG_LEVEL_WARN, "a status request was not answered", LOG_TEXT("error", why));
+    log_limited(exchange->http->log, LOG_LEVEL_WARN, "a status request was not answered",
+                LOG_TEXT("error", why));
     end(exchange);
 }
 
@@ -357,7 +359,7 @@ static void on_accept(void *owner, struct listener *listener, int fd, const stru
 /* ---- life ---- */
 
 struct http *http_new(const struct endpoint *endpoint, const struct sock_options *how,
-                      struct error *err)
+                      struct log *log, struct error *err)
 {
     struct http *http = calloc(1, sizeof(*http));
     struct sock_listening socks[SOCK_LISTENING_MAX];
@@ -370,10 +372,12 @@ struct http *http_new(const struct endpoint *endpoint, const struct sock_options
         return NULL;
     }
     if (error_is_set(&notice))
-        log_event(LOG_LEVEL_NOTICE, "an address is not served",
+        log_event(log, LOG_LEVEL_NOTICE, "an address is not served",
                   LOG_TEXT("why", error_text(&notice, text, sizeof(text))));
     for (; http->listener_count < (size_t)count; http->listener_count++)
-        http->listeners[http->listener_count].sock = socks[http->listener_count];
+        http->listeners[http->listener_count] =
+            (struct listener){.log = log, .sock = socks[http->listener_count]};
+    http->log = log;
     return http;
 }
 

@@ -27,6 +27,7 @@
 #define HTTP_TIME_S 5 /* seconds */
 
 struct http;
+struct log;
 struct http_exchange;
 
 /* A request, or what should have been one: request->status is 200 or what the peer must hear. It is
@@ -38,7 +39,7 @@ typedef void http_on_request(void *owner, struct http_exchange *exchange,
 /* Opens the sockets of a TCP or Unix endpoint; nobody is served yet. NULL with nothing left open.
  */
 struct http *http_new(const struct endpoint *endpoint, const struct sock_options *how,
-                      struct error *err) MUST_CHECK;
+                      struct log *log, struct error *err) MUST_CHECK;
 
 /* Serves in that loop. 0 or -1. */
 int http_start(struct http *http, struct loop *loop, http_on_request *on_request, void *owner,

@@ -16,7 +16,7 @@
 #include "daemon/privilege.h"
 #include "daemon/server.h"
 #include "daemon/status.h"
-#include "echo/acceptor.h"
+#include "echo/evecho.h"
 #include "tls/tls.h"
 
 #define KEPT_BYTES (4 * 1024 * 1024) /* at the top of the heap */
@@ -37,7 +37,8 @@ static int check(const struct daemon_options *options, struct error *err)
     struct privilege unused;
     struct error notice;
     if (privilege_find(&unused, options->user, options->group, err) < 0 ||
-        status_check(options, err) < 0 || acceptor_check(options, &notice, err) < 0) {
+        status_check(options, err) < 0 ||
+        evecho_check(options->listeners, options->listener_count, &notice, err) < 0) {
         options_locate(options, err);
         return error_report(err, OPTIONS_PROGRAM);
     }

@@ -22,13 +22,13 @@
 #define CLOSE_MS 1000 /* how long the end waits for a manager that takes nothing */
 #define CLOSE_RETRY_MS 10
 
-static void complain(const char *path)
+static void complain(const struct notify *notify, const char *path)
 {
-    log_event(LOG_LEVEL_WARN, "cannot tell the service manager", LOG_TEXT("socket", path),
-              LOG_TEXT("error", strerror(errno)));
+    log_event(notify->log, LOG_LEVEL_WARN, "cannot tell the service manager",
+              LOG_TEXT("socket", path), LOG_TEXT("error", strerror(errno)));
 }
 
-static int open_socket(void)
+static int open_socket(const struct notify *notify)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un manager = {.sun_family = AF_UNIX};
@@ -37,7 +37,7 @@ static int open_socket(void)
     size_t length = strlen(path);
     if (length >= sizeof(manager.sun_path)) {
         errno = ENAMETOOLONG;
-        complain(path);
+        complain(notify, path);
         return -1;
     }
     memcpy(manager.sun_path, path, length);
@@ -47,7 +47,7 @@ static int open_socket(void)
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&manager, size) == 0)
         return fd;
-    complain(path);
+    complain(notify, path);
     if (fd >= 0)
         close(fd);
     return -1;
@@ -61,10 +61,10 @@ static int send_text(int fd, const char *text)
     return send(fd, text, strlen(text), MSG_NOSIGNAL) < 0 ? errno : 0;
 }
 
-static void complain_of(const char *text, int failure)
+static void complain_of(const struct notify *notify, const char *text, int failure)
 {
-    log_limited(LOG_LEVEL_WARN, "cannot tell the service manager", LOG_TEXT("state", text),
-                LOG_TEXT("error", strerror(failure)));
+    log_limited(notify->log, LOG_LEVEL_WARN, "cannot tell the service manager",
+                LOG_TEXT("state", text), LOG_TEXT("error", strerror(failure)));
 }
 
 static void forget(struct notify *notify, size_t place)
@@ -83,7 +83,7 @@ static bool send_waiting(struct notify *notify)
         if (failure == EAGAIN || failure == ENOBUFS || failure == ENOMEM || failure == EINTR)
             return false;
         if (failure)
-            complain_of(text, failure);
+            complain_of(notify, text, failure);
         forget(notify, 0);
     }
     return true;
@@ -94,7 +94,8 @@ static void send_or_retry(struct notify *notify)
     const struct timeval later = {.tv_usec = RETRY_MS * 1000};
     if (send_waiting(notify) || (notify->timer && event_pending(notify->timer, EV_TIMEOUT, NULL)))
         return;
-    log_limited(LOG_LEVEL_WARN, "the service manager's queue is full: it is told again",
+    log_limited(notify->log, LOG_LEVEL_WARN,
+                "the service manager's queue is full: it is told again",
                 LOG_TEXT("state", notify->waiting[0].text));
     if (notify->timer)
         (void)event_add(notify->timer, &later);
@@ -150,14 +151,15 @@ void notify_alive(struct notify *notify)
     static const char TEXT[] = "WATCHDOG=1";
     int failure = notify->fd < 0 ? 0 : send_text(notify->fd, TEXT);
     if (failure)
-        complain_of(TEXT, failure);
+        complain_of(notify, TEXT, failure);
 }
 
 /* ---- life ---- */
 
-void notify_open(struct notify *notify)
+void notify_open(struct notify *notify, struct log *log)
 {
-    *notify = (struct notify){.fd = open_socket()};
+    *notify = (struct notify){.log = log, .fd = -1};
+    notify->fd = open_socket(notify);
 }
 
 int notify_start(struct notify *notify, struct loop *loop, struct error *err)
@@ -174,7 +176,8 @@ void notify_close(struct notify *notify)
     while (notify->fd >= 0 && !send_waiting(notify)) {
         uint64_t now_ms = clock_now_ns() / 1000000;
         if (now_ms >= until_ms) {
-            log_event(LOG_LEVEL_WARN, "the service manager was not told: its queue stays full",
+            log_event(notify->log, LOG_LEVEL_WARN,
+                      "the service manager was not told: its queue stays full",
                       LOG_TEXT("state", notify->waiting[0].text));
             break;
         }
@@ -189,12 +192,13 @@ void notify_close(struct notify *notify)
 
 /* ---- besides ---- */
 
-void notify_newline(int fd)
+void notify_newline(int fd, struct log *log)
 {
     struct pollfd room = {.fd = fd, .events = POLLOUT};
     bool is_full = poll(&room, 1, 0) == 0;
     if (is_full || write(fd, "\n", 1) != 1)
-        log_event(LOG_LEVEL_WARN, "cannot tell readiness", LOG_NUMBER("ready-fd", (uint64_t)fd),
+        log_event(log, LOG_LEVEL_WARN, "cannot tell readiness",
+                  LOG_NUMBER("ready-fd", (uint64_t)fd),
                   LOG_TEXT("error", is_full ? "nobody reads it" : strerror(errno)));
     close(fd);
 }

@@ -17,6 +17,7 @@
 #include "stream/loop.h"
 
 struct event;
+struct log;
 
 enum notify_state { NOTIFY_READY, NOTIFY_RELOADING, NOTIFY_STOPPING, NOTIFY_STATES };
 
@@ -28,6 +29,7 @@ struct notify_waiting {
 };
 
 struct notify {
+    struct log *log;
     int fd; /* -1: nobody wants to be told */
     struct event *timer;
     struct notify_waiting waiting[NOTIFY_STATES]; /* the oldest first */
@@ -36,7 +38,7 @@ struct notify {
 
 /* Opens the socket named by the environment. Where none is named, or it cannot be had, nobody is
  * told, which is no reason not to serve. */
-void notify_open(struct notify *notify);
+void notify_open(struct notify *notify, struct log *log);
 
 /* From now on what could not be sent is tried again, in that loop, which must live until
  * notify_close(). 0 or -1. */
@@ -55,7 +57,7 @@ void notify_alive(struct notify *notify);
 void notify_close(struct notify *notify);
 
 /* Writes a newline to a descriptor that waits for our readiness, and closes it. Never blocks. */
-void notify_newline(int fd);
+void notify_newline(int fd, struct log *log);
 
 /* How often the manager wants to hear that we live (WATCHDOG_USEC), in microseconds; 0: not. */
 uint64_t notify_watchdog_us(void);

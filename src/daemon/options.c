@@ -179,7 +179,7 @@ static int understand_proxy(struct daemon_options *options, struct error *err)
 
 /* Applies a listener's attributes, "name=value,name=value", to a copy of the options. */
 static int apply_attributes(struct daemon_options *options, const char *attributes,
-                            struct options_listener *listener, struct error *err)
+                            struct evecho_listener *listener, struct error *err)
 {
     struct daemon_options beside = *options;
     char *rest = keep_attributes(options, attributes), *one;
@@ -210,7 +210,7 @@ bool options_serve_fd(const struct daemon_options *options, int fd)
     return false;
 }
 
-static int append(struct daemon_options *options, const struct options_listener *listener,
+static int append(struct daemon_options *options, const struct evecho_listener *listener,
                   struct error *err)
 {
     bool is_fd = listener->endpoint.kind == ENDPOINT_FD;
@@ -224,7 +224,7 @@ static int append(struct daemon_options *options, const struct options_listener 
 
 /* One name may stand for several sockets: systemd calls all those of one unit alike. Whether there
  * are any is known only to a start by the service manager, not to --check-config. */
-static int append_named(struct daemon_options *options, struct options_listener *listener,
+static int append_named(struct daemon_options *options, struct evecho_listener *listener,
                         struct error *err)
 {
     const char *name = listener->endpoint.host;
@@ -242,7 +242,7 @@ static int append_named(struct daemon_options *options, struct options_listener 
     return 0;
 }
 
-int options_blame(const struct options_listener *listener, struct error *err)
+static int blame(const struct evecho_listener *listener, struct error *err)
 {
     if (err->option)
         error_prefix(err, "%s: ", err->option); /* an attribute's */
@@ -251,12 +251,12 @@ int options_blame(const struct options_listener *listener, struct error *err)
     return error_blame(err, "listen", listener->text);
 }
 
-int options_check_inherited(const struct options_listener *listener, enum endpoint_kind kind,
+int options_check_inherited(const struct evecho_listener *listener, enum endpoint_kind kind,
                             struct error *err)
 {
     const struct option_set set = OPTION_SET(NULL);
     if (option_set_check(&set, listener->attributes, endpoint_kinds_inherited(kind), err) < 0)
-        return options_blame(listener, err);
+        return blame(listener, err);
     return 0;
 }
 
@@ -268,11 +268,11 @@ void options_locate(const struct daemon_options *options, struct error *err)
 static int understand_listener(struct daemon_options *options, const char *text, unsigned line,
                                struct error *err)
 {
-    struct options_listener listener = {.text = text,
-                                        .file = line ? options->config : NULL,
-                                        .line = line,
-                                        .policy = options->policy,
-                                        .tls = options->tls};
+    struct evecho_listener listener = {.text = text,
+                                       .file = line ? options->config : NULL,
+                                       .line = line,
+                                       .policy = options->policy,
+                                       .tls = options->tls};
     const char *attributes;
     int result = endpoint_parse(text, &listener.endpoint, &attributes, err);
     if (result == 0 && attributes)
@@ -281,7 +281,7 @@ static int understand_listener(struct daemon_options *options, const char *text,
         result = append_named(options, &listener, err);
     else if (result == 0)
         result = append(options, &listener, err);
-    return result == 0 ? 0 : options_blame(&listener, err);
+    return result == 0 ? 0 : blame(&listener, err);
 }
 
 /* Without a word about it: exactly the sockets that were passed, in their order. */
@@ -290,7 +290,7 @@ static int listen_as_started(struct daemon_options *options, struct error *err)
     if (options->activation->count == 0)
         return understand_listener(options, DEFAULT_LISTENER, 0, err);
     for (size_t i = 0; i < options->activation->count; i++) {
-        const struct options_listener listener = {
+        const struct evecho_listener listener = {
             .text = "LISTEN_FDS",
             .endpoint = {.kind = ENDPOINT_FD, .fd = ACTIVATION_FIRST_FD + (int)i},
             .policy = options->policy};
@@ -370,14 +370,14 @@ int options_read(struct daemon_options *options, const struct activation *activa
     return result;
 }
 
-void options_tell_unserved(const struct daemon_options *options)
+void options_tell_unserved(const struct daemon_options *options, struct log *log)
 {
     for (int i = 0; i < (int)options->activation->count; i++) {
         int fd = ACTIVATION_FIRST_FD + i;
         size_t length;
         const char *name = activation_name(options->activation, fd, &length);
         if (!options_serve_fd(options, fd))
-            log_event(LOG_LEVEL_WARN, "a socket that was passed is not served",
+            log_event(log, LOG_LEVEL_WARN, "a socket that was passed is not served",
                       LOG_NUMBER("fd", (uint64_t)fd), LOG_BYTES("name", name, length),
                       LOG_TEXT("hint", "--listen fd:N or fd:NAME"));
     }
@@ -398,12 +398,13 @@ static bool is_same(const struct option_row *row, const struct daemon_options *o
     return result;
 }
 
-void options_tell_unchangeable(const struct daemon_options *old, const struct daemon_options *new)
+void options_tell_unchangeable(const struct daemon_options *old, const struct daemon_options *new,
+                               struct log *log)
 {
     for (size_t i = 0; i < old->set.count; i++) {
         const struct option_row *row = &old->set.rows[i];
         if (!(row->use & (OPTION_AT_RELOAD | OPTION_NOT_GLOBAL)) && !is_same(row, old, new))
-            log_event(LOG_LEVEL_WARN, "a changed option takes effect only at a restart",
+            log_event(log, LOG_LEVEL_WARN, "a changed option takes effect only at a restart",
                       LOG_TEXT("option", row->name));
     }
 }

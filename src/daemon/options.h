@@ -14,23 +14,12 @@
 #include "base/error.h"
 #include "base/option.h"
 #include "daemon/activation.h"
-#include "echo/policy.h"
-#include "net/endpoint.h"
-#include "tls/tls.h"
+#include "echo/evecho_listener.h"
 
 #define OPTIONS_PROGRAM "evechod"
 #define OPTIONS_NO_FD OPTION_AUTO
 
-/* One --listen, understood. */
-struct options_listener {
-    const char *text; /* as it was written */
-    const char *file; /* and where: NULL for the command line */
-    unsigned line;
-    struct endpoint endpoint;
-    uint64_t attributes;         /* those that it has, a bit for each row */
-    struct policy_values policy; /* the options, with the listener's attributes over them */
-    struct tls_settings tls;     /* the same; its texts are the options' */
-};
+struct log;
 
 struct daemon_options {
     struct option_list listen;
@@ -55,7 +44,8 @@ struct daemon_options {
     bool check_config, help, version;
 
     const struct activation *activation; /* lives as long as the process */
-    struct options_listener *listeners;  /* from `listen`, or the sockets passed, or the default */
+    struct evecho_listener *listeners; /* from `listen`, or the sockets passed, or the default; each
+                                          has its attributes as a bit for each row */
     size_t listener_count;
     char **attributes; /* of the listeners, in pieces: their texts point there */
     size_t attributes_count;
@@ -67,12 +57,9 @@ struct daemon_options {
 int options_read(struct daemon_options *options, const struct activation *activation, int argc,
                  char **argv, struct error *err) MUST_CHECK;
 
-/* Says which listener is at fault, and where it was written. Returns -1. */
-int options_blame(const struct options_listener *listener, struct error *err);
-
 /* For an inherited socket, whose kind shows only when it is opened: 0, or -1 if it has an attribute
  * that means nothing to that kind. */
-int options_check_inherited(const struct options_listener *listener, enum endpoint_kind kind,
+int options_check_inherited(const struct evecho_listener *listener, enum endpoint_kind kind,
                             struct error *err) MUST_CHECK;
 
 /* Says where the option at fault was written if that was in the configuration file. */
@@ -83,10 +70,11 @@ bool options_serve_fd(const struct daemon_options *options, int fd);
 
 /* A warning for each socket that was passed and no listener is: peers would wait in its backlog for
  * ever. */
-void options_tell_unserved(const struct daemon_options *options);
+void options_tell_unserved(const struct daemon_options *options, struct log *log);
 
 /* After a reload: a warning for each option that was changed and stays what it was. */
-void options_tell_unchangeable(const struct daemon_options *old, const struct daemon_options *new);
+void options_tell_unchangeable(const struct daemon_options *old, const struct daemon_options *new,
+                               struct log *log);
 
 void options_clear(struct daemon_options *options);
 

@@ -81,12 +81,12 @@ static bool is_ours(const struct pidfile *pidfile)
            now.st_mtim.tv_nsec == ours->st_mtim.tv_nsec;
 }
 
-void pidfile_remove(struct pidfile *pidfile)
+void pidfile_remove(struct pidfile *pidfile, struct log *log)
 {
     if (!pidfile->path)
         return;
     if (is_ours(pidfile) && unlink(pidfile->path) < 0)
-        log_event(LOG_LEVEL_WARN, "the pid file stays behind", LOG_TEXT("file", pidfile->path),
+        log_event(log, LOG_LEVEL_WARN, "the pid file stays behind", LOG_TEXT("file", pidfile->path),
                   LOG_TEXT("error", strerror(errno)));
     free(pidfile->path);
     pidfile->path = NULL;

@@ -9,6 +9,8 @@
 #include "base/attr.h"
 #include "base/error.h"
 
+struct log;
+
 struct pidfile {
     char *path; /* NULL: none was written */
     int fd;     /* keeps the lock */
@@ -21,6 +23,6 @@ int pidfile_write(struct pidfile *pidfile, const char *path, struct error *err) 
 
 /* Removes the file if it is still the one that we wrote, and unlocks it; opens nothing, which a
  * sandbox forbids. */
-void pidfile_remove(struct pidfile *pidfile);
+void pidfile_remove(struct pidfile *pidfile, struct log *log);
 
 #endif

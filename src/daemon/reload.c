@@ -11,18 +11,14 @@
 static int apply_options(struct server *server, const struct daemon_options *new, struct error *err)
 {
     struct limit_values values;
-    if (!acceptor_has_endpoints(server->acceptor, new))
+    if (!evecho_has_endpoints(server->echo, new->listeners, new->listener_count))
         return error_usage(err, "listen: endpoints change only at a restart");
-    if (server_find_limits(server, new, &values, err) < 0)
+    if (server_check_inherited(server, new, err) < 0 ||
+        server_find_limits(server, new, &values, err) < 0 ||
+        evecho_reload(server->echo, new->listeners, new->listener_count, &values, new->udp_rate,
+                      err) < 0)
         return -1;
-    struct policy **plan = acceptor_plan(server->acceptor, new, err);
-    if (!plan)
-        return -1;
-    acceptor_adopt(server->acceptor, plan);
-    limit_change(server->limit, &values);
-    udp_set_rate(server->udp, new->udp_rate);
-    acceptor_on_released(server->acceptor);
-    options_tell_unchangeable(server->options, new);
+    options_tell_unchangeable(server->options, new, server->log);
     return 0;
 }
 
@@ -43,10 +39,10 @@ static bool reopen_log(const struct server *server)
     struct error err = {0};
     char text[ERROR_TEXT_MAX];
     const struct log_config log = server_log_config(server->options);
-    if (log_reopen(&log, &err) == 0)
+    if (log_reopen(server->log, &log, &err) == 0)
         return true;
     sandbox_explain(&server->sandbox, &err);
-    log_event(LOG_LEVEL_ERROR, "the old log stays",
+    log_event(server->log, LOG_LEVEL_ERROR, "the old log stays",
               LOG_TEXT("why", error_text(&err, text, sizeof(text))));
     return false;
 }
@@ -66,7 +62,7 @@ static void reload(struct server *server)
         free(server->options);
         server->options = new;
         bool is_log_open = reopen_log(server);
-        log_event(LOG_LEVEL_NOTICE, "reloaded");
+        log_event(server->log, LOG_LEVEL_NOTICE, "reloaded");
         server_tell_serving(server, is_log_open ? "" : "; the log file could not be opened again");
         return;
     }
@@ -74,7 +70,7 @@ static void reload(struct server *server)
     if (is_read)
         options_locate(new, &err);
     (void)reopen_log(server);
-    log_event(LOG_LEVEL_ERROR, "reload refused: the old configuration stays",
+    log_event(server->log, LOG_LEVEL_ERROR, "reload refused: the old configuration stays",
               LOG_TEXT("why", new ? error_text(&err, text, sizeof(text)) : "no memory"));
     server_tell_serving(server, "; the last reload was refused, see the log");
     if (is_read)
@@ -85,12 +81,12 @@ static void reload(struct server *server)
 static void reopen_only(struct server *server)
 {
     (void)reopen_log(server);
-    log_event(LOG_LEVEL_NOTICE, "draining: nothing but the log is opened again");
+    log_event(server->log, LOG_LEVEL_NOTICE, "draining: nothing but the log is opened again");
 }
 
 void reload_on_signal(struct server *server)
 {
-    if (atomic_load(&server->is_draining))
+    if (server->is_draining)
         reopen_only(server);
     else
         reload(server);

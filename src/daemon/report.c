@@ -5,37 +5,21 @@
 
 #include "base/log.h"
 #include "daemon/server_parts.h"
-#include "echo/udp_rule.h"
 
 #define INTERVAL_MS 1000
-
-static bool is_balanced(const struct counters *sum)
-{
-    return udp_is_balanced(sum) &&
-           counter_get(sum, COUNTER_BYTES_IN) + counter_get(sum, COUNTER_MADE) ==
-               counter_get(sum, COUNTER_BYTES_OUT) + counter_get(sum, COUNTER_OWED) +
-                   counter_get(sum, COUNTER_LOST) + counter_get(sum, COUNTER_SUNK);
-}
-
-bool report_sum(const struct server *server, struct counters *sum)
-{
-    const struct totals totals = server_totals(server);
-    totals_sum(&totals, sum);
-    return is_balanced(sum);
-}
 
 void report_write(struct server *server)
 {
     struct counters sum;
     struct log_field fields[COUNTER_COUNT + 2];
     size_t count = 0;
-    bool adds_up = report_sum(server, &sum);
-    fields[count++] = LOG_NUMBER("open", limit_open(server->limit));
+    bool adds_up = evecho_sum(server->echo, &sum);
+    fields[count++] = LOG_NUMBER("open", evecho_connections(server->echo));
     for (int i = 0; i < COUNTER_COUNT; i++)
         fields[count++] =
             LOG_NUMBER(counter_about((enum counter)i)->name, counter_get(&sum, (enum counter)i));
     fields[count++] = LOG_TEXT("balanced", adds_up ? "yes" : "no");
-    log_write(false, LOG_LEVEL_NOTICE, "counters", fields, count);
+    log_write(server->log, 0, LOG_LEVEL_NOTICE, "counters", fields, count);
     server->reported_ms = loop_now_ms();
 }
 

@@ -5,11 +5,8 @@
 #ifndef DAEMON_REPORT_H
 #define DAEMON_REPORT_H
 
-#include <stdbool.h>
-
 #include "base/attr.h"
 #include "base/error.h"
-#include "echo/counters.h"
 
 struct server;
 
@@ -22,10 +19,5 @@ void report_on_signal(struct server *server);
 
 /* Logs every counter now. */
 void report_write(struct server *server);
-
-/* Adds up every counter; *sum is overwritten. False if they do not balance. While connections are
- * open the sums of several workers are moments apart; at the end they must add up to the byte, and
- * to the datagram. */
-bool report_sum(const struct server *server, struct counters *sum);
 
 #endif

@@ -69,7 +69,7 @@ static void find_files(struct file_list *list, const struct daemon_options *opti
         endpoint_parse(options->status, &list->status, &attributes, &unused) == 0)
         add_socket(list, &list->status);
     for (size_t i = 0; i < options->listener_count; i++) {
-        const struct options_listener *listener = &options->listeners[i];
+        const struct evecho_listener *listener = &options->listeners[i];
         add_socket(list, &listener->endpoint);
         add_file(list, listener->tls.cert, SANDBOX_READ);
         add_file(list, listener->tls.key, SANDBOX_READ);
@@ -125,9 +125,10 @@ void sandbox_explain(const struct sandbox *sandbox, struct error *err)
 
 /* ---- the steps ---- */
 
-int sandbox_choose(struct sandbox *sandbox, const struct daemon_options *options, struct error *err)
+int sandbox_choose(struct sandbox *sandbox, const struct daemon_options *options, struct log *log,
+                   struct error *err)
 {
-    *sandbox = (struct sandbox){.mode = (enum sandbox_mode)options->sandbox};
+    *sandbox = (struct sandbox){.log = log, .mode = (enum sandbox_mode)options->sandbox};
     /* A sanitizer or a coverage counter needs what a sandbox takes away. */
     if (!SANDBOX_IS_INSTRUMENTED || sandbox->mode == SANDBOX_OFF)
         return 0;
@@ -168,7 +169,7 @@ int sandbox_confine(struct sandbox *sandbox, const struct daemon_options *option
 static void tell(const struct sandbox *sandbox)
 {
     static const char *const MODES[] = {"off", "log", "on", "require"};
-    log_event(LOG_LEVEL_NOTICE, "sandbox", LOG_TEXT("mode", MODES[sandbox->mode]),
+    log_event(sandbox->log, LOG_LEVEL_NOTICE, "sandbox", LOG_TEXT("mode", MODES[sandbox->mode]),
               LOG_TEXT("seccomp", !sandbox->has_seccomp          ? "no"
                                   : sandbox->mode == SANDBOX_LOG ? "log"
                                                                  : "kill"),

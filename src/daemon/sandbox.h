@@ -23,7 +23,10 @@ enum sandbox_mode { SANDBOX_OFF, SANDBOX_LOG, SANDBOX_ON, SANDBOX_REQUIRE };
 
 #define SANDBOX_WHY_MAX 320
 
+struct log;
+
 struct sandbox {
+    struct log *log;
     enum sandbox_mode mode;
     bool has_no_new_privs, has_seccomp, has_no_capabilities, has_no_bounds;
     int landlock_abi;          /* 0: not in force */
@@ -32,7 +35,7 @@ struct sandbox {
 };
 
 /* 0 or -1. */
-int sandbox_choose(struct sandbox *sandbox, const struct daemon_options *options,
+int sandbox_choose(struct sandbox *sandbox, const struct daemon_options *options, struct log *log,
                    struct error *err) MUST_CHECK;
 
 /* Gives up privileges in any mode, and the rest as the mode says. 0 or -1. */

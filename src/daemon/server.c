@@ -18,6 +18,7 @@
 #include "daemon/reload.h"
 #include "daemon/report.h"
 #include "daemon/server_parts.h"
+#include "stream/library.h"
 
 /* ---- events ---- */
 
@@ -31,22 +32,6 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
         report_on_signal(server);
     else
         drain_on_signal(server);
-}
-
-/* In the thread of whichever worker has freed connections. */
-static void on_released(void *owner, uint64_t count)
-{
-    struct server *server = owner;
-    (void)count;
-    if (atomic_load(&server->is_draining) || acceptor_is_paused(server->acceptor))
-        waker_wake(&server->waker);
-}
-
-static void on_wake(void *owner)
-{
-    struct server *server = owner;
-    acceptor_on_released(server->acceptor);
-    drain_end_if_empty(server);
 }
 
 /* ---- the parts: how each starts and stops ---- */
@@ -73,51 +58,50 @@ static int check_options(struct server *server, struct error *err)
     return privilege_find(&server->privilege, options->user, options->group, err);
 }
 
+static int open_log(struct server *server, struct error *err)
+{
+    const struct log_config config = server_log_config(server->options);
+    server->log = log_open(&config, err);
+    return server->log ? 0 : -1;
+}
+
+static void close_log(struct server *server)
+{
+    log_close(server->log);
+}
+
 static int start_library(struct server *server, struct error *err)
 {
-    (void)server;
     (void)err;
-    loop_library_init();
+    library_start(server->log);
     return 0;
 }
 
 static void stop_library(struct server *server)
 {
     (void)server;
-    loop_library_end();
+    library_stop();
 }
 
-static int open_log(struct server *server, struct error *err)
+static int open_echo(struct server *server, struct error *err)
 {
-    const struct log_config config = server_log_config(server->options);
-    return log_open(&config, err);
-}
-
-static void close_log(struct server *server)
-{
-    (void)server;
-    log_close();
-}
-
-static int open_listeners(struct server *server, struct error *err)
-{
-    if (status_check(server->options, err) < 0)
+    const struct daemon_options *options = server->options;
+    if (status_check(options, err) < 0)
         return -1; /* refused before any socket is opened */
-    server->acceptor = acceptor_new(server->options, err);
-    return server->acceptor ? 0 : -1;
+    server->echo = evecho_open(options->listeners, options->listener_count, server->log, err);
+    return server->echo ? server_check_inherited(server, options, err) : -1;
 }
 
-static void free_listeners(struct server *server)
+static void free_echo(struct server *server)
 {
-    acceptor_free(server->acceptor);
-    server->acceptor = NULL;
+    evecho_free(server->echo);
 }
 
 static int open_status(struct server *server, struct error *err)
 {
     if (!server->options->status)
         return 0;
-    server->status = status_new(server->options, err);
+    server->status = status_new(server->options, server->log, err);
     return server->status ? 0 : -1;
 }
 
@@ -127,19 +111,10 @@ static void free_status(struct server *server)
     server->status = NULL;
 }
 
-static int make_limits(struct server *server, struct error *err)
+static int find_limits(struct server *server, struct error *err)
 {
-    struct limit_values values;
-    if (server_find_limits(server, server->options, &values, err) < 0)
-        return -1;
-    options_tell_unserved(server->options);
-    server->limit = limit_new(&values);
-    return server->limit ? 0 : error_start(err, "no memory for the limits");
-}
-
-static void free_limits(struct server *server)
-{
-    limit_free(server->limit);
+    options_tell_unserved(server->options, server->log);
+    return server_find_limits(server, server->options, &server->limits, err);
 }
 
 static int write_pid_file(struct server *server, struct error *err)
@@ -150,7 +125,7 @@ static int write_pid_file(struct server *server, struct error *err)
 
 static void remove_pid_file(struct server *server)
 {
-    pidfile_remove(&server->pidfile);
+    pidfile_remove(&server->pidfile, server->log);
 }
 
 /* NULL without memory. */
@@ -162,18 +137,14 @@ static char *name_of(const struct daemon_options *options)
     return strdup(options->name ? options->name : host);
 }
 
-static int make_udp(struct server *server, struct error *err)
+static int find_name(struct server *server, struct error *err)
 {
-    const struct daemon_options *options = server->options;
-    server->name = name_of(options);
-    server->udp = udp_new(options->udp_rate, (unsigned)options->source_prefix, server->name,
-                          acceptor_has_datagrams(server->acceptor));
-    return server->name && server->udp ? 0 : error_start(err, "no memory for datagrams");
+    server->name = name_of(server->options);
+    return server->name ? 0 : error_start(err, "no memory for the name");
 }
 
-static void free_udp(struct server *server)
+static void free_name(struct server *server)
 {
-    udp_free(server->udp);
     free(server->name);
 }
 
@@ -185,16 +156,6 @@ static int open_loop(struct server *server, struct error *err)
 static void close_loop(struct server *server)
 {
     loop_close(&server->loop);
-}
-
-static int open_waker(struct server *server, struct error *err)
-{
-    return waker_open(&server->waker, &server->loop, on_wake, server, err);
-}
-
-static void close_waker(struct server *server)
-{
-    waker_close(&server->waker);
 }
 
 static int take_signals(struct server *server, struct error *err)
@@ -218,7 +179,7 @@ static void free_signals(struct server *server)
 
 static int start_notify(struct server *server, struct error *err)
 {
-    notify_open(&server->notify);
+    notify_open(&server->notify, server->log);
     return notify_start(&server->notify, &server->loop, err);
 }
 
@@ -227,58 +188,42 @@ static void stop_notify(struct server *server)
     notify_close(&server->notify);
 }
 
-static int open_workers(struct server *server, struct error *err)
+static int start_echo(struct server *server, struct error *err)
 {
-    struct loop *shared = server->worker_count == 1 ? &server->loop : NULL;
-    const struct worker_config config = {.loop = shared,
-                                         .path = (enum stream_path)server->options->read_path,
-                                         .listeners = acceptor_count(server->acceptor),
-                                         .limit = server->limit,
-                                         .name = server->name,
-                                         .on_released = on_released,
+    const struct daemon_options *options = server->options;
+    const struct evecho_config config = {.name = server->name,
+                                         .workers = server->worker_count,
+                                         .path = (enum stream_path)options->read_path,
+                                         .limits = server->limits,
+                                         .udp_rate = options->udp_rate,
+                                         .on_drained = drain_on_drained,
                                          .owner = server};
-    server->workers = calloc(server->worker_count, sizeof(*server->workers));
-    if (!server->workers)
-        return error_start(err, "no memory for the workers");
-    for (size_t i = 0; i < server->worker_count; i++) {
-        server->workers[i] = worker_new(&config, err);
-        if (!server->workers[i])
-            return error_prefix(err, "worker %zu of %zu: ", i + 1, server->worker_count);
-        for (size_t j = 0; j < config.listeners; j++) {
-            if (limit_watch(server->limit, worker_counters(server->workers[i], j)) < 0)
-                return error_start(err, "no memory for the workers");
-        }
-    }
-    return 0;
+    return evecho_start(server->echo, &server->loop, &config, err);
 }
 
-static void free_workers(struct server *server)
+static void stop_echo(struct server *server)
 {
-    for (size_t i = 0; server->workers && i < server->worker_count; i++)
-        worker_free(server->workers[i]);
-    free(server->workers);
+    evecho_stop(server->echo);
 }
 
 static int confine(struct server *server, struct error *err)
 {
     const struct privilege *privilege = &server->privilege;
     if (privilege->has_user)
-        log_give_to(privilege->user, privilege->group);
-    if (sandbox_choose(&server->sandbox, server->options, err) < 0)
+        log_give_to(server->log, privilege->user, privilege->group);
+    if (sandbox_choose(&server->sandbox, server->options, server->log, err) < 0)
         return -1;
     return sandbox_confine(&server->sandbox, server->options, privilege, err);
 }
 
 static int start_log_thread(struct server *server, struct error *err)
 {
-    (void)server;
-    return log_start(err); /* log_close() ends it */
+    return log_start(server->log, err); /* log_close() ends it */
 }
 
 static int start_watchdog(struct server *server, struct error *err)
 {
-    return watchdog_start(&server->watchdog, &server->loop, &server->notify, server->workers,
-                          server->worker_count, err);
+    return watchdog_start(&server->watchdog, &server->loop, &server->notify, server->echo, err);
 }
 
 static void stop_watchdog(struct server *server)
@@ -286,31 +231,20 @@ static void stop_watchdog(struct server *server)
     watchdog_stop(&server->watchdog);
 }
 
-static int start_accepting(struct server *server, struct error *err)
-{
-    return acceptor_start(server->acceptor, &server->loop, server->limit, server->workers,
-                          server->worker_count, server->udp, err);
-}
-
 static int start_status(struct server *server, struct error *err)
 {
-    const struct status_facts facts = {.totals = server_totals(server), .limit = server->limit};
+    const struct status_facts facts = {.echo = server->echo};
     return server->status ? status_start(server->status, &server->loop, &facts, err) : 0;
 }
 
 static int start_threads(struct server *server, struct error *err)
 {
-    for (size_t i = 0; i < server->worker_count; i++) {
-        if (worker_start(server->workers[i], err) < 0)
-            return error_prefix(err, "worker %zu of %zu: ", i + 1, server->worker_count);
-    }
-    return 0;
+    return evecho_start_threads(server->echo, err);
 }
 
 static void stop_threads(struct server *server)
 {
-    for (size_t i = 0; i < server->worker_count; i++)
-        worker_stop(server->workers[i]);
+    evecho_stop_threads(server->echo);
 }
 
 static int filter_calls(struct server *server, struct error *err)
@@ -327,24 +261,22 @@ static const struct part {
     void (*stop)(struct server *server); /* NULL: nothing to undo */
 } PARTS[] = {
     {check_options, NULL},
-    {start_library, stop_library}, /* it may log to the end */
     {open_log, close_log},
-    {open_listeners, free_listeners},
+    {start_library, stop_library}, /* it logs */
+    {open_echo, free_echo},        /* its sockets */
     {open_status, free_status},
-    {make_limits, free_limits},        /* counts the descriptors of both */
+    {find_limits, NULL},               /* counts the descriptors of both */
     {write_pid_file, remove_pid_file}, /* as long as anybody is served */
-    {make_udp, free_udp},
+    {find_name, free_name},
     {open_loop, close_loop},
-    {open_waker, close_waker},
     {take_signals, free_signals},
     {drain_start, drain_stop},
     {report_start, report_stop},
     {start_notify, stop_notify}, /* may wait for a second, when nobody is served any more */
-    {open_workers, free_workers},
+    {start_echo, stop_echo},
     {confine, NULL}, /* while there is only this thread: each has its own */
     {start_log_thread, NULL},
     {start_watchdog, stop_watchdog},
-    {start_accepting, free_listeners},
     {start_status, free_status},
     {start_threads, stop_threads}, /* they call and wake the parts above */
     {filter_calls, NULL},          /* for all threads at once; none can start after it */
@@ -413,18 +345,18 @@ struct server *server_new(struct daemon_options *options, int argc, char **argv,
 /* A closed standard output is no error, and neither is one that takes nothing. */
 static void say_ready(struct server *server)
 {
-    for (size_t i = 0; i < acceptor_count(server->acceptor); i++) {
-        const char *name = acceptor_name(server->acceptor, i);
+    for (size_t i = 0; i < evecho_sockets(server->echo); i++) {
+        const char *name = evecho_socket_name(server->echo, i);
         char line[4 * SOCK_NAME_MAX]; /* a path may hold anything */
         escape_line(line, sizeof(line), name, strlen(name));
         standard_write("listening ");
         standard_write(line);
         standard_write("\n");
-        log_event(LOG_LEVEL_NOTICE, "listening", LOG_TEXT("listener", name));
+        log_event(server->log, LOG_LEVEL_NOTICE, "listening", LOG_TEXT("listener", name));
     }
     standard_write("ready\n");
     if (server->options->ready_fd != OPTIONS_NO_FD)
-        notify_newline((int)server->options->ready_fd);
+        notify_newline((int)server->options->ready_fd, server->log);
     server_tell_serving(server, "");
 }
 

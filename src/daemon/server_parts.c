@@ -14,8 +14,7 @@
 static uint64_t descriptors_reserved(const struct server *server)
 {
     return RESERVE_DESCRIPTORS + RESERVE_A_WORKER * server->worker_count +
-           acceptor_count(server->acceptor) +
-           (server->status ? status_descriptors(server->status) : 0);
+           evecho_sockets(server->echo) + (server->status ? status_descriptors(server->status) : 0);
 }
 
 /* The descriptor limit, raised as far as it may be; less what connections cannot have. */
@@ -39,7 +38,8 @@ int server_find_limits(const struct server *server, const struct daemon_options 
                                     .owed_bytes = options->max_owed_bytes,
                                     .source_prefix = options->source_prefix};
     if (values->connections != OPTION_AUTO && values->connections > allowed)
-        log_event(LOG_LEVEL_WARN, "max-connections is lowered to what the descriptor limit allows",
+        log_event(server->log, LOG_LEVEL_WARN,
+                  "max-connections is lowered to what the descriptor limit allows",
                   LOG_NUMBER("asked", values->connections), LOG_NUMBER("used", allowed),
                   LOG_TEXT("hint", "raise ulimit -n"));
     if (values->connections > allowed)
@@ -47,11 +47,17 @@ int server_find_limits(const struct server *server, const struct daemon_options 
     return 0;
 }
 
-struct totals server_totals(const struct server *server)
+int server_check_inherited(const struct server *server, const struct daemon_options *options,
+                           struct error *err)
 {
-    return (struct totals){.workers = server->workers,
-                           .worker_count = server->worker_count,
-                           .acceptor = server->acceptor};
+    enum endpoint_kind kind;
+    size_t listener;
+    for (size_t i = 0; i < evecho_sockets(server->echo); i++) {
+        if (evecho_is_inherited(server->echo, i, &kind, &listener) &&
+            options_check_inherited(&options->listeners[listener], kind, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 struct log_config server_log_config(const struct daemon_options *options)
@@ -65,7 +71,7 @@ struct log_config server_log_config(const struct daemon_options *options)
 void server_tell_serving(struct server *server, const char *besides)
 {
     char status[NOTIFY_TEXT_MAX / 2];
-    size_t count = acceptor_count(server->acceptor);
+    size_t count = evecho_sockets(server->echo);
     snprintf(status, sizeof(status), "Serving on %zu socket%s%s", count, count == 1 ? "" : "s",
              besides);
     notify_ready(&server->notify, status);

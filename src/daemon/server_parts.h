@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The server's state, and the functions that more than one of its files needs. For server.c (start,
- * run, stop), drain.c, reload.c and report.c alone. Only the main thread uses it, apart from the
- * _Atomic fields.
+ * run, stop), drain.c, reload.c and report.c alone. Only the main thread uses it.
  */
 #ifndef DAEMON_SERVER_PARTS_H
 #define DAEMON_SERVER_PARTS_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,11 +18,7 @@
 #include "daemon/sandbox.h"
 #include "daemon/status.h"
 #include "daemon/watchdog.h"
-#include "echo/acceptor.h"
-#include "echo/limit.h"
-#include "echo/totals.h"
-#include "echo/udp.h"
-#include "echo/worker.h"
+#include "echo/evecho.h"
 #include "stream/loop.h"
 
 struct event;
@@ -37,19 +31,17 @@ struct server {
     char **argv;
     struct privilege privilege; /* to be given up at the start */
     char *name;                 /* for whoami: a copy, since a reload replaces the options */
-    struct limit *limit;
-    struct worker **workers;
-    size_t worker_count;
+    struct log *log;
     struct loop loop; /* the main thread's; a single worker shares it */
-    struct waker waker;
-    struct acceptor *acceptor;
-    struct udp *udp;
+    struct evecho *echo;
+    struct limit_values limits;
+    size_t worker_count;
     struct status *status; /* NULL: nobody asked for it */
     struct event *signals[SERVER_SIGNALS];
     struct event *drain_timer;
     struct event *report_timer;
     uint64_t reported_ms, drain_start_ms;
-    _Atomic bool is_draining;
+    bool is_draining;
     struct pidfile pidfile;
     struct sandbox sandbox;
     struct notify notify;
@@ -61,8 +53,10 @@ struct server {
 int server_find_limits(const struct server *server, const struct daemon_options *options,
                        struct limit_values *values, struct error *err) MUST_CHECK;
 
-/* What the whole service has counted, to be added up. */
-struct totals server_totals(const struct server *server);
+/* For each inherited socket, whose kind shows only once it is open: 0, or -1 if its listener has an
+ * attribute that means nothing to that kind. */
+int server_check_inherited(const struct server *server, const struct daemon_options *options,
+                           struct error *err) MUST_CHECK;
 
 /* How to log under such options; it points into them. */
 struct log_config server_log_config(const struct daemon_options *options);

@@ -12,6 +12,7 @@
 #define TEXT_TYPE "text/plain; charset=utf-8"
 
 struct status {
+    struct log *log;
     struct http *http;
     struct endpoint endpoint;
     bool is_public;
@@ -48,7 +49,6 @@ static void answer_page(struct status *status, struct http_exchange *exchange,
  * what is asked for afterwards. */
 static void ask_workers(struct status *status)
 {
-    const struct totals *totals = &status->facts.totals;
     status->is_asking = false;
     for (size_t i = 0; i < HTTP_EXCHANGES_MAX; i++) {
         struct http_exchange *exchange = http_pending(status->http, i);
@@ -57,8 +57,8 @@ static void ask_workers(struct status *status)
         http_mark(exchange);
         status->is_asking = true;
     }
-    for (size_t i = 0; status->is_asking && i < totals->worker_count; i++)
-        worker_request_list(totals->workers[i], &status->waker);
+    if (status->is_asking)
+        evecho_request_lists(status->facts.echo, &status->waker);
 }
 
 static void answer_list(struct status *status, struct http_exchange *exchange)
@@ -66,18 +66,18 @@ static void answer_list(struct status *status, struct http_exchange *exchange)
     FILE *out = http_body(exchange);
     if (!out)
         return;
-    conn_list_write(out, status->lists, status->facts.totals.worker_count);
+    conn_list_write(out, status->lists, evecho_workers(status->facts.echo));
     http_answer(exchange, 200, "application/json");
 }
 
 static void on_wake(void *owner)
 {
     struct status *status = owner;
-    const struct totals *totals = &status->facts.totals;
+    struct evecho *echo = status->facts.echo;
     bool is_complete = true;
-    for (size_t i = 0; i < totals->worker_count; i++) {
+    for (size_t i = 0; i < evecho_workers(echo); i++) {
         if (!status->has_list[i])
-            status->has_list[i] = worker_take_list(totals->workers[i], &status->lists[i]);
+            status->has_list[i] = evecho_take_list(echo, i, &status->lists[i]);
         is_complete = is_complete && status->has_list[i];
     }
     if (!is_complete)
@@ -87,7 +87,7 @@ static void on_wake(void *owner)
         if (exchange && http_is_marked(exchange))
             answer_list(status, exchange);
     }
-    for (size_t i = 0; i < totals->worker_count; i++) {
+    for (size_t i = 0; i < evecho_workers(echo); i++) {
         conn_list_clear(&status->lists[i]);
         status->has_list[i] = false;
     }
@@ -165,7 +165,7 @@ int status_check(const struct daemon_options *options, struct error *err)
     return 0;
 }
 
-struct status *status_new(const struct daemon_options *options, struct error *err)
+struct status *status_new(const struct daemon_options *options, struct log *log, struct error *err)
 {
     struct status *status = calloc(1, sizeof(*status));
     const struct sock_options how = {BACKLOG, (mode_t)options->policy.mode,
@@ -173,12 +173,13 @@ struct status *status_new(const struct daemon_options *options, struct error *er
     if (!status)
         error_start(err, "no memory for the status endpoint");
     else if (read_endpoint(options, &status->endpoint, err) == 0)
-        status->http = http_new(&status->endpoint, &how, err);
+        status->http = http_new(&status->endpoint, &how, log, err);
     if (!status || !status->http) {
         blame(options, err);
         free(status);
         return NULL;
     }
+    status->log = log;
     status->is_public = options->status_public;
     status->waker.fd = -1;
     return status;
@@ -197,15 +198,15 @@ int status_start(struct status *status, struct loop *loop, const struct status_f
     const char *name;
     status->facts = *facts;
     status->facts.started_ms = unix_ms();
-    status->lists = calloc(facts->totals.worker_count, sizeof(*status->lists));
-    status->has_list = calloc(facts->totals.worker_count, sizeof(*status->has_list));
+    status->lists = calloc(evecho_workers(facts->echo), sizeof(*status->lists));
+    status->has_list = calloc(evecho_workers(facts->echo), sizeof(*status->has_list));
     if (!status->lists || !status->has_list)
         return error_start(err, "no memory for the status endpoint");
     if (waker_open(&status->waker, loop, on_wake, status, err) < 0 ||
         http_start(status->http, loop, on_request, status, err) < 0)
         return -1;
     for (size_t i = 0; (name = http_name(status->http, i)); i++)
-        log_event(LOG_LEVEL_NOTICE, "status", LOG_TEXT("endpoint", name));
+        log_event(status->log, LOG_LEVEL_NOTICE, "status", LOG_TEXT("endpoint", name));
     return 0;
 }
 
@@ -225,7 +226,7 @@ void status_free(struct status *status)
         return;
     http_free(status->http);
     waker_close(&status->waker);
-    for (size_t i = 0; status->lists && i < status->facts.totals.worker_count; i++)
+    for (size_t i = 0; status->lists && i < evecho_workers(status->facts.echo); i++)
         conn_list_clear(&status->lists[i]);
     free(status->lists);
     free(status->has_list);

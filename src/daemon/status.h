@@ -19,7 +19,8 @@ struct status;
 int status_check(const struct daemon_options *options, struct error *err) MUST_CHECK;
 
 /* Opens its sockets; nobody is served yet. NULL with nothing left open. */
-struct status *status_new(const struct daemon_options *options, struct error *err) MUST_CHECK;
+struct status *status_new(const struct daemon_options *options, struct log *log,
+                          struct error *err) MUST_CHECK;
 
 /* Serves, in that loop, what the facts say. 0 or -1. */
 int status_start(struct status *status, struct loop *loop, const struct status_facts *facts,

@@ -15,18 +15,18 @@
 
 /* Two listeners may have one name (a descriptor given twice), and a series must not: the first one
  * counts for all of them. Returns how many names there are. */
-static size_t sum_listeners(const struct totals *totals, struct metrics_listener *out)
+static size_t sum_listeners(const struct evecho *echo, struct metrics_listener *out)
 {
     size_t count = 0;
-    for (size_t i = 0; i < acceptor_count(totals->acceptor); i++) {
-        const char *name = acceptor_name(totals->acceptor, i);
+    for (size_t i = 0; i < evecho_sockets(echo); i++) {
+        const char *name = evecho_socket_name(echo, i);
         struct counters counters;
         size_t place = 0;
         while (place < count && strcmp(out[place].name, name) != 0)
             place++;
         if (place == count)
             out[count++].name = name;
-        totals_sum_listener(totals, i, &counters);
+        evecho_sum_socket(echo, i, &counters);
         counters_sum(&out[place].counters, &counters);
     }
     return count;
@@ -34,21 +34,20 @@ static size_t sum_listeners(const struct totals *totals, struct metrics_listener
 
 static int write_metrics(FILE *out, const struct status_facts *facts)
 {
-    struct metrics_listener *listeners =
-        calloc(acceptor_count(facts->totals.acceptor), sizeof(*listeners));
+    struct metrics_listener *listeners = calloc(evecho_sockets(facts->echo), sizeof(*listeners));
     if (!listeners)
         return 503;
     struct metrics metrics = {.version = PACKAGE_VERSION,
                               .listeners = listeners,
-                              .listener_count = sum_listeners(&facts->totals, listeners),
-                              .open_connections = limit_open(facts->limit),
-                              .workers = facts->totals.worker_count,
+                              .listener_count = sum_listeners(facts->echo, listeners),
+                              .open_connections = evecho_connections(facts->echo),
+                              .workers = evecho_workers(facts->echo),
                               .descriptor_limit = descriptors_limit(),
                               .started_ms = facts->started_ms,
-                              .connection_limit = limit_connections(facts->limit),
+                              .connection_limit = evecho_connections_max(facts->echo),
                               .is_draining = facts->is_draining,
                               .is_full = facts->is_full};
-    totals_sum(&facts->totals, &metrics.sum);
+    evecho_sum(facts->echo, &metrics.sum);
     metrics_write(out, &metrics);
     free(listeners);
     return 200;
@@ -70,7 +69,7 @@ static int write_readiness(FILE *out, const struct status_facts *facts)
 
 void status_page_look(struct status_facts *facts)
 {
-    uint64_t most = limit_connections(facts->limit), open = limit_open(facts->limit);
+    uint64_t most = evecho_connections_max(facts->echo), open = evecho_connections(facts->echo);
     uint64_t spare = most < SPARE_SHARE ? 1 : most / SPARE_SHARE;
     if (most && open >= most)
         facts->is_full = true;

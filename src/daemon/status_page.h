@@ -8,13 +8,11 @@
 #include <stdio.h>
 
 #include "daemon/request.h"
-#include "echo/limit.h"
-#include "echo/totals.h"
+#include "echo/evecho.h"
 
 /* What the pages are made of; all of it belongs to the server. */
 struct status_facts {
-    struct totals totals;
-    const struct limit *limit;
+    struct evecho *echo;
     uint64_t started_ms; /* Unix time */
     bool is_draining;
     bool is_full; /* see status_page_look() */

@@ -15,23 +15,20 @@
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
     struct watchdog *watchdog = arg;
-    bool is_alive = true;
     (void)fd;
     (void)what;
-    for (size_t i = 0; i < watchdog->worker_count; i++)
-        is_alive = worker_is_alive(watchdog->workers[i]) && is_alive;
-    if (is_alive)
+    if (evecho_is_alive(watchdog->echo))
         notify_alive(watchdog->notify);
     else
-        log_limited(LOG_LEVEL_WARN, "a worker hangs: the service manager is not told that we live");
+        log_limited(watchdog->notify->log, LOG_LEVEL_WARN,
+                    "a worker hangs: the service manager is not told that we live");
 }
 
 int watchdog_start(struct watchdog *watchdog, struct loop *loop, struct notify *notify,
-                   struct worker *const *workers, size_t worker_count, struct error *err)
+                   struct evecho *echo, struct error *err)
 {
     uint64_t every_us = notify_watchdog_us() / LOOKS;
-    *watchdog =
-        (struct watchdog){.notify = notify, .workers = workers, .worker_count = worker_count};
+    *watchdog = (struct watchdog){.notify = notify, .echo = echo};
     if (every_us == 0 || notify->fd < 0)
         return 0;
     every_us = every_us < SHORTEST_US ? SHORTEST_US : every_us > LONGEST_US ? LONGEST_US : every_us;

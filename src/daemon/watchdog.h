@@ -8,21 +8,19 @@
 #include "base/attr.h"
 #include "base/error.h"
 #include "daemon/notify.h"
-#include "echo/worker.h"
+#include "echo/evecho.h"
 
 struct event;
 
 struct watchdog {
     struct event *timer; /* NULL: nobody wants to hear of us */
     struct notify *notify;
-    struct worker *const *workers;
-    size_t worker_count;
+    struct evecho *echo;
 };
 
 /* Starts it in place, on the main loop, where the environment asks for it. 0 or -1. */
 int watchdog_start(struct watchdog *watchdog, struct loop *loop, struct notify *notify,
-                   struct worker *const *workers, size_t worker_count,
-                   struct error *err) MUST_CHECK;
+                   struct evecho *echo, struct error *err) MUST_CHECK;
 
 void watchdog_stop(struct watchdog *watchdog);
 

@@ -32,8 +32,9 @@
 #define HANDSHAKE_BLIND_MS 1000
 
 struct acceptor {
+    struct log *log;
     struct listener *listeners;
-    size_t *specs;                   /* each listener's index in the options */
+    size_t *specs;                   /* each listener's index among the specs */
     struct endpoint *spec_endpoints; /* what a reload cannot change */
     size_t count, spec_count;
     struct limit *limit;
@@ -80,13 +81,24 @@ static int append(struct acceptor *acceptor, const struct sock_listening *sock, 
         policy_unref(policy);
         return error_start(err, "no memory for a listener");
     }
-    listeners[acceptor->count] = (struct listener){.sock = *sock, .policy = policy};
+    listeners[acceptor->count] =
+        (struct listener){.sock = *sock, .policy = policy, .log = acceptor->log};
     specs[acceptor->count++] = spec;
     return 0;
 }
 
-/* The certificates of a listener; *tls stays NULL where it has none. */
-static int open_tls(const struct options_listener *spec, struct tls_context **tls,
+/* Names the listener that is at fault, and where it was written. Returns -1. */
+static int blame(const struct evecho_listener *spec, struct error *err)
+{
+    if (err->option)
+        error_prefix(err, "%s: ", err->option); /* an attribute's */
+    if (spec->file)
+        error_place(err, spec->file, spec->line);
+    return error_blame(err, "listen", spec->text);
+}
+
+/* The certificates of a listener; *tls stays NULL if it has none. */
+static int open_tls(const struct evecho_listener *spec, struct tls_context **tls,
                     struct error *notice, struct error *err)
 {
     *tls = NULL;
@@ -94,29 +106,31 @@ static int open_tls(const struct options_listener *spec, struct tls_context **tl
     if (spec->endpoint.kind != ENDPOINT_TLS)
         return 0;
     *tls = tls_context_new(&spec->tls, notice, err);
-    return *tls ? 0 : options_blame(spec, err);
+    return *tls ? 0 : blame(spec, err);
 }
 
-/* The same, and what should be known goes to the log. */
-static int open_tls_logged(const struct options_listener *spec, struct tls_context **tls,
-                           struct error *err)
+/* The same; a notice goes to the log. */
+static int open_tls_logged(const struct acceptor *acceptor, const struct evecho_listener *spec,
+                           struct tls_context **tls, struct error *err)
 {
     struct error notice;
     char text[ERROR_TEXT_MAX];
     int result = open_tls(spec, tls, &notice, err);
     if (result == 0 && error_is_set(&notice))
-        log_event(LOG_LEVEL_WARN, "a certificate is no use", LOG_TEXT("listener", spec->text),
+        log_event(acceptor->log, LOG_LEVEL_WARN, "a certificate is no use",
+                  LOG_TEXT("listener", spec->text),
                   LOG_TEXT("why", error_text(&notice, text, sizeof(text))));
     return result;
 }
 
-int acceptor_check(const struct daemon_options *options, struct error *notice, struct error *err)
+int acceptor_check(const struct evecho_listener *specs, size_t count, struct error *notice,
+                   struct error *err)
 {
     *notice = (struct error){0};
-    for (size_t i = 0; i < options->listener_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct tls_context *tls;
         struct error one;
-        if (open_tls(&options->listeners[i], &tls, &one, err) < 0)
+        if (open_tls(&specs[i], &tls, &one, err) < 0)
             return -1;
         tls_context_unref(tls);
         if (error_is_set(&one))
@@ -125,14 +139,7 @@ int acceptor_check(const struct daemon_options *options, struct error *notice, s
     return 0;
 }
 
-/* What an inherited socket is shows only now. */
-static int check_opened(const struct options_listener *spec, const struct sock_listening *sock,
-                        struct error *err)
-{
-    return sock->is_inherited ? options_check_inherited(spec, sock_kind(sock), err) : 0;
-}
-
-static int open_spec(struct acceptor *acceptor, const struct options_listener *spec, size_t index,
+static int open_spec(struct acceptor *acceptor, const struct evecho_listener *spec, size_t index,
                      struct error *err)
 {
     struct sock_listening socks[SOCK_LISTENING_MAX];
@@ -142,47 +149,49 @@ static int open_spec(struct acceptor *acceptor, const struct options_listener *s
     const struct sock_options how = {(int)spec->policy.backlog, (mode_t)spec->policy.mode,
                                      spec->policy.keepalive_ms};
     if (how.backlog > sock_backlog_max())
-        log_event(LOG_LEVEL_NOTICE, "backlog is lowered to what the system allows",
+        log_event(acceptor->log, LOG_LEVEL_NOTICE, "backlog is lowered to what the system allows",
                   LOG_TEXT("listener", spec->text), LOG_NUMBER("asked", spec->policy.backlog),
                   LOG_NUMBER("used", (uint64_t)sock_backlog_max()),
                   LOG_TEXT("hint", "raise net.core.somaxconn"));
-    if (open_tls_logged(spec, &tls, err) < 0)
+    if (open_tls_logged(acceptor, spec, &tls, err) < 0)
         return -1;
     int count = sock_listen(&spec->endpoint, &how, socks, &notice, err);
     if (count < 0) {
         tls_context_unref(tls);
-        return options_blame(spec, err);
+        return blame(spec, err);
     }
     if (error_is_set(&notice))
-        log_event(LOG_LEVEL_NOTICE, "an address is not served",
+        log_event(acceptor->log, LOG_LEVEL_NOTICE, "an address is not served",
                   LOG_TEXT("why", error_text(&notice, text, sizeof(text))));
     int used = 0;
-    while (used < count && check_opened(spec, &socks[used], err) == 0 &&
-           append(acceptor, &socks[used], index, &spec->policy, tls, err) == 0)
+    while (used < count && append(acceptor, &socks[used], index, &spec->policy, tls, err) == 0)
         used++;
     tls_context_unref(tls); /* the policies have theirs */
     if (used == count)
         return 0;
     while (used < count)
-        sock_close(&socks[used++]);
+        (void)sock_close(&socks[used++]);
     return -1;
 }
 
-struct acceptor *acceptor_new(const struct daemon_options *options, struct error *err)
+struct acceptor *acceptor_new(const struct evecho_listener *specs, size_t count, struct log *log,
+                              struct error *err)
 {
     struct acceptor *acceptor = calloc(1, sizeof(*acceptor));
     if (acceptor)
-        acceptor->spec_endpoints = calloc(options->listener_count, sizeof(struct endpoint));
-    if (acceptor)
+        acceptor->spec_endpoints = calloc(count, sizeof(struct endpoint));
+    if (acceptor) {
+        acceptor->log = log;
         acceptor->handshake_fd = -1; /* for now: 3 and above may have been passed to us */
+    }
     if (!acceptor || !acceptor->spec_endpoints) {
         error_start(err, "no memory for the listeners");
         acceptor_free(acceptor);
         return NULL;
     }
-    for (size_t i = 0; i < options->listener_count; i++) {
-        acceptor->spec_endpoints[acceptor->spec_count++] = options->listeners[i].endpoint;
-        if (open_spec(acceptor, &options->listeners[i], i, err) < 0) {
+    for (size_t i = 0; i < count; i++) {
+        acceptor->spec_endpoints[acceptor->spec_count++] = specs[i].endpoint;
+        if (open_spec(acceptor, &specs[i], i, err) < 0) {
             acceptor_free(acceptor);
             return NULL;
         }
@@ -233,7 +242,7 @@ static void pause_if_full(struct acceptor *acceptor)
 {
     if (acceptor->is_paused || !limit_is_full(acceptor->limit))
         return;
-    log_limited(LOG_LEVEL_WARN, "max-connections is reached: new connections wait",
+    log_limited(acceptor->log, LOG_LEVEL_WARN, "max-connections is reached: new connections wait",
                 LOG_NUMBER("open", limit_open(acceptor->limit)));
     pause_all(acceptor);
     resume_all(acceptor); /* for the connection that ended just before the pause was seen */
@@ -251,7 +260,7 @@ static void on_error(void *owner, struct listener *listener, int error)
     struct acceptor *acceptor = owner;
     counter_add(&acceptor->counters, COUNTER_ACCEPT_ERRORS, 1);
     log_limited(
-        LOG_LEVEL_WARN, "cannot accept: new connections wait",
+        acceptor->log, LOG_LEVEL_WARN, "cannot accept: new connections wait",
         LOG_TEXT("listener", listener->sock.name), LOG_TEXT("error", strerror(error)),
         LOG_NUMBER("open", limit_open(acceptor->limit)),
         LOG_TEXT("hint", error == EMFILE ? "raise ulimit -n or lower max-connections" : ""));
@@ -279,7 +288,7 @@ static void refuse(struct acceptor *acceptor, int fd, const struct address *peer
     char text[ADDRESS_TEXT_MAX];
     sock_reset(fd);
     counter_add(&acceptor->counters, counter, 1);
-    log_limited(LOG_LEVEL_WARN, message,
+    log_limited(acceptor->log, LOG_LEVEL_WARN, message,
                 LOG_TEXT("peer", address_format(text, sizeof(text), peer)));
 }
 
@@ -323,11 +332,12 @@ static void on_accept(void *owner, struct listener *listener, int fd, const stru
     }
 }
 
-bool acceptor_has_endpoints(const struct acceptor *acceptor, const struct daemon_options *options)
+bool acceptor_has_endpoints(const struct acceptor *acceptor, const struct evecho_listener *specs,
+                            size_t count)
 {
-    bool is_same = options->listener_count == acceptor->spec_count;
+    bool is_same = count == acceptor->spec_count;
     for (size_t i = 0; is_same && i < acceptor->spec_count; i++)
-        is_same = endpoint_is_same(&options->listeners[i].endpoint, &acceptor->spec_endpoints[i]);
+        is_same = endpoint_is_same(&specs[i].endpoint, &acceptor->spec_endpoints[i]);
     return is_same;
 }
 
@@ -339,19 +349,17 @@ void acceptor_drop_plan(const struct acceptor *acceptor, struct policy **plan)
 }
 
 /* Listeners of one spec stand side by side, and share its certificates. */
-static int fill_plan(const struct acceptor *acceptor, const struct daemon_options *options,
+static int fill_plan(const struct acceptor *acceptor, const struct evecho_listener *specs,
                      struct policy **plan, struct error *err)
 {
     struct tls_context *tls = NULL;
     int result = 0;
     for (size_t i = 0; result == 0 && i < acceptor->count; i++) {
-        const struct options_listener *spec = &options->listeners[acceptor->specs[i]];
+        const struct evecho_listener *spec = &specs[acceptor->specs[i]];
         if (i == 0 || acceptor->specs[i] != acceptor->specs[i - 1]) {
             tls_context_unref(tls);
-            result = open_tls_logged(spec, &tls, err);
+            result = open_tls_logged(acceptor, spec, &tls, err);
         }
-        if (result == 0)
-            result = check_opened(spec, &acceptor->listeners[i].sock, err);
         if (result == 0)
             plan[i] = make_policy(&spec->policy, tls, acceptor->listeners[i].sock.name, i);
         if (result == 0 && !plan[i])
@@ -361,13 +369,14 @@ static int fill_plan(const struct acceptor *acceptor, const struct daemon_option
     return result;
 }
 
-struct policy **acceptor_plan(const struct acceptor *acceptor, const struct daemon_options *options,
-                              struct error *err)
+struct policy **acceptor_plan(const struct acceptor *acceptor, const struct evecho_listener *specs,
+                              size_t count, struct error *err)
 {
     struct policy **plan = calloc(acceptor->count, sizeof(struct policy *));
+    (void)count; /* as many as are open: acceptor_has_endpoints() */
     if (!plan)
         error_start(err, "no memory for new settings");
-    if (plan && fill_plan(acceptor, options, plan, err) < 0) {
+    if (plan && fill_plan(acceptor, specs, plan, err) < 0) {
         acceptor_drop_plan(acceptor, plan);
         plan = NULL;
     }
@@ -396,7 +405,7 @@ static void accept_and_close(struct acceptor *acceptor, struct listener *listene
     if (error == 0)
         return;
     counter_add(&acceptor->counters, COUNTER_ACCEPT_ERRORS, 1);
-    log_event(LOG_LEVEL_WARN, "cannot accept what is queued: it is reset",
+    log_event(acceptor->log, LOG_LEVEL_WARN, "cannot accept what is queued: it is reset",
               LOG_TEXT("listener", listener->sock.name), LOG_TEXT("error", strerror(error)),
               LOG_NUMBER("open", limit_open(acceptor->limit)));
 }
@@ -512,10 +521,8 @@ int acceptor_start(struct acceptor *acceptor, struct loop *loop, struct limit *l
     return 0;
 }
 
-void acceptor_free(struct acceptor *acceptor)
+void acceptor_close(struct acceptor *acceptor)
 {
-    if (!acceptor)
-        return;
     for (size_t i = 0; i < acceptor->count; i++)
         listener_close(&acceptor->listeners[i]);
     if (acceptor->pause_timer)
@@ -524,6 +531,15 @@ void acceptor_free(struct acceptor *acceptor)
         event_free(acceptor->look_timer);
     if (acceptor->handshake_fd >= 0)
         close(acceptor->handshake_fd);
+    acceptor->pause_timer = acceptor->look_timer = NULL;
+    acceptor->handshake_fd = -1;
+}
+
+void acceptor_free(struct acceptor *acceptor)
+{
+    if (!acceptor)
+        return;
+    acceptor_close(acceptor);
     free(acceptor->spec_endpoints);
     free(acceptor->listeners);
     free(acceptor->specs);
@@ -543,6 +559,17 @@ size_t acceptor_count(const struct acceptor *acceptor)
 const char *acceptor_name(const struct acceptor *acceptor, size_t index)
 {
     return acceptor->listeners[index].sock.name;
+}
+
+bool acceptor_is_inherited(const struct acceptor *acceptor, size_t index, enum endpoint_kind *kind,
+                           size_t *spec)
+{
+    const struct sock_listening *sock = &acceptor->listeners[index].sock;
+    if (!sock->is_inherited)
+        return false;
+    *kind = sock_kind(sock);
+    *spec = acceptor->specs[index];
+    return true;
 }
 
 bool acceptor_has_datagrams(const struct acceptor *acceptor)

@@ -16,8 +16,8 @@
 
 #include "base/attr.h"
 #include "base/error.h"
-#include "daemon/options.h"
 #include "echo/counters.h"
+#include "echo/evecho_listener.h"
 #include "echo/limit.h"
 #include "echo/udp.h"
 #include "echo/worker.h"
@@ -25,8 +25,9 @@
 
 struct acceptor;
 
-/* Opens every socket of the options; nothing is accepted yet. NULL with nothing left open. */
-struct acceptor *acceptor_new(const struct daemon_options *options, struct error *err) MUST_CHECK;
+/* Opens every socket of the specs; nothing is accepted yet. NULL with nothing left open. */
+struct acceptor *acceptor_new(const struct evecho_listener *specs, size_t count, struct log *log,
+                              struct error *err) MUST_CHECK;
 
 /* Starts accepting, and answering datagrams; loop, limits, workers and udp must live as long. 0 or
  * -1. */
@@ -46,7 +47,10 @@ void acceptor_finish(struct acceptor *acceptor);
 /* True once every listener is closed. */
 bool acceptor_is_stopped(const struct acceptor *acceptor);
 
-/* Frees everything; NULL is allowed. */
+/* Closes every listener, and frees its events while their loop is there. */
+void acceptor_close(struct acceptor *acceptor);
+
+/* Closes and frees everything; NULL is allowed. */
 void acceptor_free(struct acceptor *acceptor);
 
 /* Connections have been freed since the last time, or limits have changed. */
@@ -55,26 +59,31 @@ void acceptor_on_released(struct acceptor *acceptor);
 /* From any thread: whether a connection that ends must be told at once. */
 bool acceptor_is_paused(const struct acceptor *acceptor);
 
-/* True where the options' endpoints are those that are open, in that order. */
-bool acceptor_has_endpoints(const struct acceptor *acceptor, const struct daemon_options *options);
+/* True if the specs' endpoints are those that are open, in that order. */
+bool acceptor_has_endpoints(const struct acceptor *acceptor, const struct evecho_listener *specs,
+                            size_t count);
 
 /* A reload in two steps, so that a refusal leaves everything as it was. What every listener would
- * go by under such options, certificates included; NULL where that cannot be. The second step takes
- * it over, and cannot fail. */
-struct policy **acceptor_plan(const struct acceptor *acceptor, const struct daemon_options *options,
-                              struct error *err) MUST_CHECK;
+ * go by under such specs (the same endpoints), certificates included; NULL if that cannot be. The
+ * second step takes it over, and cannot fail. */
+struct policy **acceptor_plan(const struct acceptor *acceptor, const struct evecho_listener *specs,
+                              size_t count, struct error *err) MUST_CHECK;
 void acceptor_adopt(struct acceptor *acceptor, struct policy **plan);
 void acceptor_drop_plan(const struct acceptor *acceptor, struct policy **plan);
 
 /* Reads the files that the listeners name, and no more. *notice is empty, or what is no failure and
  * should be known. */
-int acceptor_check(const struct daemon_options *options, struct error *notice,
+int acceptor_check(const struct evecho_listener *specs, size_t count, struct error *notice,
                    struct error *err) MUST_CHECK;
 
 /* The listening sockets' names in the order given, as the `listening` lines tell them; they stay
  * after the stop. */
 size_t acceptor_count(const struct acceptor *acceptor);
 const char *acceptor_name(const struct acceptor *acceptor, size_t index);
+
+/* If the socket was passed by descriptor: its kind, and the spec that it belongs to. */
+bool acceptor_is_inherited(const struct acceptor *acceptor, size_t index, enum endpoint_kind *kind,
+                           size_t *spec);
 
 /* True if any of the listeners is one of datagrams. */
 bool acceptor_has_datagrams(const struct acceptor *acceptor);

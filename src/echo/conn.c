@@ -492,7 +492,7 @@ static void let_go(struct conn_env *env, const struct conn_arrival *arrival)
     free(arrival->proxied);
     limit_release(env->limit, &arrival->peer);
     policy_unref(arrival->policy);
-    log_limited(LOG_LEVEL_WARN, "connection reset: no memory for it",
+    log_limited(env->log, LOG_LEVEL_WARN, "connection reset: no memory for it",
                 LOG_NUMBER("id", arrival->id));
 }
 

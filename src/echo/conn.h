@@ -56,6 +56,7 @@ struct conn_env {
     struct loop *loop;
     struct counters *counters; /* a set for each listener, by policy->listener */
     struct limit *limit;
+    struct log *log;         /* NULL: nothing is logged */
     const char *name;        /* of this service, for whoami */
     uint64_t drain_start_ms; /* 0: not draining */
     bool is_tight;           /* all connections together owe as much as they may */

@@ -90,13 +90,14 @@ void conn_report_closed(const struct conn *conn, bool is_reset)
     /* Last: what does not fit in a line is left out, and these may be long. */
     if (stream_describe_tls(&conn->stream, &tls))
         count += describe_tls(fields + count, &tls);
-    log_write(false, LOG_LEVEL_INFO, "connection closed", fields, count);
+    log_write(conn->env->log, 0, LOG_LEVEL_INFO, "connection closed", fields, count);
 }
 
 void conn_report_broken(const struct conn *conn, enum conn_state to)
 {
-    log_event(LOG_LEVEL_ERROR, "a connection broke its own rules: please report this",
-              LOG_NUMBER("id", conn->id), LOG_NUMBER("from", conn->state), LOG_NUMBER("to", to),
+    log_event(conn->env->log, LOG_LEVEL_ERROR,
+              "a connection broke its own rules: please report this", LOG_NUMBER("id", conn->id),
+              LOG_NUMBER("from", conn->state), LOG_NUMBER("to", to),
               LOG_NUMBER("in", conn->account.in), LOG_NUMBER("made", conn->account.made),
               LOG_NUMBER("out", conn->account.out), LOG_NUMBER("owed", stream_owed(&conn->stream)),
               LOG_NUMBER("lost", conn->account.lost), LOG_NUMBER("sunk", conn->account.sunk));

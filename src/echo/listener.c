@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <string.h>
 
+#include "base/log.h"
+
 /* A flood of new connections shares the loop with the open ones: so many accepts, then the others.
  */
 #define ACCEPTS_A_TURN 64
@@ -122,8 +124,10 @@ void listener_close(struct listener *listener)
     if (listener->next_turn)
         event_free(listener->next_turn);
     udp_close(listener->answering);
-    if (listener->sock.fd >= 0)
-        sock_close(&listener->sock);
+    int failure = listener->sock.fd >= 0 ? sock_close(&listener->sock) : 0;
+    if (failure)
+        log_event(listener->log, LOG_LEVEL_WARN, "a Unix socket stays behind",
+                  LOG_TEXT("listener", listener->sock.name), LOG_TEXT("error", strerror(-failure)));
     policy_unref(listener->policy);
     listener->accepting = NULL;
     listener->next_turn = NULL;

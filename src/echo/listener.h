@@ -19,6 +19,7 @@
 #include "stream/loop.h"
 
 struct listener;
+struct log;
 
 struct listener_callbacks {
     /* A connection, whose descriptor is now the owner's. */
@@ -28,6 +29,7 @@ struct listener_callbacks {
 };
 
 struct listener {
+    struct log *log; /* NULL: nothing is logged */
     struct sock_listening sock;
     struct policy *policy; /* for the connections to come */
     struct evconnlistener *accepting;

@@ -64,7 +64,7 @@ static void tell_closed(const struct proxy_reading *reading, const struct outcom
         LOG_TEXT("reason", reason_word(outcome->reason)),
         LOG_TEXT("error", error), /* last, and only where there is one */
     };
-    log_write(false, LOG_LEVEL_INFO, "connection closed", fields,
+    log_write(reading->reader->env->log, 0, LOG_LEVEL_INFO, "connection closed", fields,
               sizeof(fields) / sizeof(fields[0]) - (outcome->error ? 0 : 1));
 }
 
@@ -133,7 +133,7 @@ static void refuse(struct proxy_reading *reading, enum counter counter, const ch
     const char *proxy_key = proxy_has_source(&reading->header) ? "proxy" : NULL;
     char peer[ADDRESS_TEXT_MAX], proxy[ADDRESS_TEXT_MAX];
     counter_add(counters_of(reading), counter, 1);
-    log_limited(LOG_LEVEL_WARN, message, LOG_NUMBER("id", arrival->id),
+    log_limited(reading->reader->env->log, LOG_LEVEL_WARN, message, LOG_NUMBER("id", arrival->id),
                 LOG_TEXT("peer", address_format(peer, sizeof(peer), source_of(reading))),
                 LOG_TEXT(proxy_key, address_format(proxy, sizeof(proxy), &arrival->proxy)));
     give_up(reading, true);

@@ -26,6 +26,7 @@
 #define QUEUED_MS 250
 
 struct udp {
+    struct log *log;
     struct udp_rule *rule;
     const char *name;
     struct udp_stats_source stats;
@@ -45,7 +46,8 @@ struct udp_socket {
     bool is_stopping;
 };
 
-struct udp *udp_new(uint64_t rate, unsigned prefix, const char *name, bool has_sockets)
+struct udp *udp_new(uint64_t rate, unsigned prefix, const char *name, bool has_sockets,
+                    struct log *log)
 {
     struct udp *udp = calloc(1, sizeof(*udp));
     if (udp)
@@ -55,6 +57,7 @@ struct udp *udp_new(uint64_t rate, unsigned prefix, const char *name, bool has_s
         return NULL;
     }
     udp->name = name;
+    udp->log = log;
     if (has_sockets)
         udp_stats_open(&udp->stats);
     else
@@ -93,7 +96,7 @@ static void tell_drop(const struct udp_socket *socket, enum udp_drop reason, uin
                       const struct datagram *example, const char *error)
 {
     char peer[ADDRESS_TEXT_MAX];
-    log_limited_many(amount, LOG_LEVEL_WARN, udp_drop_message(reason),
+    log_limited_many(socket->udp->log, amount, LOG_LEVEL_WARN, udp_drop_message(reason),
                      LOG_TEXT("peer", address_format(peer, sizeof(peer), &example->peer)),
                      LOG_TEXT("listener", socket->sock->name), LOG_NUMBER("dropped", amount),
                      LOG_TEXT(error[0] ? "error" : NULL, error));
@@ -157,8 +160,8 @@ static void judge(struct udp_socket *socket, int received)
 
 static void tell_kernel_drops(const struct udp_socket *socket, uint64_t amount, const char *message)
 {
-    log_limited_many(amount, LOG_LEVEL_WARN, message, LOG_TEXT("listener", socket->sock->name),
-                     LOG_NUMBER("dropped", amount));
+    log_limited_many(socket->udp->log, amount, LOG_LEVEL_WARN, message,
+                     LOG_TEXT("listener", socket->sock->name), LOG_NUMBER("dropped", amount));
 }
 
 /* The socket's drops, by why: the system counts that for all sockets together. */
@@ -228,7 +231,7 @@ static int read_batch(struct udp_socket *socket)
     int received = datagram_receive(socket->batch, socket->sock->fd);
     if (received < 0) {
         count(socket, COUNTER_UDP_ERRORS, 1);
-        log_limited(LOG_LEVEL_WARN, "cannot receive datagrams",
+        log_limited(socket->udp->log, LOG_LEVEL_WARN, "cannot receive datagrams",
                     LOG_TEXT("listener", socket->sock->name),
                     LOG_TEXT("error", strerror(-received)));
     } else if (received > 0) {
@@ -279,11 +282,11 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ---- */
 
-static void tell_room(const struct sock_listening *sock)
+static void tell_room(const struct udp *udp, const struct sock_listening *sock)
 {
     size_t room = datagram_room(sock->fd);
     if (room < DATAGRAM_ROOM_BYTES)
-        log_event(LOG_LEVEL_NOTICE, "receive buffer is lowered to what the system allows",
+        log_event(udp->log, LOG_LEVEL_NOTICE, "receive buffer is lowered to what the system allows",
                   LOG_TEXT("listener", sock->name), LOG_NUMBER("asked", DATAGRAM_ROOM_BYTES),
                   LOG_NUMBER("used", room), LOG_TEXT("hint", "raise net.core.rmem_max"));
 }
@@ -309,7 +312,7 @@ struct udp_socket *udp_open(struct udp *udp, struct loop *loop, const struct soc
     }
     udp_rule_add_port(udp->rule, sock->port);
     socket->stats = udp_stats_read(&udp->stats);
-    tell_room(sock);
+    tell_room(udp, sock);
     return socket;
 }
 

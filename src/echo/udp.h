@@ -21,6 +21,7 @@
 #include "net/sock.h"
 #include "stream/loop.h"
 
+struct log;
 struct udp;
 struct udp_socket;
 
@@ -28,7 +29,8 @@ struct udp_socket;
  * its source. The name is for whoami, and must live as long. Where there will be sockets it opens
  * what says why the system drops datagrams, before the sandbox forbids that. NULL without memory.
  */
-struct udp *udp_new(uint64_t rate, unsigned prefix, const char *name, bool has_sockets);
+struct udp *udp_new(uint64_t rate, unsigned prefix, const char *name, bool has_sockets,
+                    struct log *log);
 void udp_free(struct udp *udp);
 void udp_set_rate(struct udp *udp, uint64_t rate);
 

@@ -251,6 +251,7 @@ struct worker *worker_new(const struct worker_config *config, struct error *err)
                    .read_max = SIZE_MAX},
         .loop = worker->loop,
         .limit = config->limit,
+        .log = config->log,
         .name = config->name,
         .on_closed = on_closed,
         .owner = worker,

@@ -31,6 +31,7 @@ struct worker_config {
     enum stream_path path;
     size_t listeners; /* whose connections are counted apart */
     struct limit *limit;
+    struct log *log;  /* NULL: nothing is logged */
     const char *name; /* of the service, for whoami */
     /* Called by the worker's thread after connections were freed; `count` of them. */
     void (*on_released)(void *owner, uint64_t count);

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/lockfile.h"
-#include "base/log.h"
 #include "net/address.h"
 #include "net/datagram.h"
 
@@ -241,12 +240,13 @@ static bool is_own_path(const struct sock_listening *listening)
            status.st_mtim.tv_nsec == listening->path_made.tv_nsec;
 }
 
-static void remove_path(struct sock_listening *listening)
+/* 0, or -errno if it stays behind. */
+static int remove_path(struct sock_listening *listening)
 {
     if (is_own_path(listening) && unlink(listening->path) < 0)
-        log_event(LOG_LEVEL_WARN, "a Unix socket stays behind", LOG_TEXT("file", listening->path),
-                  LOG_TEXT("error", strerror(errno)));
+        return -errno;
     listening->path[0] = '\0';
+    return 0;
 }
 
 /* Binds, and listens: until then nobody would answer, as on a stale one. 0 or -1. */
@@ -269,7 +269,7 @@ static int bind_and_listen(const struct endpoint *endpoint, const struct sock_op
     if (listen(out->fd, options->backlog) == 0)
         return 0;
     error_system(err, errno, "cannot listen on %s", out->name);
-    remove_path(out);
+    (void)remove_path(out);
     return -1;
 }
 
@@ -468,11 +468,12 @@ void sock_stop_new(struct sock_listening *listening)
         refuse_syns(listening->fd);
 }
 
-void sock_close(struct sock_listening *listening)
+int sock_close(struct sock_listening *listening)
 {
-    remove_path(listening);
+    int result = remove_path(listening);
     close(listening->fd);
     listening->fd = -1;
+    return result;
 }
 
 void sock_set_reset(int fd)

@@ -84,8 +84,9 @@ bool sock_has_handshakes(const struct sock_listening *listening);
  * stays as it is. A Unix socket's path is removed. */
 void sock_stop_new(struct sock_listening *listening);
 
-/* Closes it, and removes its path if that is still the socket we made. */
-void sock_close(struct sock_listening *listening);
+/* Closes it, and removes its path if that is still the socket we made. 0, or -errno if the path
+ * stays behind. */
+int sock_close(struct sock_listening *listening);
 
 /* Sets an option that is not worth refusing service for: a failure is passed over. */
 void sock_set_option(int fd, int level, int name, int value);

@@ -9,39 +9,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 
 /* What event_base_new() opens: epoll, and a socket pair for signals. Where a descriptor is missing
  * libevent ends the process with exit(1), so they are tried for first. */
 #define BASE_DESCRIPTORS 4
 #define FAR_S 86400
-
-static void on_library_log(int severity, const char *text)
-{
-    enum log_level level = severity == EVENT_LOG_ERR    ? LOG_LEVEL_ERROR
-                           : severity == EVENT_LOG_WARN ? LOG_LEVEL_WARN
-                                                        : LOG_LEVEL_DEBUG;
-    log_limited(level, "libevent", LOG_TEXT("text", text));
-}
-
-static void on_library_fatal(int code)
-{
-    (void)code;
-    log_event(LOG_LEVEL_ERROR, "libevent cannot go on");
-    log_close();
-    exit(EXIT_CODE_START);
-}
-
-void loop_library_init(void)
-{
-    event_set_log_callback(on_library_log);
-    event_set_fatal_callback(on_library_fatal);
-}
-
-void loop_library_end(void)
-{
-    libevent_global_shutdown();
-}
 
 uint64_t loop_now_ms(void)
 {

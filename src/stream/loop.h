@@ -33,13 +33,6 @@ struct waker {
     void *owner;
 };
 
-/* Once in a process, before the first loop: libevent's warnings go to our log, and its fatal errors
- * end the process with our exit code instead of its own. */
-void loop_library_init(void);
-
-/* Once, at the very end. */
-void loop_library_end(void);
-
 /* Opens the loop in place: epoll, with no regard to libevent's environment variables. 0 or -1. */
 int loop_open(struct loop *loop, void (*on_due)(struct deadline *deadline),
               struct error *err) MUST_CHECK;

@@ -330,23 +330,25 @@ static void test_start_fails(void **state)
 
 /* The line that every connection ends with, a peer's bytes escaped. */
 /* What the log has to say of it. */
-static void log_to(char *path)
+static void log_to(struct fixture *fixture, char *path)
 {
     struct error err;
     int fd = mkstemp(path);
     const struct log_config config = {.level = LOG_LEVEL_INFO, .target = path, .program = "test"};
     assert_true(fd >= 0);
     close(fd);
-    assert_int_equal(log_open(&config, &err), 0);
-    assert_int_equal(log_start(&err), 0);
+    fixture->env.log = log_open(&config, &err);
+    assert_non_null(fixture->env.log);
+    assert_int_equal(log_start(fixture->env.log, &err), 0);
 }
 
-static void read_log(const char *path, char *text, size_t size)
+static void read_log(struct fixture *fixture, const char *path, char *text, size_t size)
 {
     FILE *file = fopen(path, "r");
     /* The log gives up by this clock, and the writer's wait is by the true one. */
     now_ms += 1ULL << 32;
-    log_close();
+    log_close(fixture->env.log);
+    fixture->env.log = NULL;
     assert_non_null(file);
     text[fread(text, 1, size - 1, file)] = '\0';
     fclose(file);
@@ -357,12 +359,12 @@ static void test_close_line(void **state)
 {
     struct fixture *fixture = *state;
     char path[] = "/tmp/test_conn.XXXXXX", text[1024], expected[512];
-    log_to(path);
+    log_to(fixture, path);
     fake.room = 3;
     comes(fixture, 10);
     now_ms += 1234;
     fails(fixture, EIO);
-    read_log(path, text, sizeof(text));
+    read_log(fixture, path, text, sizeof(text));
     snprintf(expected, sizeof(expected),
              " info connection closed id=7 peer=\"unix:a\\x0ab\" listener=unix:/t in=10 out=3 "
              "lost=7 discarded=0 seconds=1.234 end=reset reason=error error=\"%s\"\n",
@@ -375,12 +377,12 @@ static void test_broken_sums(void **state)
 {
     struct fixture *fixture = *state;
     char path[] = "/tmp/test_conn.XXXXXX", text[1024];
-    log_to(path);
+    log_to(fixture, path);
     fake.room = 3;
     comes(fixture, 10);
     fake.owed -= 1;
     ends(fixture);
-    read_log(path, text, sizeof(text));
+    read_log(fixture, path, text, sizeof(text));
     assert_non_null(strstr(text, " error a connection broke its own rules: please report this "
                                  "id=7 from=0 to=2 in=10 made=0 out=3 owed=6 lost=0 sunk=0\n"));
     fails(fixture, EIO);

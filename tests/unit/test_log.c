@@ -154,10 +154,18 @@ static int setup(void **state)
     return fd < 0 ? -1 : 0;
 }
 
+static struct log *the_log;
+
+static void close_log(void)
+{
+    log_close(the_log);
+    the_log = NULL;
+}
+
 static int teardown(void **state)
 {
     (void)state;
-    log_close();
+    close_log();
     return unlink(path);
 }
 
@@ -165,7 +173,8 @@ static void open_log(enum log_level level, const char *target)
 {
     struct error err;
     const struct log_config config = {.level = level, .target = target, .program = "test"};
-    if (log_open(&config, &err) < 0 || log_start(&err) < 0)
+    the_log = log_open(&config, &err);
+    if (!the_log || log_start(the_log, &err) < 0)
         fail_msg("%s", said(&err));
 }
 
@@ -186,13 +195,12 @@ static void test_levels_and_order(void **state)
     (void)state;
     open_log(LOG_LEVEL_NOTICE, path);
     for (int i = 0; i < 5000; i++)
-        log_event(LOG_LEVEL_NOTICE, "line", LOG_NUMBER("number", (uint64_t)i));
-    log_event(LOG_LEVEL_INFO, "too small");
-    log_close();
-    log_event(LOG_LEVEL_ERROR, "too late");
+        log_event(the_log, LOG_LEVEL_NOTICE, "line", LOG_NUMBER("number", (uint64_t)i));
+    log_event(the_log, LOG_LEVEL_INFO, "too small");
+    assert_int_equal(log_dropped(the_log), 0);
+    close_log();
     assert_int_equal(lines_with("notice line number="), 5000);
     assert_int_equal(lines_with("too"), 0);
-    assert_int_equal(log_dropped(), 0);
 }
 
 static void test_repeated_lines(void **state)
@@ -200,25 +208,32 @@ static void test_repeated_lines(void **state)
     (void)state;
     open_log(LOG_LEVEL_INFO, path);
     for (int i = 0; i < 1000; i++) {
-        log_limited(LOG_LEVEL_WARN, "the same", LOG_NUMBER("number", (uint64_t)i));
-        log_limited(LOG_LEVEL_WARN, "another");
+        log_limited(the_log, LOG_LEVEL_WARN, "the same", LOG_NUMBER("number", (uint64_t)i));
+        log_limited(the_log, LOG_LEVEL_WARN, "another");
     }
-    log_close();
+    close_log();
     assert_int_equal(lines_with("warn the same number=0"), 1);
     assert_int_equal(lines_with("warn the same repeated=999"), 1);
     assert_int_equal(lines_with("warn another repeated=999"), 1);
     assert_int_equal(lines_with("the same"), 2);
 }
 
+static void wait_for_dropped(uint64_t count)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+    for (int i = 0; i < 20000 && log_dropped(the_log) < count; i++)
+        nanosleep(&moment, NULL);
+    assert_true(log_dropped(the_log) >= count);
+}
+
 static void test_full_disk(void **state)
 {
-    uint64_t before = log_dropped();
     (void)state;
     open_log(LOG_LEVEL_INFO, "/dev/full");
     for (int i = 0; i < 10; i++)
-        log_event(LOG_LEVEL_INFO, "nowhere");
-    log_close();
-    assert_true(log_dropped() - before >= 10);
+        log_event(the_log, LOG_LEVEL_INFO, "nowhere");
+    wait_for_dropped(10);
+    close_log();
 }
 
 /* A pipe that nobody reads: events return at once, lines beyond the queue are dropped, and closing
@@ -233,10 +248,10 @@ static void test_blocked_pipe(void **state)
         dup2(pipes[1], STDERR_FILENO);
         open_log(LOG_LEVEL_INFO, "stderr");
         for (int i = 0; i < 60000; i++)
-            log_event(LOG_LEVEL_INFO, "a line that is long enough to fill what there is",
+            log_event(the_log, LOG_LEVEL_INFO, "a line that is long enough to fill what there is",
                       LOG_NUMBER("number", (uint64_t)i));
-        uint64_t dropped = log_dropped();
-        log_close();
+        uint64_t dropped = log_dropped(the_log);
+        close_log();
         _exit(dropped > 0 ? 0 : 1);
     }
     int status;
@@ -253,12 +268,12 @@ static void test_reopen(void **state)
     struct log_config config = {.level = LOG_LEVEL_DEBUG, .target = path, .program = "test"};
     (void)state;
     open_log(LOG_LEVEL_INFO, path);
-    log_event(LOG_LEVEL_INFO, "before");
+    log_event(the_log, LOG_LEVEL_INFO, "before");
     snprintf(moved, sizeof(moved), "%s.1", path);
     assert_int_equal(rename(path, moved), 0);
-    assert_int_equal(log_reopen(&config, &err), 0);
-    log_event(LOG_LEVEL_DEBUG, "after");
-    log_close();
+    assert_int_equal(log_reopen(the_log, &config, &err), 0);
+    log_event(the_log, LOG_LEVEL_DEBUG, "after");
+    close_log();
     assert_int_equal(lines_with("debug after"), 1);
     unlink(moved);
 }
@@ -267,7 +282,8 @@ static void open_without_writer(void)
 {
     struct error err;
     const struct log_config config = {.level = LOG_LEVEL_INFO, .target = path, .program = "test"};
-    if (log_open(&config, &err) < 0)
+    the_log = log_open(&config, &err);
+    if (!the_log)
         fail_msg("%s", said(&err));
 }
 
@@ -289,7 +305,7 @@ static uint64_t events_told(const char *message)
 static void repeat(int times)
 {
     for (int i = 0; i < times; i++)
-        log_limited(LOG_LEVEL_WARN, "the same");
+        log_limited(the_log, LOG_LEVEL_WARN, "the same");
 }
 
 /* No writer comes by when a window ends: the next event of its kind tells the count first. */
@@ -301,7 +317,7 @@ static void test_count_of_a_window_that_is_over(void **state)
         repeat(10);
         atomic_fetch_add(&ahead_ms, WINDOW_OVER_MS + 5000);
     }
-    log_close();
+    close_log();
     assert_int_equal(lines_with("the same repeated=27"), 1);
     assert_int_equal(lines_with("within_seconds=48."), 1);
     assert_int_equal(events_told("the same"), 30);
@@ -310,11 +326,11 @@ static void test_count_of_a_window_that_is_over(void **state)
 static void fill_queue(void)
 {
     char text[600];
-    uint64_t before = log_dropped();
+    uint64_t before = log_dropped(the_log);
     memset(text, 'x', sizeof(text));
-    while (log_dropped() < before + 1000) /* to the last byte, or nearly */
-        log_event(LOG_LEVEL_INFO, "filler",
-                  LOG_BYTES("text", text, log_dropped() > before ? 1 : sizeof(text)));
+    while (log_dropped(the_log) < before + 1000) /* to the last byte, or nearly */
+        log_event(the_log, LOG_LEVEL_INFO, "filler",
+                  LOG_BYTES("text", text, log_dropped(the_log) > before ? 1 : sizeof(text)));
 }
 
 /* Neither a count nor a first line fits: both wait for room. */
@@ -324,16 +340,16 @@ static void test_count_with_a_full_queue(void **state)
     open_without_writer();
     repeat(7);
     fill_queue();
-    uint64_t dropped = log_dropped();
-    log_limited(LOG_LEVEL_WARN, "another");
-    log_limited(LOG_LEVEL_WARN, "another");
+    uint64_t dropped = log_dropped(the_log);
+    log_limited(the_log, LOG_LEVEL_WARN, "another");
+    log_limited(the_log, LOG_LEVEL_WARN, "another");
     atomic_fetch_add(&ahead_ms, WINDOW_OVER_MS);
     repeat(4);
-    log_limited(LOG_LEVEL_WARN, "another");
+    log_limited(the_log, LOG_LEVEL_WARN, "another");
     atomic_fetch_add(&ahead_ms, WINDOW_OVER_MS);
     repeat(2);
-    assert_int_equal(log_dropped(), dropped);
-    log_close();
+    assert_int_equal(log_dropped(the_log), dropped);
+    close_log();
     assert_int_equal(events_told("the same"), 13);
     assert_int_equal(events_told("another"), 3);
 }
@@ -342,25 +358,16 @@ static void test_count_with_a_full_queue(void **state)
 static void test_count_in_a_flood(void **state)
 {
     enum { EVENTS = 300000 };
-    uint64_t dropped = log_dropped();
     (void)state;
     open_log(LOG_LEVEL_INFO, path);
     for (int i = 0; i < EVENTS; i++) {
-        log_limited(LOG_LEVEL_WARN, "the same");
+        log_limited(the_log, LOG_LEVEL_WARN, "the same");
         if (i % 1000 == 999)
             atomic_fetch_add(&ahead_ms, WINDOW_OVER_MS);
     }
-    log_close();
-    assert_int_equal(log_dropped(), dropped);
+    assert_int_equal(log_dropped(the_log), 0);
+    close_log();
     assert_int_equal(events_told("the same"), EVENTS);
-}
-
-static void wait_for_dropped(uint64_t count)
-{
-    const struct timespec moment = {.tv_nsec = 1000000};
-    for (int i = 0; i < 20000 && log_dropped() < count; i++)
-        nanosleep(&moment, NULL);
-    assert_true(log_dropped() >= count);
 }
 
 /* What could not be written was not told: it is told with what comes later. */
@@ -373,7 +380,7 @@ static void test_count_that_was_not_written(void **state)
     snprintf(name, sizeof(name), "%s.link", path);
     assert_int_equal(symlink("/dev/full", name), 0);
     open_log(LOG_LEVEL_INFO, name);
-    uint64_t dropped = log_dropped();
+    uint64_t dropped = log_dropped(the_log);
     repeat(10);
     wait_for_dropped(dropped + 1); /* the first line */
     atomic_fetch_add(&ahead_ms, WINDOW_OVER_MS);
@@ -381,8 +388,8 @@ static void test_count_that_was_not_written(void **state)
     wait_for_dropped(dropped + 3); /* the count, and another first line */
     assert_int_equal(unlink(name), 0);
     assert_int_equal(symlink(path, name), 0);
-    assert_int_equal(log_reopen(&config, &err), 0);
-    log_close();
+    assert_int_equal(log_reopen(the_log, &config, &err), 0);
+    close_log();
     unlink(name);
     assert_int_equal(events_told("the same"), 9 + 4); /* two lines were dropped, and counted so */
 }
@@ -398,10 +405,10 @@ static void test_reopen_that_fails(void **state)
     open_log(LOG_LEVEL_INFO, name);
     assert_int_equal(unlink(name), 0);
     assert_int_equal(symlink("/none/log", name), 0);
-    assert_int_equal(log_reopen(&config, &err), -1);
+    assert_int_equal(log_reopen(the_log, &config, &err), -1);
     assert_non_null(strstr(said(&err), "cannot open"));
-    log_event(LOG_LEVEL_DEBUG, "after");
-    log_close();
+    log_event(the_log, LOG_LEVEL_DEBUG, "after");
+    close_log();
     unlink(name);
     assert_int_equal(lines_with("debug after"), 1); /* where it was, at the new level */
 }
@@ -412,9 +419,10 @@ static void test_no_writer(void **state)
     struct error err;
     const struct log_config config = {.level = LOG_LEVEL_INFO, .target = path, .program = "test"};
     (void)state;
-    assert_int_equal(log_open(&config, &err), 0);
-    log_event(LOG_LEVEL_INFO, "early");
-    log_close();
+    the_log = log_open(&config, &err);
+    assert_non_null(the_log);
+    log_event(the_log, LOG_LEVEL_INFO, "early");
+    close_log();
     assert_int_equal(lines_with("info early"), 1);
 }
 
@@ -423,10 +431,11 @@ static void test_targets_that_cannot_be(void **state)
     struct error err;
     const struct log_config config = {.target = "/none/log", .program = "test"};
     (void)state;
-    assert_int_equal(log_open(&config, &err), -1);
+    assert_null(log_open(&config, &err));
     assert_int_equal(err.exit_code, EXIT_CODE_START);
     assert_non_null(strstr(said(&err), "--log-target: cannot open '/none/log'"));
-    log_close(); /* nothing is open */
+    log_event(the_log, LOG_LEVEL_ERROR, "nowhere"); /* nothing is open */
+    log_close(NULL);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

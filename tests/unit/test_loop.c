@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "said.h"
+#include "stream/library.h"
 #include "stream/loop.h"
 
 #define DEADLINES 5
@@ -125,8 +126,8 @@ int main(void)
         cmocka_unit_test(test_environment_means_nothing),
         cmocka_unit_test(test_out_of_descriptors),
     };
-    loop_library_init();
+    library_start(NULL);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    loop_library_end();
+    library_stop();
     return failed;
 }

@@ -365,7 +365,7 @@ static void sandbox_and_try(void *arg)
 static struct tried try_mode(enum sandbox_mode mode)
 {
     static char config[PATH_ROOM], log[PATH_ROOM], pid[PATH_ROOM], cert[PATH_ROOM];
-    static struct options_listener listeners[2];
+    static struct evecho_listener listeners[2];
     static char status[] = "unix:/tmp/test_sandbox.status";
     listeners[0].endpoint = (struct endpoint){.kind = ENDPOINT_UNIX};
     snprintf(listeners[0].endpoint.path, sizeof(listeners[0].endpoint.path), "%s/ours/socket",
@@ -460,16 +460,17 @@ static void test_an_instrumented_build_chooses_none(void **state)
     struct sandbox sandbox;
     struct error err;
     (void)state;
-    assert_int_equal(sandbox_choose(&sandbox, &on, &err), 0);
+    assert_int_equal(sandbox_choose(&sandbox, &on, NULL, &err), 0);
     assert_int_equal(sandbox.mode, SANDBOX_IS_INSTRUMENTED ? SANDBOX_OFF : SANDBOX_ON);
-    assert_int_equal(sandbox_choose(&sandbox, &require, &err), SANDBOX_IS_INSTRUMENTED ? -1 : 0);
+    assert_int_equal(sandbox_choose(&sandbox, &require, NULL, &err),
+                     SANDBOX_IS_INSTRUMENTED ? -1 : 0);
 }
 
 static void test_a_reload_that_can_open_nothing(void **state)
 {
     struct sandbox sandbox = {.mode = SANDBOX_ON, .has_seccomp = true};
-    struct options_listener listeners[] = {{.endpoint = {.kind = ENDPOINT_TCP}},
-                                           {.endpoint = {.kind = ENDPOINT_TLS}}};
+    struct evecho_listener listeners[] = {{.endpoint = {.kind = ENDPOINT_TCP}},
+                                          {.endpoint = {.kind = ENDPOINT_TLS}}};
     struct daemon_options options = {.log_target = (char[]){"stderr"}};
     struct error err;
     (void)state;
