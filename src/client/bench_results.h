@@ -16,7 +16,7 @@
 #include "base/attr.h"
 #include "base/error.h"
 #include "base/histogram.h"
-#include "client/flow.h"
+#include "client/failure.h"
 #include "client/outcome.h"
 #include "client/udp_error.h"
 #include "client/udp_flow.h"
@@ -49,11 +49,11 @@ struct bench_results {
     bool is_open_loop;
     bool is_stopped;     /* the run's time is over, or it was interrupted */
     bool is_interrupted; /* before its end; of the sum alone */
-    struct flow_failure failures[BENCH_FAILURES_KEPT];
+    struct failure failures[BENCH_FAILURES_KEPT];
     uint32_t failures_kept;
     /* Of datagrams alone: */
     struct udp_counts datagrams;
-    struct udp_wrong wrong[UDP_WRONG_KEPT];
+    struct failure wrong[UDP_WRONG_KEPT];
     uint32_t wrong_kept;
     uint64_t
         slices[BENCH_SLICES]; /* right ones, by when they were due: equal parts of --duration */

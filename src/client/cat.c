@@ -231,7 +231,7 @@ static void step(struct cat *cat)
     int count =
         wait_until(polled, sizeof(polled) / sizeof(polled[0]), has_more ? 0 : patience_ends(cat));
     if (!cat->has_failed && ((count == 0 && !has_more) || is_flooded(cat))) {
-        (void)link_end(&cat->link, link_timeout(&cat->link));
+        (void)link_end(&cat->link, link_timeout(&cat->link, clock_now_ns() - cat->progress_ns));
         cat->has_failed = true;
         return;
     }

@@ -114,12 +114,9 @@ enum verdict check_fault(struct check *check, struct probe *probe)
                              "its share of our time was over before it was done, with %" PRIu64
                              " of %" PRIu64 " bytes back and right" CHECK_MORE_TIME,
                              probe->checked, probe->sent);
-    FILE *text = fmemopen(check->diagnosis, sizeof(check->diagnosis), "w");
-    if (text) {
-        report_failure(&probe->failure, check->plan.target.name, text);
-        fclose(text);
-    }
-    check->diagnosis[strcspn(check->diagnosis, "\n")] = '\0';
+    check->failure = probe->failure;
+    (void)failure_text(&probe->failure, check->plan.target.name, check->diagnosis,
+                       sizeof(check->diagnosis));
     return VERDICT_FAULT;
 }
 
@@ -227,6 +224,7 @@ static struct result try_property(struct check *check, const struct property *pr
         end_ns += silence_ns;
         check->run.progress_ns = start_ns;
         check->diagnosis[0] = '\0';
+        check->failure = (struct failure){0};
         if (share_ns >= NS_PER_MS)
             verdict = property->run(check);
         else
@@ -257,6 +255,8 @@ static void print_verdict(const struct check *check, const struct property *prop
                 check->options->repeat);
     if (!is_skip && check->diagnosis[0])
         fprintf(out, "# %s\n", check->diagnosis);
+    if (verdict == VERDICT_FAULT)
+        failure_print_details(&check->failure, "#   ", out);
     standard_flush(out);
 }
 
@@ -268,6 +268,10 @@ static json_t *json_of(const struct check *check, const struct property *propert
     (void)json_object_set_new(object, "name", json_string(property->name));
     (void)json_object_set_new(object, "verdict", json_string(WORDS[result->verdict]));
     (void)json_object_set_new(object, "diagnosis", json_string(check->diagnosis));
+    (void)json_object_set_new(object, "failure",
+                              result->verdict == VERDICT_FAULT
+                                  ? failure_json(&check->failure, check->plan.target.name)
+                                  : json_null());
     (void)json_object_set_new(object, "held", json_integer((json_int_t)result->held));
     (void)json_object_set_new(object, "elapsed_ns", json_integer((json_int_t)result->elapsed_ns));
     return object;
@@ -354,6 +358,7 @@ static void run_all(struct check *check, struct tally *tally, FILE *out)
     int chosen = count_chosen(check->options);
     uint64_t budget_ms = check->options->budget_ms - check->options->budget_ms / BUDGET_RESERVE;
     uint64_t budget_ns = budget_ms * NS_PER_MS, budget_end_ns = check->start_ns + budget_ns;
+    check->run.seed = check->options->seed;
     check->run.lately_ns = LATELY_MS * NS_PER_MS;
     if (check->first.fd >= 0)
         measure_round_trip(check, budget_ns);

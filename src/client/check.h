@@ -34,7 +34,8 @@ struct check {
     uint64_t until_ns;    /* of the property that runs now */
     uint64_t connections; /* opened so far */
     unsigned char *scratch;
-    char diagnosis[512]; /* why the verdict is what it is; empty: nothing to add */
+    struct failure failure;           /* VERDICT_FAULT: the fields; as far as it is one's */
+    char diagnosis[FAILURE_TEXT_MAX]; /* why the verdict is what it is; empty: nothing to add */
 };
 
 /* Ends the diagnosis of what was not tried for want of time. */

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/pattern.h"
 
+#define NS_PER_MS UINT64_C(1000000)
+
 /* ---- the end ---- */
 
 void flow_abandon(struct flow *flow)
@@ -32,7 +34,7 @@ static void tell_unanswered(struct flow *flow)
     }
 }
 
-static void end(struct flow *flow, struct flow_failure *failure)
+static void end(struct flow *flow, struct failure *failure)
 {
     failure->connection = flow->connection;
     failure->offset = flow->checked;
@@ -43,64 +45,32 @@ static void end(struct flow *flow, struct flow_failure *failure)
     flow->callbacks->on_ended(flow, failure);
 }
 
-struct flow_failure flow_failure_of(const struct link *link)
-{
-    struct flow_failure failure = {.how = link->ending};
-    if (failure.how.end == STREAM_END_FIN && failure.how.outcome == OUTCOME_OK)
-        failure.how.outcome = OUTCOME_FIN;
-    return failure;
-}
-
 /* The link has ended. A FIN is right after ours and with everything back, and too early else. */
 static void end_link(struct flow *flow)
 {
-    struct flow_failure failure = flow_failure_of(&flow->link);
+    struct failure failure = failure_of(&flow->link);
     if (flow->link.ending.outcome == OUTCOME_OK && flow->state == FLOW_FINISHING &&
         flow->checked == flow->sent)
         failure.how.outcome = OUTCOME_OK;
     end(flow, &failure);
 }
 
-/* What a stream begins with that is not a stranger's: of use to whoever chose the wrong endpoint.
- */
-static const char *hint_of(const unsigned char *bytes, size_t length)
-{
-    static const struct {
-        const char *bytes;
-        size_t length;
-        const char *hint;
-    } KNOWN[] = {
-        {"\x15\x03", 2, "that is TLS's alert: is it tls:// that was meant?"},
-        {"PROXY ", 6, "that is our PROXY header: the endpoint does not read one"},
-        {"\r\n\r\n\0\r\nQUIT", 11, "that is our PROXY header: the endpoint does not read one"},
-    };
-    for (size_t i = 0; i < sizeof(KNOWN) / sizeof(KNOWN[0]); i++) {
-        if (length >= KNOWN[i].length && memcmp(bytes, KNOWN[i].bytes, KNOWN[i].length) == 0)
-            return KNOWN[i].hint;
-    }
-    return NULL;
-}
-
-void flow_explain(struct flow_failure *failure, uint64_t seed, uint64_t offset, uint64_t sent,
-                  const unsigned char *bytes, size_t length)
-{
-    *failure = (struct flow_failure){
-        .how = {.outcome = OUTCOME_MISMATCH},
-        .has_byte = true,
-        .is_extra = offset >= sent,
-        .is_early = offset >= sent && pattern_match(seed, offset, bytes, length) == length,
-        .more = length,
-        .came = bytes[0],
-        .expected = pattern_byte(seed, offset)};
-    if (offset == 0)
-        failure->how.hint = hint_of(bytes, length);
-    failure->has_place = pattern_locate(seed, bytes, length, sent, &failure->place);
-}
-
 static void end_mismatch(struct flow *flow, const unsigned char *bytes, size_t length)
 {
-    struct flow_failure failure;
-    flow_explain(&failure, flow->seed, flow->checked, flow->sent, bytes, length);
+    struct failure failure = failure_explain(
+        &flow->link,
+        &(struct evidence_place){.run_seed = flow->env->seed,
+                                 .connection = flow->connection,
+                                 .offset = flow->checked,
+                                 .sent = flow->sent,
+                                 .has_sent_proxy = flow->env->plan->proxy != PROXY_NONE},
+        bytes, length);
+    end(flow, &failure);
+}
+
+static void end_late(struct flow *flow)
+{
+    struct failure failure = failure_timeout(&flow->link, flow->env->timeout_ms * NS_PER_MS);
     end(flow, &failure);
 }
 
@@ -113,7 +83,7 @@ void flow_on_due(struct flow *flow)
     if (loop_now_ms() < due_ms)
         loop_set_deadline(flow->env->loop, &flow->deadline, due_ms);
     else
-        end(flow, &(struct flow_failure){.how = link_timeout(&flow->link)});
+        end_late(flow);
 }
 
 /* Waiting begins: for a connection, an answer, the end. */
@@ -345,7 +315,7 @@ void flow_connect(struct flow *flow, uint64_t connection)
     flow->first = flow->count = flow->stamped = 0;
     flow->stamp_offset = 0;
     if (link_start(&flow->link, flow->env->plan) == LINK_ENDED) {
-        struct flow_failure failure = flow_failure_of(&flow->link);
+        struct failure failure = failure_of(&flow->link);
         failure.connection = connection;
         flow->callbacks->on_ended(flow, &failure);
         return;

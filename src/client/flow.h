@@ -16,8 +16,8 @@
 
 #include "base/attr.h"
 #include "base/deadline.h"
+#include "client/failure.h"
 #include "client/link.h"
-#include "client/outcome.h"
 #include "stream/loop.h"
 
 struct flow;
@@ -30,29 +30,6 @@ struct flow_message {
     uint64_t sent_ns;    /* when its first byte was; 0: it was not */
 };
 
-/* How a flow ended, with all that can be said of a byte that was not right. */
-struct flow_failure {
-    struct ending how;
-    uint64_t connection; /* number of the connection, from 1 */
-    uint64_t offset;     /* bytes that had come right */
-    uint64_t awaited;    /* bytes that were still to come */
-    bool has_byte;       /* a wrong or extra byte came at `offset`: */
-    bool is_extra;       /* more came than was sent: */
-    bool is_early;       /* and it is what is to be sent next */
-    uint64_t more;       /* so many bytes, as far as they were received at once */
-    unsigned char expected, came;
-    bool has_place; /* what came belongs at: */
-    uint64_t place;
-};
-
-/* Explains bytes that are wrong from the first on, at a stream's offset of which `sent` bytes were
- * sent: what should have come, where what came belongs, or that it is more than was sent. */
-void flow_explain(struct flow_failure *failure, uint64_t seed, uint64_t offset, uint64_t sent,
-                  const unsigned char *bytes, size_t length);
-
-/* A failure of a link that has ended. Its FIN came too early, unless its owner knows better. */
-struct flow_failure flow_failure_of(const struct link *link);
-
 struct flow_callbacks {
     void (*on_connected)(struct flow *flow);
     /* One message is back, whole and right. flow_push() may be called; it is sent afterwards. */
@@ -61,7 +38,7 @@ struct flow_callbacks {
     void (*on_unanswered)(struct flow *flow, const struct flow_message *message, uint64_t now_ns);
     /* The flow is over and closed; failure->how.outcome is OK after a flow_finish() that went well.
      */
-    void (*on_ended)(struct flow *flow, const struct flow_failure *failure);
+    void (*on_ended)(struct flow *flow, const struct failure *failure);
 };
 
 /* What the flows of one thread share. */

@@ -36,6 +36,7 @@ struct datagram_runner {
     struct datagrams *datagrams;
     struct quota *quota;
     int fd;
+    uint64_t opened_ns;
     struct event *readable;
     uint64_t paused_until_ns;
     uint32_t drops_before; /* of its socket, in the warm-up */
@@ -118,8 +119,15 @@ static bool fall_due(struct lane *lane, uint64_t number, uint64_t due_ns, uint64
 
 /* ---- receiving ---- */
 
-static void keep_wrong(struct bench_results *results, const struct udp_wrong *wrong)
+static struct moment moment_of(const struct datagram_runner *runner)
 {
+    return moment_now(runner->fd, runner->opened_ns, MOMENT_EXCHANGE);
+}
+
+static void keep_wrong(struct bench_results *results, struct failure *wrong,
+                       const struct datagram_runner *runner)
+{
+    wrong->when = moment_of(runner);
     results->errors[OUTCOME_MISMATCH]++;
     if (results->wrong_kept < UDP_WRONG_KEPT)
         results->wrong[results->wrong_kept++] = *wrong;
@@ -142,7 +150,7 @@ static void on_datagram(struct datagrams *datagrams, struct datagram_runner *run
     struct udp_news news = udp_flow_take(&runner->flow, datagrams->scratch, length);
     uint64_t now_ns = clock_now_ns();
     if (news.arrival == UDP_WRONG)
-        keep_wrong(results, &news.wrong);
+        keep_wrong(results, &news.wrong, runner);
     results->established += !runner->has_answered;
     runner->has_answered = true;
     if (news.arrival != UDP_RIGHT)
@@ -193,7 +201,8 @@ static int receive_one(struct datagrams *datagrams, struct datagram_runner *runn
 static void on_failure(struct datagrams *datagrams, struct datagram_runner *runner, int error,
                        uint64_t now_ns)
 {
-    const struct udp_error failure = udp_error_take(runner->fd, error);
+    struct udp_error failure = udp_error_take(runner->fd, error);
+    failure.when = moment_of(runner);
     int next = 0;
     for (int i = 0; i < WAITING_MAX && next == 0; i++)
         next = receive_one(datagrams, runner);
@@ -332,6 +341,7 @@ static int open_runner(struct datagrams *datagrams, uint64_t index)
     struct datagram_runner *runner = &datagrams->runners[index];
     runner->datagrams = datagrams;
     runner->quota = &lane->quotas[index];
+    runner->opened_ns = clock_now_ns();
     runner->fd = udp_connect(&lane->share.plan->target);
     if (runner->fd < 0) {
         errno = -runner->fd;

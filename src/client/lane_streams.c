@@ -163,7 +163,7 @@ static void count_unsent(struct stream_runner *runner, uint64_t now_ns)
                                  now_ns);
 }
 
-static void on_ended(struct flow *flow, const struct flow_failure *failure)
+static void on_ended(struct flow *flow, const struct failure *failure)
 {
     struct stream_runner *runner = runner_of(flow);
     struct lane *lane = &runner->streams->lane;

@@ -32,13 +32,32 @@ void link_fail_send(struct link *link, struct ending ending)
     link->send_waits = 0;
 }
 
-struct ending link_timeout(const struct link *link)
+struct ending link_timeout(const struct link *link, uint64_t waited_ns)
 {
     return (struct ending){.outcome = OUTCOME_TIMEOUT,
                            .end = STREAM_END_TIMEOUT,
+                           .waited_ns = waited_ns,
                            .reason = link->state == LINK_HANDSHAKING
                                          ? "the TLS handshake was not done in time"
                                          : NULL};
+}
+
+static enum moment_phase phase_of(const struct link *link)
+{
+    if (link->state == LINK_CLOSED || link->state == LINK_CONNECTING)
+        return MOMENT_CONNECT;
+    if (link->state == LINK_GREETING)
+        return MOMENT_PROXY_HEADER;
+    if (link->state == LINK_HANDSHAKING)
+        return MOMENT_HANDSHAKE;
+    return link->has_half_closed ? MOMENT_HALF_CLOSED
+           : link->is_idle       ? MOMENT_IDLE
+                                 : MOMENT_EXCHANGE;
+}
+
+struct moment link_moment(const struct link *link)
+{
+    return moment_now(link->fd, link->start_ns, phase_of(link));
 }
 
 /* ---- towards open ---- */
@@ -48,6 +67,7 @@ enum link_step link_start(struct link *link, const struct link_plan *plan)
     struct ssl_session_st *session = link->session;
     *link = (struct link){.plan = plan,
                           .session = session,
+                          .start_ns = clock_now_ns(),
                           .fd = dial_start(&plan->target),
                           .recv_waits = POLLIN,
                           .send_waits = POLLOUT};
@@ -128,7 +148,7 @@ bool link_connect(struct link *link, const struct link_plan *plan, uint64_t time
         if (count > 0)
             step = link_advance(link);
         else if (count == 0)
-            step = link_end(link, link_timeout(link));
+            step = link_end(link, link_timeout(link, timeout_ms * NS_PER_MS));
         else if (errno != EINTR)
             step = link_end(link, ending_of_errno(errno));
     }
@@ -237,6 +257,13 @@ ssize_t link_recv(struct link *link, void *bytes, size_t size)
 
 /* ---- the end ---- */
 
+/* True if the peer's end has come already, behind bytes that are still unread perhaps. */
+static bool has_peer_ended(const struct link *link)
+{
+    struct pollfd polled = {.fd = link->fd, .events = POLLRDHUP};
+    return poll(&polled, 1, 0) > 0;
+}
+
 enum link_step link_half_close(struct link *link)
 {
     if (has_failed(link))
@@ -250,7 +277,10 @@ enum link_step link_half_close(struct link *link)
         return LINK_DONE;
     /* One that was connected is not any more: the peer's reset came first. It is told by reading,
      * after what came before it. */
-    if (shutdown(link->fd, SHUT_WR) < 0 && errno != ENOTCONN)
+    bool is_first = !has_peer_ended(link);
+    int result = shutdown(link->fd, SHUT_WR);
+    link->has_half_closed = result == 0 && is_first;
+    if (result < 0 && errno != ENOTCONN)
         link_fail_send(link, ending_of_errno(errno));
     return LINK_DONE;
 }

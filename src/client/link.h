@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "base/attr.h"
+#include "client/moment.h"
 #include "client/outcome.h"
 #include "net/dial.h"
 #include "net/proxy_build.h"
@@ -52,6 +53,7 @@ struct link {
     struct link_ssl *ssl;           /* what TLS has for this connection; NULL: plain */
     struct ssl_session_st *session; /* what the next handshake may resume, or NULL */
     struct ending ending;
+    uint64_t start_ns;     /* when connecting began */
     uint64_t handshake_ns; /* when it began, and when it is done how long it took */
     int fd;                /* -1: closed */
     enum link_state state;
@@ -62,6 +64,8 @@ struct link {
     bool is_ended;                /* ->ending is to be told once what came before it was */
     bool has_send_failed;         /* see link_send() */
     struct ending send_failure;   /* and why */
+    bool has_half_closed;         /* we have sent our FIN, and the peer not yet its own */
+    bool is_idle;                 /* set by its owner: nothing is under way, on purpose */
     bool is_resumed;              /* the handshake resumed a session */
 };
 
@@ -137,8 +141,11 @@ void link_clear(struct link *link);
 /* "TLSv1.3, ...", or an empty text where it is plain; returns `out`. */
 const char *link_describe(const struct link *link, char *out, size_t size);
 
-/* How it ends where its owner waits no longer. */
-struct ending link_timeout(const struct link *link);
+/* How it ends if its owner, who has waited for so long, waits no longer. */
+struct ending link_timeout(const struct link *link, uint64_t waited_ns);
+
+/* This moment of a link that is not closed. */
+struct moment link_moment(const struct link *link);
 
 /* For the layer: sets the ending; returns LINK_ENDED, which is also what bytes are then told by. */
 enum link_step link_end(struct link *link, struct ending ending);

@@ -46,6 +46,7 @@ const char *stream_end_word(enum outcome_end end);
 struct ending {
     enum outcome outcome;
     enum outcome_end end;
+    uint64_t waited_ns; /* STREAM_END_TIMEOUT: without progress, until we gave up */
     int error;          /* errno, or 0 */
     const char *reason; /* TLS's, or NULL */
     const char *hint;   /* what would be right, or NULL */

@@ -25,6 +25,7 @@ struct datagram_ping {
     struct dial_target target;
     struct udp_flow flow;
     int fd;
+    uint64_t opened_ns;
     struct udp_stats_source stats;
     struct udp_stats stats_before;
 };
@@ -36,9 +37,22 @@ static struct datagram_ping *datagram_of(struct ping *ping)
     return (struct datagram_ping *)(void *)ping;
 }
 
+static struct moment moment_of(const struct datagram_ping *ping)
+{
+    return moment_now(ping->fd, ping->opened_ns, MOMENT_EXCHANGE);
+}
+
+/* The second line of a failure. */
+static void tell_moment(const struct datagram_ping *ping)
+{
+    char text[MOMENT_TEXT_MAX];
+    const struct moment now = moment_of(ping);
+    fprintf(ping->base.out, "  %s\n", moment_text(&now, text, sizeof(text)));
+}
+
 /* ---- what came ---- */
 
-static void tell_arrival(struct datagram_ping *ping, const struct udp_news *news)
+static void tell_arrival(struct datagram_ping *ping, struct udp_news *news)
 {
     uint64_t time_ns = clock_now_ns() - news->sent_ns, number = news->sequence + 1;
     switch (news->arrival) {
@@ -60,7 +74,8 @@ static void tell_arrival(struct datagram_ping *ping, const struct udp_news *news
     case UDP_WRONG:
         ping->base.errors[OUTCOME_MISMATCH]++;
         fprintf(ping->base.out, "wrong: ");
-        udp_wrong_print(&news->wrong, ping->base.target, ping->base.out);
+        news->wrong.when = moment_of(ping);
+        failure_print(&news->wrong, ping->base.target, "  ", ping->base.out);
         break;
     }
 }
@@ -74,6 +89,7 @@ static void fail(struct datagram_ping *ping, int error)
     ping->base.errors[outcome_of_errno(failure.error)] += lost ? lost : 1;
     fprintf(ping->base.out, "seq=%" PRIu64 " lost: %s: %s\n", ping->flow.next, ping->base.target,
             udp_error_text(&failure, text, sizeof(text)));
+    tell_moment(ping);
 }
 
 /* The kernel reports a refusal before the answers that wait: they are received first. */
@@ -90,7 +106,7 @@ static void receive(struct datagram_ping *ping)
         }
         if (ping->flow.awaited == 0) /* what a wrong copy came for is late after its time, too */
             (void)udp_flow_expire(&ping->flow, clock_now_ns() - ping->timeout_ns + 1);
-        const struct udp_news news = udp_flow_take(&ping->flow, ping->base.scratch, (size_t)length);
+        struct udp_news news = udp_flow_take(&ping->flow, ping->base.scratch, (size_t)length);
         tell_arrival(ping, &news);
     }
     if (error)
@@ -141,6 +157,7 @@ static void exchange(struct ping *base)
     if (udp_flow_expire(&ping->flow, clock_now_ns() - ping->timeout_ns + 1) > 0) {
         ping->base.errors[OUTCOME_TIMEOUT]++;
         fprintf(ping->base.out, "seq=%" PRIu64 " lost: no answer in time\n", ping->flow.next);
+        tell_moment(ping);
     }
 }
 
@@ -168,6 +185,7 @@ static int open_datagrams(struct ping *base, struct error *err)
         udp_target_find(options, &ping->target, NULL, err) < 0)
         return -1;
     base->target = ping->target.name;
+    ping->opened_ns = clock_now_ns();
     ping->fd = udp_connect(&ping->target);
     if (ping->fd < 0)
         return error_start(err, "cannot reach %s: %s", base->target, strerror(-ping->fd));

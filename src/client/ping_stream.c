@@ -6,9 +6,8 @@
 #include "base/clock.h"
 #include "base/pattern.h"
 #include "base/units.h"
-#include "client/flow.h"
+#include "client/failure.h"
 #include "client/ping.h"
-#include "client/report.h"
 #include "client/target.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -18,7 +17,7 @@ struct stream_ping {
     struct ping base;
     struct link_plan plan;
     struct link link;          /* closed between connections */
-    struct flow_failure ended; /* the connection has, between two messages */
+    struct failure ended;      /* the connection has, between two messages */
     uint64_t connection, seed; /* this connection's */
     uint64_t offset;           /* bytes of the stream so far, sent and back */
     uint64_t random;           /* for sizes */
@@ -28,12 +27,17 @@ struct stream_ping {
 struct message {
     uint64_t bytes, sent, back;
     uint64_t due_ns; /* when we give up */
-    struct flow_failure failure;
+    struct failure failure;
 };
 
 static struct stream_ping *stream_of(struct ping *ping)
 {
     return (struct stream_ping *)(void *)ping;
+}
+
+static uint64_t timeout_ns(const struct stream_ping *ping)
+{
+    return ping->base.options->timeout_ms * NS_PER_MS;
 }
 
 /* Waits until the link may go on, the time has come, or we are interrupted: a message on its way
@@ -56,7 +60,7 @@ static void send_some(struct stream_ping *ping, struct message *message)
     pattern_fill(ping->seed, ping->offset + message->sent, ping->base.scratch, length);
     ssize_t bytes = link_send(&ping->link, ping->base.scratch, length);
     if (bytes < 0)
-        message->failure = flow_failure_of(&ping->link);
+        message->failure = failure_of(&ping->link);
     else
         message->sent += (uint64_t)bytes;
 }
@@ -65,7 +69,7 @@ static void receive_some(struct stream_ping *ping, struct message *message)
 {
     ssize_t bytes = link_recv(&ping->link, ping->base.scratch, sizeof(ping->base.scratch));
     if (bytes < 0) {
-        message->failure = flow_failure_of(&ping->link);
+        message->failure = failure_of(&ping->link);
         return;
     }
     size_t length = (size_t)bytes;
@@ -75,23 +79,29 @@ static void receive_some(struct stream_ping *ping, struct message *message)
                                  length < awaited ? length : (size_t)awaited);
     message->back += right;
     if (right < length)
-        flow_explain(&message->failure, ping->seed, offset + right, ping->offset + message->sent,
-                     ping->base.scratch + right, length - right);
+        message->failure = failure_explain(
+            &ping->link,
+            &(struct evidence_place){.run_seed = ping->base.options->seed,
+                                     .connection = ping->connection,
+                                     .offset = offset + right,
+                                     .sent = ping->offset + message->sent,
+                                     .has_sent_proxy = ping->plan.proxy != PROXY_NONE},
+            ping->base.scratch + right, length - right);
 }
 
 /* Tells of what is wrong, but no message's fault, and closes. */
-static void tell_stray(struct stream_ping *ping, struct flow_failure *failure)
+static void tell_stray(struct stream_ping *ping, struct failure *failure)
 {
     failure->connection = ping->connection;
     failure->offset = ping->offset;
     ping->base.errors[failure->how.outcome]++;
     fprintf(ping->base.out, "wrong: ");
-    report_failure(failure, ping->base.target, ping->base.out);
+    failure_print(failure, ping->base.target, "  ", ping->base.out);
     link_close(&ping->link);
 }
 
 /* Receives until that time, or a failure, while nothing is under way. */
-static struct flow_failure receive_unasked(struct stream_ping *ping, uint64_t until_ns)
+static struct failure receive_unasked(struct stream_ping *ping, uint64_t until_ns)
 {
     struct message none = {0};
     while (none.failure.how.outcome == OUTCOME_OK && wait_for(ping, POLLIN, until_ns)) {
@@ -111,7 +121,7 @@ static void watch(struct ping *base, uint64_t until_ns)
         ping->ended = receive_unasked(ping, until_ns);
     if (ping->ended.how.outcome == OUTCOME_MISMATCH) {
         tell_stray(ping, &ping->ended);
-        ping->ended = (struct flow_failure){0};
+        ping->ended = (struct failure){0};
     }
     if (!ping->base.interrupt.has_come)
         (void)wait_for(ping, 0, until_ns);
@@ -141,7 +151,7 @@ static enum outcome send_and_await(struct stream_ping *ping, struct message *mes
     while (message->back < message->bytes && message->failure.how.outcome == OUTCOME_OK) {
         short events = (short)(POLLIN | (message->sent < message->bytes ? POLLOUT : 0));
         if (wait_for(ping, events, message->due_ns) == 0)
-            message->failure = (struct flow_failure){.how = link_timeout(&ping->link)};
+            message->failure = failure_timeout(&ping->link, timeout_ns(ping));
         else if (message->sent < message->bytes)
             send_some(ping, message);
         if (message->failure.how.outcome == OUTCOME_OK)
@@ -163,9 +173,8 @@ static uint64_t next_size(struct stream_ping *ping)
 static void ping_once(struct stream_ping *ping)
 {
     uint64_t start_ns = clock_now_ns();
-    struct message message = {.bytes = next_size(ping),
-                              .due_ns = start_ns + ping->base.options->timeout_ms * NS_PER_MS,
-                              .failure = ping->ended};
+    struct message message = {
+        .bytes = next_size(ping), .due_ns = start_ns + timeout_ns(ping), .failure = ping->ended};
     ping->base.results.sent++;
     ping->base.is_under_way = true;
     enum outcome outcome = send_and_await(ping, &message);
@@ -187,7 +196,7 @@ static void ping_once(struct stream_ping *ping)
     }
     ping->base.errors[outcome]++;
     fprintf(ping->base.out, "seq=%" PRIu64 " lost: ", ping->base.results.sent);
-    report_failure(&message.failure, ping->base.target, ping->base.out);
+    failure_print(&message.failure, ping->base.target, "  ", ping->base.out);
     link_close(&ping->link);
 }
 
@@ -196,18 +205,18 @@ static void start_connection(struct stream_ping *ping)
     ping->connection++;
     ping->seed = pattern_seed(ping->base.options->seed, ping->connection);
     ping->offset = 0;
-    ping->ended = (struct flow_failure){0};
+    ping->ended = (struct failure){0};
 }
 
 /* As link_connect(), but an interrupt ends it. */
 static enum link_step connect_link(struct stream_ping *ping)
 {
     struct link *link = &ping->link;
-    uint64_t until_ns = clock_now_ns() + ping->base.options->timeout_ms * NS_PER_MS;
+    uint64_t until_ns = clock_now_ns() + timeout_ns(ping);
     enum link_step step = link_start(link, &ping->plan);
     while (step == LINK_WAIT && !ping->base.interrupt.has_come) {
         if (wait_for(ping, POLLOUT, until_ns) == 0)
-            step = link_end(link, link_timeout(link));
+            step = link_end(link, link_timeout(link, timeout_ns(ping)));
         else if (!ping->base.interrupt.has_come)
             step = link_advance(link);
     }

@@ -13,7 +13,7 @@
 
 static void note_progress(struct probe *probe)
 {
-    probe->run->progress_ns = clock_now_ns();
+    probe->run->progress_ns = probe->moved_ns = clock_now_ns();
 }
 
 static bool is_alive(const struct probe *probe)
@@ -21,7 +21,7 @@ static bool is_alive(const struct probe *probe)
     return probe->link.fd >= 0 && probe->failure.how.outcome == OUTCOME_OK;
 }
 
-static bool fail(struct probe *probe, struct flow_failure failure)
+static bool fail(struct probe *probe, struct failure failure)
 {
     failure.connection = probe->connection;
     failure.offset = probe->checked;
@@ -33,7 +33,7 @@ static bool fail(struct probe *probe, struct flow_failure failure)
 /* The link has ended. */
 static bool fail_link(struct probe *probe)
 {
-    return fail(probe, flow_failure_of(&probe->link));
+    return fail(probe, failure_of(&probe->link));
 }
 
 /* What moved until a moment ago was not given the time; what stood still has failed. */
@@ -42,7 +42,7 @@ static bool fail_late(struct probe *probe)
     uint64_t now_ns = clock_now_ns();
     probe->is_out_of_time = now_ns + NS_PER_MS >= probe->until_ns &&
                             now_ns - probe->run->progress_ns < probe->run->lately_ns;
-    return fail(probe, (struct flow_failure){.how = link_timeout(&probe->link)});
+    return fail(probe, failure_timeout(&probe->link, now_ns - probe->moved_ns));
 }
 
 /* Waits until the link may go on; at most so long as progress may be missing, and as the step may
@@ -62,6 +62,7 @@ bool probe_connect(struct probe *probe)
 {
     short ready;
     enum link_step step = link_start(&probe->link, probe->plan);
+    probe->moved_ns = probe->link.start_ns;
     while (step == LINK_WAIT) {
         if (!await(probe, 0, &ready))
             return false;
@@ -82,6 +83,8 @@ static bool send_once(struct probe *probe, uint64_t length)
     ssize_t bytes = link_send(&probe->link, probe->scratch, some);
     if (bytes < 0)
         return fail_link(probe);
+    if (bytes > 0)
+        probe->moved_ns = clock_now_ns();
     probe->sent += (uint64_t)bytes;
     return true;
 }
@@ -102,10 +105,14 @@ static bool receive_once(struct probe *probe, bool *is_end)
     probe->checked += right;
     if (right == length)
         return true;
-    struct flow_failure failure;
-    flow_explain(&failure, probe->seed, probe->checked, probe->sent, probe->scratch + right,
-                 length - right);
-    return fail(probe, failure);
+    return fail(probe, failure_explain(&probe->link,
+                                       &(struct evidence_place){
+                                           .run_seed = probe->run->seed,
+                                           .connection = probe->connection,
+                                           .offset = probe->checked,
+                                           .sent = probe->sent,
+                                           .has_sent_proxy = probe->plan->proxy != PROXY_NONE},
+                                       probe->scratch + right, length - right));
 }
 
 /* Sends up to one offset, reads up to another. */
@@ -211,6 +218,7 @@ bool probe_await_end(struct probe *probe)
 bool probe_stay_silent(struct probe *probe, uint64_t silent_ms)
 {
     uint64_t end_ns = clock_now_ns() + silent_ms * NS_PER_MS, now_ns;
+    probe->link.is_idle = true;
     while (is_alive(probe) && (now_ns = clock_now_ns()) < end_ns) {
         short ready;
         bool is_end = false;
@@ -225,6 +233,7 @@ bool probe_stay_silent(struct probe *probe, uint64_t silent_ms)
         if (is_end)
             return fail_link(probe);
     }
+    probe->link.is_idle = false;
     return is_alive(probe);
 }
 
@@ -243,6 +252,7 @@ bool probe_raw(struct probe *probe, const unsigned char *bytes, size_t length)
         bytes += sent;
         length -= (size_t)sent;
         probe->sent += (uint64_t)sent;
+        probe->moved_ns = clock_now_ns();
     }
     return is_alive(probe);
 }
@@ -271,10 +281,10 @@ bool probe_expect_raw(struct probe *probe, const unsigned char *bytes, size_t le
             return fail_late(probe);
         if (byte != bytes[right]) {
             probe->checked--;
-            return fail(probe, (struct flow_failure){.how = {.outcome = OUTCOME_MISMATCH},
-                                                     .has_byte = true,
-                                                     .expected = bytes[right],
-                                                     .came = byte});
+            return fail(probe, (struct failure){.how = {.outcome = OUTCOME_MISMATCH},
+                                                .has_byte = true,
+                                                .expected = bytes[right],
+                                                .came = byte});
         }
     }
     return is_alive(probe);

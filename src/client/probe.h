@@ -12,11 +12,12 @@
 #include <stdint.h>
 
 #include "base/attr.h"
-#include "client/flow.h"
+#include "client/failure.h"
 #include "client/link.h"
 
 /* What the probes of a check have in common. */
 struct probe_run {
+    uint64_t seed;        /* which every connection's is made of */
     uint64_t progress_ns; /* when anything came last */
     uint64_t lately_ns;   /* what came within this still comes: a path has its round trip */
     bool leaves_open;     /* the endpoint did not answer our close_notify: it is not waited for */
@@ -28,11 +29,12 @@ struct probe {
     struct link link; /* initialised, and closed before probe_connect() */
     uint64_t connection, seed;
     uint64_t sent, checked; /* stream offsets */
+    uint64_t moved_ns;      /* when a byte went or came last, or connecting began */
     int wake_fd;            /* readable: wait for nothing any more; -1: there is none */
     uint64_t until_ns;      /* every step must have ended by then */
     uint64_t timeout_ms;    /* and must not be without progress for longer than this */
     bool is_out_of_time;    /* the failure: `until_ns` came, and things were moving */
-    struct flow_failure failure;
+    struct failure failure;
     unsigned char *scratch; /* PROBE_SCRATCH_BYTES, shared */
 };
 

@@ -34,38 +34,6 @@ uint64_t report_errors(const struct bench_results *results)
     return errors;
 }
 
-void report_failure(const struct flow_failure *failure, const char *target, FILE *out)
-{
-    char text[256];
-    fprintf(out, "%s: connection %" PRIu64 ", offset %" PRIu64 ": ", target, failure->connection,
-            failure->offset);
-    if (failure->is_early)
-        fprintf(out, "answered before asked: %" PRIu64 " byte%s came before %s sent", failure->more,
-                units_plural(failure->more), failure->more == 1 ? "it was" : "they were");
-    else if (failure->is_extra)
-        fprintf(out, "an extra byte came, 0x%02x: %" PRIu64 " byte%s more than %s sent",
-                failure->came, failure->more, units_plural(failure->more),
-                failure->more == 1 ? "was" : "were");
-    else if (failure->has_byte)
-        fprintf(out, "expected 0x%02x, came 0x%02x%s%s", failure->expected, failure->came,
-                failure->how.hint ? "; " : "", failure->how.hint ? failure->how.hint : "");
-    else
-        fprintf(out, "%s", ending_text(&failure->how, text, sizeof(text)));
-    if (failure->has_place && failure->place > failure->offset)
-        fprintf(out, ", which belongs at offset %" PRIu64 ": %" PRIu64 " %s missing",
-                failure->place, failure->place - failure->offset,
-                failure->place - failure->offset == 1 ? "byte is" : "bytes are");
-    else if (failure->has_place)
-        fprintf(out, ", which belongs at offset %" PRIu64 ": it came a second time",
-                failure->place);
-    if (failure->awaited > 0)
-        fprintf(out, ", %" PRIu64 " byte%s still awaited", failure->awaited,
-                units_plural(failure->awaited));
-    if (failure->how.end != STREAM_END_NONE)
-        fprintf(out, ", the stream ended by %s", stream_end_word(failure->how.end));
-    fputc('\n', out);
-}
-
 static void print_errors(const struct bench_results *results, FILE *out)
 {
     fprintf(out, "  errors       %" PRIu64 "  (", report_errors(results));
@@ -239,15 +207,16 @@ void report_text(const struct client_options *options, const char *target,
     print_errors(results, out);
     for (uint32_t i = 0; i < results->failures_kept; i++) {
         fprintf(out, "    ");
-        report_failure(&results->failures[i], target, out);
+        failure_print(&results->failures[i], target, "      ", out);
     }
     if (results->network.error) {
         char text[UDP_ERROR_TEXT_MAX];
         fprintf(out, "    %s: %s\n", target, udp_error_text(&results->network, text, sizeof(text)));
+        failure_print_details(&(struct failure){.when = results->network.when}, "      ", out);
     }
     for (uint32_t i = 0; i < results->wrong_kept; i++) {
         fprintf(out, "    ");
-        udp_wrong_print(&results->wrong[i], target, out);
+        failure_print(&results->wrong[i], target, "      ", out);
     }
     print_latency(results, out);
 }

@@ -28,9 +28,6 @@ uint64_t report_errors(const struct bench_results *results);
 void report_text(const struct client_options *options, const char *target,
                  const struct bench_results *results, FILE *out);
 
-/* One line, for a failure. */
-void report_failure(const struct flow_failure *failure, const char *target, FILE *out);
-
 /* What became of datagrams: the rest of a line. */
 void report_datagrams(const struct udp_counts *counts, FILE *out);
 

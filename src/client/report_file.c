@@ -160,23 +160,12 @@ static void set_datagrams(json_t *root, const struct client_options *options,
 static json_t *failures_of(const struct bench_results *results, const char *target)
 {
     json_t *failures = json_array();
-    for (uint32_t i = 0; i < results->failures_kept + results->wrong_kept; i++) {
-        char text[512] = "";
-        FILE *memory = fmemopen(text, sizeof(text) - 1, "w");
-        if (memory && i < results->failures_kept)
-            report_failure(&results->failures[i], target, memory);
-        else if (memory)
-            udp_wrong_print(&results->wrong[i - results->failures_kept], target, memory);
-        if (memory)
-            fclose(memory);
-        text[strcspn(text, "\n")] = '\0';
-        (void)json_array_append_new(failures, json_string(text));
-    }
-    if (results->network.error) {
-        char text[UDP_ERROR_TEXT_MAX];
-        (void)json_array_append_new(
-            failures, json_string(udp_error_text(&results->network, text, sizeof(text))));
-    }
+    for (uint32_t i = 0; i < results->failures_kept; i++)
+        (void)json_array_append_new(failures, failure_json(&results->failures[i], target));
+    for (uint32_t i = 0; i < results->wrong_kept; i++)
+        (void)json_array_append_new(failures, failure_json(&results->wrong[i], target));
+    if (results->network.error)
+        (void)json_array_append_new(failures, udp_error_json(&results->network, target));
     return failures;
 }
 

@@ -10,6 +10,8 @@
 /* After those of the C library. */
 #include <linux/errqueue.h>
 
+#include "client/outcome.h"
+
 #define CONTROL_BYTES 512
 
 void udp_error_enable(int fd, int family)
@@ -71,4 +73,16 @@ const char *udp_error_text(const struct udp_error *error, char *out, size_t size
         snprintf(mtu, sizeof(mtu), ": the path's MTU is %u bytes", (unsigned)error->mtu);
     snprintf(out, size, "%s%s%s%s", strerror(error->error), mtu, *from ? ", says " : "", from);
     return out;
+}
+
+json_t *udp_error_json(const struct udp_error *error, const char *target)
+{
+    char text[UDP_ERROR_TEXT_MAX];
+    json_t *object = json_object();
+    (void)json_object_set_new(object, "class",
+                              json_string(outcome_word(outcome_of_errno(error->error))));
+    moment_add_json(object, &error->when);
+    (void)json_object_set_new(
+        object, "text", json_sprintf("%s: %s", target, udp_error_text(error, text, sizeof(text))));
+    return object;
 }

@@ -4,26 +4,33 @@
 #ifndef CLIENT_UDP_ERROR_H
 #define CLIENT_UDP_ERROR_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/moment.h"
 #include "net/address.h"
 
 struct udp_error {
     int error;           /* errno; 0: nothing was said */
     struct address from; /* the host or router that said it; its family is 0: this machine */
     uint32_t mtu;        /* EMSGSIZE: bytes of the largest packet that passes; 0: unknown */
+    struct moment when;  /* set by who took it */
 };
 
 /* Makes send(2) and recv(2) of a socket fail with what the network says. From then on poll(2) says
  * POLLERR until udp_error_take() has been called. */
 void udp_error_enable(int fd, int family);
 
-/* What send or recv failed with, and all that is known of it. Empties the socket's error queue. */
+/* What send or recv failed with, and all that is known of it but ->when. Empties the socket's error
+ * queue. */
 struct udp_error udp_error_take(int fd, int error);
 
 /* "No route to host, says 192.0.2.1"; returns `out`. */
 #define UDP_ERROR_TEXT_MAX 160
 const char *udp_error_text(const struct udp_error *error, char *out, size_t size);
+
+/* As failure_json(): an object with "class", "text" and moment.h's. */
+json_t *udp_error_json(const struct udp_error *error, const char *target);
 
 #endif

@@ -43,27 +43,6 @@ uint64_t udp_loss_ppm(const struct udp_counts *counts)
     return counts->sent ? (missing * PPM + counts->sent - 1) / counts->sent : 0;
 }
 
-void udp_wrong_print(const struct udp_wrong *wrong, const char *target, FILE *out)
-{
-    fprintf(out, "%s: flow %" PRIu64 ", ", target, wrong->flow);
-    if (wrong->is_early) {
-        fprintf(out, "datagram %" PRIu64 ": answered before asked\n", wrong->sequence);
-        return;
-    }
-    if (wrong->has_sequence)
-        fprintf(out, "datagram %" PRIu64 " of %zu bytes: ", wrong->sequence, wrong->sent_bytes);
-    else
-        fprintf(out, "a datagram of unknown number: ");
-    if (wrong->offset < wrong->came_bytes && wrong->offset < wrong->sent_bytes)
-        fprintf(out, "byte %zu: expected 0x%02x, came 0x%02x", wrong->offset, wrong->expected,
-                wrong->came);
-    else
-        fprintf(out, "right as far as it goes");
-    if (wrong->came_bytes != wrong->sent_bytes)
-        fprintf(out, ", %zu byte%s came", wrong->came_bytes, units_plural(wrong->came_bytes));
-    fputc('\n', out);
-}
-
 /* ---- datagrams by their number ---- */
 
 static size_t size_of(const struct udp_flow *flow, uint64_t sequence)
@@ -106,7 +85,7 @@ size_t udp_flow_make(const struct udp_flow *flow, unsigned char *out)
 /* How many bytes are right from the first on. Without a sequence that can be believed, only the
  * header is compared, with that of the oldest one awaited. */
 static size_t match(const struct udp_flow *flow, uint64_t sequence, const unsigned char *bytes,
-                    size_t length, struct udp_wrong *wrong)
+                    size_t length, struct failure *wrong)
 {
     unsigned char header[UDP_HEADER_BYTES];
     size_t right = 0;
@@ -120,14 +99,15 @@ static size_t match(const struct udp_flow *flow, uint64_t sequence, const unsign
         wrong->expected = pattern_byte(seed, right - UDP_HEADER_BYTES);
     }
     wrong->offset = right;
-    wrong->came = right < length ? bytes[right] : 0;
+    wrong->has_byte = right < length;
+    wrong->came = wrong->has_byte ? bytes[right] : 0;
     return right;
 }
 
 static bool is_whole(const struct udp_flow *flow, uint64_t sequence, const unsigned char *bytes,
                      size_t length)
 {
-    struct udp_wrong unused;
+    struct failure unused;
     return length == size_of(flow, sequence) &&
            match(flow, sequence, bytes, length, &unused) == length;
 }
@@ -337,12 +317,14 @@ struct udp_news udp_flow_take(struct udp_flow *flow, const unsigned char *bytes,
         sequence = flow->oldest;
     size_t size = size_of(flow, sequence);
     news.sequence = sequence;
-    news.wrong = (struct udp_wrong){.flow = flow->number,
-                                    .sequence = sequence,
-                                    .has_sequence = has_sequence,
-                                    .is_early = is_early,
-                                    .sent_bytes = size,
-                                    .came_bytes = length};
+    news.wrong = (struct failure){.how = {.outcome = OUTCOME_MISMATCH},
+                                  .connection = flow->number,
+                                  .is_datagram = true,
+                                  .sequence = sequence,
+                                  .has_sequence = has_sequence,
+                                  .is_early = is_early,
+                                  .sent_bytes = size,
+                                  .came_bytes = length};
     size_t right = match(flow, sequence, bytes, length < size ? length : size, &news.wrong);
     if (has_sequence && length == size && right == size)
         take_right(flow, &news);

@@ -18,6 +18,7 @@
 #include <stdio.h>
 
 #include "base/attr.h"
+#include "client/failure.h"
 #include "client/options.h"
 
 #define UDP_HEADER_BYTES 16
@@ -42,20 +43,6 @@ void udp_counts_add(struct udp_counts *sum, const struct udp_counts *one);
  * of any number is more than none. */
 uint64_t udp_loss_ppm(const struct udp_counts *counts);
 
-/* A datagram that was not right. */
-struct udp_wrong {
-    uint64_t flow;
-    uint64_t sequence;
-    bool has_sequence; /* it said one that was sent */
-    bool is_early;     /* it is the one of `sequence`, and that was not sent yet */
-    size_t sent_bytes, came_bytes;
-    size_t offset; /* of the first byte that is wrong; came_bytes: it was cut there */
-    unsigned char expected, came;
-};
-
-/* One line. */
-void udp_wrong_print(const struct udp_wrong *wrong, const char *target, FILE *out);
-
 enum udp_arrival { UDP_RIGHT, UDP_LATE, UDP_TWICE, UDP_WRONG };
 
 /* One that came. */
@@ -64,7 +51,7 @@ struct udp_news {
     bool is_reordered;
     uint64_t sequence, due_ns, sent_ns; /* of UDP_RIGHT and UDP_LATE */
     size_t bytes;
-    struct udp_wrong wrong; /* of UDP_WRONG */
+    struct failure wrong; /* of UDP_WRONG; ->when is its receiver's to set */
 };
 
 struct udp_slot;
@@ -72,6 +59,7 @@ struct udp_slot;
 struct udp_flow {
     uint64_t number; /* from 1 */
     uint64_t seed;
+    uint64_t run_seed; /* of all flows */
     uint64_t size_min, size_max;
     uint64_t next;            /* the next to be sent */
     uint64_t oldest;          /* the time of all before it is over, or they are back */

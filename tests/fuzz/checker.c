@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "base/pattern.h"
-#include "client/flow.h"
+#include "client/failure.h"
 
 #define STREAM_MAX 4096
 
@@ -28,7 +28,8 @@ static void check(const struct input *input, unsigned char *bytes, size_t length
              offset = input->offset % (UINT64_MAX / 2) + STREAM_MAX;
     size_t at = input->at % length, right;
     uint64_t shift = 1 + input->shift % (STREAM_MAX - 1), sent = offset + length + shift, from;
-    struct flow_failure failure;
+    struct failure failure;
+    struct evidence_place place = {.run_seed = input->seed, .connection = 1, .sent = sent};
     pattern_fill(seed, offset, bytes, length);
     PROPERTY(pattern_match(seed, offset, bytes, length) == length);
     switch (input->kind % 3) {
@@ -36,7 +37,8 @@ static void check(const struct input *input, unsigned char *bytes, size_t length
         bytes[at] = (unsigned char)(bytes[at] ^ (input->byte ? input->byte : 1));
         right = pattern_match(seed, offset, bytes, length);
         PROPERTY(right == at);
-        flow_explain(&failure, seed, offset + right, sent, bytes + right, length - right);
+        place.offset = offset + right;
+        failure = failure_explain(NULL, &place, bytes + right, length - right);
         PROPERTY(failure.came == bytes[at] && failure.expected != failure.came);
         return;
     case 1:
@@ -50,7 +52,8 @@ static void check(const struct input *input, unsigned char *bytes, size_t length
     PROPERTY(right >= at);
     if (right == length)
         return; /* too short to tell apart: by chance they are the same */
-    flow_explain(&failure, seed, offset + right, sent, bytes + right, length - right);
+    place.offset = offset + right;
+    failure = failure_explain(NULL, &place, bytes + right, length - right);
     PROPERTY(failure.how.outcome == OUTCOME_MISMATCH && failure.has_byte && !failure.is_extra);
     if (length - right >= PATTERN_LOCATE_BYTES)
         PROPERTY(failure.has_place && failure.place == from + (right - at));

@@ -17,7 +17,7 @@ teardown() {
     json '.errors.mismatch >= 40 and .errors.reset == 0 and .errors_total == .errors.mismatch'
     ends 1 evecho bench -c 20 -r 20k -t 1s --require errors=1M --json json "$LIAR_ENDPOINT"
     json '.errors.mismatch >= 20 and .errors.reset == 0 and .errors_total == .errors.mismatch'
-    [[ $(jq '.failures[]' json | grep -c 'offset 1000: expected 0x') == 5 ]]
+    [[ $(jq '.failures[].text' json | grep -c 'offset 1000: expected 0x') == 5 ]]
 }
 
 # stopped_until_the_reset COMMAND...: evecho, which stands still from its first bytes to the liar's reset.

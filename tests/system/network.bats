@@ -272,7 +272,7 @@ closed_in_state() {
     grep -q "^seq=1 lost: .*: Message too long: the path's MTU is 1300 bytes, says $NEAR" stdout
     ends 3 far_evecho bench -n 1 -s 3000 --timeout 1s --json json "$endpoint"
     grep -q "Message too long: the path's MTU is 1300 bytes, says $NEAR" stdout
-    jq -e '.failures[0] | test("MTU is 1300")' json
+    jq -e '.failures[0].text | test("MTU is 1300")' json
     ends 1 far_evecho check --only large-datagrams "$endpoint"
     grep -q "^# a datagram of 1473 bytes: Message too long: the path's MTU is 1300 bytes, says $NEAR" stdout
     line_down
@@ -299,7 +299,7 @@ closed_in_state() {
     watch_for 1
     kill -INT "${BG_PID[run]}"
     not finish run
-    jq -e '.errors.other > 0 and (.failures[0] | test("No route to host, says 10.78.0.254"))' json
+    jq -e '.errors.other > 0 and (.failures[0].text | test("No route to host, says 10.78.0.254"))' json
 }
 
 @test "datagrams with a wrong checksum are told from those that we were too slow for, at both ends" {

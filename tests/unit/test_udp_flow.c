@@ -267,25 +267,25 @@ static void test_memory_is_bounded(void **state)
 
 static void test_words(void **state)
 {
-    char text[256] = "";
-    struct udp_wrong wrong = {.flow = 2,
-                              .sequence = 9,
-                              .has_sequence = true,
-                              .sent_bytes = 64,
-                              .came_bytes = 64,
-                              .offset = 20,
-                              .expected = 1,
-                              .came = 0xff};
+    char text[FAILURE_TEXT_MAX];
+    struct failure wrong = {.connection = 2,
+                            .is_datagram = true,
+                            .sequence = 9,
+                            .has_sequence = true,
+                            .sent_bytes = 64,
+                            .came_bytes = 64,
+                            .has_byte = true,
+                            .offset = 20,
+                            .expected = 1,
+                            .came = 0xff};
     (void)state;
     for (int i = 0; i < 3; i++) {
         static const char *const LINES[] = {
-            "here: flow 2, datagram 9 of 64 bytes: byte 20: expected 0x01, came 0xff\n",
-            "here: flow 2, datagram 9 of 64 bytes: right as far as it goes, 20 bytes came\n",
-            "here: flow 2, a datagram of unknown number: right as far as it goes, 20 bytes came\n"};
-        FILE *out = fmemopen(text, sizeof(text), "w");
-        udp_wrong_print(&wrong, "here", out);
-        fclose(out);
-        assert_string_equal(text, LINES[i]);
+            "here: flow 2, datagram 9 of 64 bytes: byte 20: expected 0x01, came 0xff",
+            "here: flow 2, datagram 9 of 64 bytes: right as far as it goes, 20 bytes came",
+            "here: flow 2, a datagram of unknown number: right as far as it goes, 20 bytes came"};
+        assert_string_equal(failure_text(&wrong, "here", text, sizeof(text)), LINES[i]);
+        wrong.has_byte = false;
         wrong.came_bytes = 20;
         wrong.has_sequence = i == 0;
     }
