@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the compiler is told about our functions. MUST_CHECK marks every prototype that can fail:
- * a failure that nobody looks at does not build. */
+/* Compiler attributes for our functions. MUST_CHECK marks every prototype that can fail: the build
+ * stops if a caller ignores the result. */
 #ifndef BASE_ATTR_H
 #define BASE_ATTR_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The one clock that deadlines and measurements use: it never jumps (CLOCK_MONOTONIC). */
+/* The one clock for deadlines and measurements. It never jumps (CLOCK_MONOTONIC). */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -8,8 +8,8 @@
 /* Nanoseconds since some fixed point; read in user space, no system call. */
 uint64_t clock_now_ns(void);
 
-/* Milliseconds on the same scale, to the kernel's tick (1 to 10 ms behind): the cheapest reading,
- * for stamps and deadlines. */
+/* Milliseconds on the same scale, as of the kernel's last tick (1 to 10 ms behind). The cheapest
+ * clock to read, for stamps and deadlines. */
 uint64_t clock_coarse_ms(void);
 
 #endif

@@ -33,7 +33,7 @@ static void put(struct deadline_queue *queue, size_t index, struct deadline *dea
     deadline->place = (uint32_t)index + 1;
 }
 
-/* Moves a deadline from a free place to where the heap's order wants it: up, then down. */
+/* Moves a deadline from a free place to its place in the heap's order: up, then down. */
 static void settle(struct deadline_queue *queue, size_t index, struct deadline *deadline)
 {
     while (index > 0 && queue->heap[(index - 1) / 2]->due_ms > deadline->due_ms) {

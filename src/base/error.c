@@ -91,7 +91,7 @@ int error_prefix(struct error *err, const char *format, ...)
     int used = vsnprintf(err->message, sizeof(err->message), format, args);
     va_end(args);
     if (used < 0 || (size_t)used >= sizeof(err->message))
-        used = 0; /* what does not fit is left out */
+        used = 0; /* a text that does not fit is left out */
     snprintf(err->message + used, sizeof(err->message) - (size_t)used, "%s", behind);
     return -1;
 }

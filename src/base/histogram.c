@@ -6,8 +6,7 @@
 #define PERCENT_PARTS 1000000U
 #define WHOLE_PARTS (100U * PERCENT_PARTS)
 
-/* Values below two octaves' worth of parts have a bucket each; above, an octave has PARTS buckets.
- */
+/* Values below 2 * PARTS have a bucket each; above that, each power of two has PARTS buckets. */
 static size_t bucket_of(uint64_t value)
 {
     if (value < HISTOGRAM_PARTS)
@@ -73,7 +72,8 @@ void histogram_subtract(struct histogram *histogram, const struct histogram *ear
 
 uint64_t histogram_percentile(const struct histogram *histogram, double percent)
 {
-    /* In whole millionths of a percent: 99.9 % of 1000 are 999, which 0.999 is too much for. */
+    /* In whole millionths of a percent: 99.9 % of 1000 is 999, but the double 0.999 would give
+     * more. */
     uint64_t parts = (uint64_t)llround(percent * PERCENT_PARTS), seen = 0;
     uint64_t wanted = histogram->count / WHOLE_PARTS * parts +
                       (histogram->count % WHOLE_PARTS * parts + WHOLE_PARTS - 1) / WHOLE_PARTS;

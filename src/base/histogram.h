@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Values counted in buckets of fixed relative width, as latencies want it.
+/* Counts values in buckets of fixed relative width, as suits latencies.
  *
- * Log-linear: each power of two is cut into HISTOGRAM_PARTS equal buckets, and values below that
- * are exact. A reported value is the highest of its bucket, so it is at most 1/HISTOGRAM_PARTS (0.8
- * %) above the true one and never below it. Histograms of threads merge by addition, without loss.
- * About 57 KiB each.
+ * The scale is log-linear: each power of two is divided into HISTOGRAM_PARTS equal buckets, and
+ * values below that are exact. The value reported for a bucket is its highest, so it is at most
+ * 1/HISTOGRAM_PARTS (0.8 %) above the true one and never below it. Histograms of several threads
+ * merge by addition, without loss. Each takes about 57 KiB.
  */
 #ifndef BASE_HISTOGRAM_H
 #define BASE_HISTOGRAM_H
@@ -20,26 +20,26 @@
 struct histogram {
     uint64_t counts[HISTOGRAM_BUCKETS];
     uint64_t count;
-    uint64_t min, max; /* exact; meaningless where count is 0 */
+    uint64_t min, max; /* exact; meaningless if count is 0 */
     double sum, sum_of_squares;
 };
 
 void histogram_add(struct histogram *histogram, uint64_t value);
 void histogram_merge(struct histogram *sum, const struct histogram *one);
 
-/* Takes an earlier state of the same histogram out of a later one: what was added between is left.
- * Minimum and maximum are then as exact as the buckets. */
+/* Subtracts an earlier state of the same histogram, so that only the values added since remain.
+ * Minimum and maximum are then only as exact as the buckets. */
 void histogram_subtract(struct histogram *histogram, const struct histogram *earlier);
 
 /* The smallest reported value that at least `percent` (0 to 100) of all values do not exceed; the
- * exact maximum for 100. 0 where it is empty. */
+ * exact maximum for 100. 0 if the histogram is empty. */
 uint64_t histogram_percentile(const struct histogram *histogram, double percent);
 
 double histogram_mean(const struct histogram *histogram);
 double histogram_stddev(const struct histogram *histogram);
 
-/* Walks the filled buckets upwards: returns the next index at or above `from`, or
- * HISTOGRAM_BUCKETS; *value is what that bucket reports. */
+/* Iterates over the non-empty buckets upwards: returns the next index at or above `from`, or
+ * HISTOGRAM_BUCKETS if there is none; *value is the value reported for that bucket. */
 size_t histogram_next(const struct histogram *histogram, size_t from, uint64_t *value);
 
 #endif

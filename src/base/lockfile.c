@@ -12,7 +12,7 @@
 
 #define RETRY_MS 5
 
-/* Whether the path still names the file that is open. */
+/* True if the path still names the open file. */
 static bool is_at(const char *path, const struct stat *open_file)
 {
     struct stat named;
@@ -20,12 +20,12 @@ static bool is_at(const char *path, const struct stat *open_file)
            named.st_ino == open_file->st_ino;
 }
 
-/* Returns the descriptor of the locked file, or -errno; -EAGAIN is worth another try. */
+/* Returns the descriptor of the locked file, or -errno; after -EAGAIN the caller retries. */
 static int try_open(const char *path, mode_t mode)
 {
     struct stat status;
     int failure = 0;
-    /* O_NONBLOCK: a FIFO must not hold up the start. */
+    /* O_NONBLOCK: the start must not block on a FIFO. */
     int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode);
     if (fd < 0)
         return errno == EISDIR ? -EEXIST : -errno;
@@ -36,7 +36,7 @@ static int try_open(const char *path, mode_t mode)
     else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         failure = errno;
     else if (!is_at(path, &status))
-        failure = EAGAIN; /* whoever had the lock has removed the file */
+        failure = EAGAIN; /* the previous holder has removed the file */
     if (failure == 0)
         return fd;
     close(fd);

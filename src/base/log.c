@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The log's queue and its writer; log_line.c forms the lines, log_limit below thins them. */
+/* The log's queue and its writer. log_line.c formats the lines; `struct repeated` below limits how
+ * often a message is written. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@
 #define QUEUE_BYTES (1024U * 1024U)
 #define HURRY_BYTES (QUEUE_BYTES / 2) /* half full: the writer stops gathering */
 #define GATHER_MS 20                  /* how long a first line waits for others */
-#define CLOSE_MS 1000 /* how long log_close() waits for a target that stands still */
+#define CLOSE_MS 1000                 /* how long log_close() waits for a target that blocks */
 #define LIMIT_WINDOW_MS 10000
 #define LIMIT_MESSAGES 32
 #define SYSLOG_PATH "/dev/log"
@@ -37,14 +38,15 @@ struct told {
     size_t end;
 };
 
-/* One limited message. Every event is either a line of its own or in exactly one of the counts. */
+/* One limited message. Every event is either a line of its own or part of exactly one of the
+ * counts. */
 struct repeated {
     const char *message;
     enum log_level level;
     uint64_t window_end_ms;
-    uint64_t suppressed, since_ms; /* not reported yet, and when the first of them came */
-    bool is_due;                   /* they are of a window that is over */
-    struct told queued, written;   /* in the batch that is filled, and in the one being written */
+    uint64_t suppressed, since_ms; /* not reported yet, and the time of the first of them */
+    bool is_due;                   /* their window has ended */
+    struct told queued, written;   /* in the batch being filled, and in the one being written */
 };
 
 struct log {
@@ -53,11 +55,11 @@ struct log {
     _Atomic uint64_t dropped;
     enum target target;
     char *path;          /* TARGET_FILE */
-    bool is_new;         /* the file was made by log_open() */
+    bool is_new;         /* log_open() created the file */
     const char *program; /* TARGET_SYSLOG */
     bool is_journal;     /* TARGET_STDERR, and the journal reads it */
     int fd;
-    int next_fd; /* to be taken by the writer instead of fd, or -1 */
+    int next_fd; /* replaces fd as soon as the writer sees it, or -1 */
     pthread_t writer;
     bool has_writer;
     pthread_mutex_t lock;
@@ -104,13 +106,14 @@ static int priority_of(int level)
 
 /* ---- the queue; the lock is held ---- */
 
-/* False where there is no room for the line: the caller must count it. */
+/* False if the line does not fit: the caller must count it. */
 static bool enqueue(struct log *log, enum log_level level, const char *message,
                     const struct log_field *fields, size_t count)
 {
     char line[LOG_LINE_MAX], prefix[8] = "";
-    /* syslog stamps its lines itself, and needs the level of each: a digit before the line. The
-     * journal takes the priority in brackets (sd-daemon(3)), and off the line again. */
+    /* syslog adds its own time stamp but needs the level of each line: a digit before the line,
+     * which send_syslog() uses. The journal reads the priority from the brackets (sd-daemon(3)) and
+     * removes it from the line. */
     bool is_syslog = log->target == TARGET_SYSLOG;
     if (is_syslog)
         snprintf(prefix, sizeof(prefix), "%d", (int)level);
@@ -156,8 +159,8 @@ static void suppress(struct log *log, struct repeated *limit, uint64_t events, u
         pthread_cond_signal(&log->wake); /* it must report the count when the window ends */
 }
 
-/* Queues the line where its message's window is over, and else counts it. So is a line counted that
- * the queue has no room for. */
+/* Queues the line if its message's window has ended. Otherwise, or if the queue is full, counts
+ * it. */
 static void enqueue_limited(struct log *log, uint64_t events, enum log_level level,
                             const char *message, const struct log_field *fields, size_t count)
 {
@@ -173,15 +176,15 @@ static void enqueue_limited(struct log *log, uint64_t events, enum log_level lev
         limit->message = message;
         limit->level = level;
         limit->window_end_ms = now_ms + LIMIT_WINDOW_MS;
-        limit->is_due = limit->suppressed > 0; /* the writer has not been by since it ended */
+        limit->is_due = limit->suppressed > 0; /* the writer has not run since the window ended */
     }
     if (!is_window_over || !enqueue(log, level, message, fields, count))
         suppress(log, limit, events, now_ms);
 }
 
-/* Reports the count of every window that has ended, or of all; returns when the next one will end,
- * or UINT64_MAX. For the writer alone, while the queue is empty: so each count fits, and is in a
- * batch once. */
+/* Reports the count of every window that has ended, or of all windows if is_last. Returns the time
+ * at which the next one ends, or UINT64_MAX. Only the writer calls it, while the queue is empty: so
+ * each count fits, and is in a batch at most once. */
 static uint64_t limits_tell(struct log *log, bool is_last)
 {
     uint64_t next_ms = UINT64_MAX, now_ms = clock_coarse_ms();
@@ -221,8 +224,8 @@ void log_write(struct log *log, uint64_t limited_events, enum log_level level, c
 
 /* ---- the writer ---- */
 
-/* One line to the system's log, as RFC 3164 has it. Not by syslog(3): that opens and connects a new
- * socket where the old one's reader was started anew, and by then we may open no more. */
+/* Sends one line to the system's log in the format of RFC 3164. Not by syslog(3): if the syslog
+ * daemon was restarted, syslog(3) opens a new socket, and the sandbox may forbid that by then. */
 static bool send_syslog(struct log *log, int priority, const char *line, size_t length)
 {
     struct sockaddr_un reader = {.sun_family = AF_UNIX, .sun_path = SYSLOG_PATH};
@@ -260,8 +263,8 @@ static bool is_lost(struct told *told, size_t from, size_t to)
     return is_in;
 }
 
-/* Counts what stands there in the batch as dropped; the counts that it would have reported are
- * reported later. At the end there is no later. The lock is not held. */
+/* Counts the lines in [from, to) of the batch as dropped. The counts that these lines would have
+ * reported are reported later, except while the log closes. The lock is not held. */
 static void lose(struct log *log, const char *bytes, size_t from, size_t to)
 {
     count_dropped(log, count_lines(bytes + from, to - from));
@@ -293,8 +296,8 @@ static bool write_syslog(struct log *log, const char *bytes, size_t length)
     return is_written;
 }
 
-/* Writes everything or counts what is left as dropped. A descriptor that is non-blocking is waited
- * for: whoever made it so (inherited) needs it so. */
+/* Writes all bytes, or counts the remaining lines as dropped. If the descriptor is non-blocking,
+ * waits with poll(2): it is inherited, and another process may depend on the flag. */
 static bool write_fd(struct log *log, const char *bytes, size_t length)
 {
     for (size_t written = 0; written < length;) {
@@ -319,8 +322,8 @@ static bool write_batch(struct log *log, const char *bytes, size_t length)
                                         : write_fd(log, bytes, length);
 }
 
-/* Waits for a first line, then a moment for others; the lock is held. At the end it waits for
- * nothing, and there may be none. */
+/* Waits for a first line, then a moment for others. The lock is held. While the log closes it does
+ * not wait, and there may be no line. */
 static void wait_for_lines(struct log *log)
 {
     log->is_idle = true;
@@ -353,7 +356,8 @@ static void tell_dropped(struct log *log)
     log->dropped_queued = (struct told){.count = untold, .end = log->filled};
 }
 
-/* Takes the batch that has been filled, and begins the next one with the counts that are due. */
+/* Swaps the buffers: returns the filled batch, and starts the next one with the counts that are
+ * due. */
 static char *take_batch(struct log *log, size_t *length)
 {
     char *bytes = log->filling;
@@ -371,7 +375,7 @@ static char *take_batch(struct log *log, size_t *length)
     return bytes;
 }
 
-/* The lock is held, but for the writing. */
+/* The lock is held, except during the write. */
 static void write_filled(struct log *log)
 {
     size_t length;
@@ -402,10 +406,10 @@ static void *writer_main(void *arg)
 
 /* ---- opening and closing ---- */
 
-/* Opens it for appending, by a symbolic link too; *is_new: it was not there before. */
+/* Opens the file for appending and follows a symbolic link. *is_new: the file was created. */
 static int open_file(const char *path, bool *is_new, struct error *err)
 {
-    /* O_NONBLOCK: a FIFO without a reader is refused here instead of holding the start for ever. */
+    /* O_NONBLOCK: a FIFO without a reader fails here instead of blocking the start for ever. */
     const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
     int fd = open(path, flags | O_EXCL | O_NOFOLLOW, 0640);
     *is_new = fd >= 0;
@@ -462,7 +466,7 @@ static int open_log(struct log *log, const struct log_config *config, struct err
     log->writing = malloc(QUEUE_BYTES);
     if (!log->filling || !log->writing)
         return error_start(err, "log: no memory for its queue");
-    tzset(); /* so that no file is read for it later */
+    tzset(); /* loads the time zone now, so that no file is read later */
     return 0;
 }
 
@@ -503,11 +507,11 @@ struct log *log_open(const struct log_config *config, struct error *err)
     return log;
 }
 
-/* A file that was there before is somebody's already, and its name may be a link to another. */
+/* A file that existed before has an owner already, and its name may be a link to another file. */
 void log_give_to(struct log *log, uid_t user, gid_t group)
 {
     if (log->target == TARGET_FILE && log->is_new)
-        (void)!fchown(log->fd, user, group); /* where it fails, the next reload says so */
+        (void)!fchown(log->fd, user, group); /* if it fails, the next reload reports it */
 }
 
 int log_start(struct log *log, struct error *err)
@@ -556,7 +560,7 @@ void log_close(struct log *log)
     bool has_ended = log->has_ended;
     pthread_mutex_unlock(&log->lock);
     if (!has_ended)
-        return; /* the target does not accept the lines; the writer still uses everything here */
+        return; /* the target blocks: the writer still uses this memory, so it is not freed */
     if (log->has_writer)
         pthread_join(log->writer, NULL);
     free_log(log);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One event as one line of text or JSON: pure, so that every byte of it can be tested. */
+/* Formats one event as one line of text or JSON. Pure functions, so that every byte can be
+ * tested. */
 #include <string.h>
 #include <time.h>
 
@@ -16,12 +17,12 @@ const char *log_level_word(enum log_level level)
     return WORDS[level];
 }
 
-/* A line in the making. Its fields are put together by hand: by snprintf(3) they were a twentieth
- * of all that a short connection costs. */
+/* A line under construction. Fields are copied without snprintf(3), which took a twentieth of the
+ * whole cost of a short connection. */
 struct line {
     char *out;
     size_t size, used;
-    bool is_short_of_room; /* something was left out, so what it belongs to must go */
+    bool is_short_of_room; /* something did not fit, so the field that it belongs to is removed */
     bool is_json;
 };
 
@@ -62,7 +63,7 @@ static void put_time(struct line *line, uint64_t unix_ms)
     put_text(line, "Z");
 }
 
-/* A text value goes bare where nobody could misread it, and quoted elsewhere. */
+/* True if a text value is unambiguous without quotes. */
 static bool is_bare(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
@@ -87,7 +88,7 @@ static void put_value(struct line *line, const char *text, size_t length)
     put_text(line, quote);
 }
 
-/* Whole, or not at all. */
+/* Appends the whole field, or nothing. */
 static void put_field(struct line *line, const struct log_field *field)
 {
     size_t before = line->used;

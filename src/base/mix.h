@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One word in, one that looks unrelated out: each bit of the input flips about half of the output's
- * (the finalizer of splitmix64; Steele, Lea, Flood: Fast splittable pseudorandom number generators,
- * 2014). It is a permutation, and no cryptographic hash: a secret seed goes in with the data where
- * strangers choose them. */
+/* Mixes the bits of a word: each bit of the input flips about half of the output's (the finalizer
+ * of splitmix64; Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). It is a
+ * permutation, not a cryptographic hash: if a peer can choose the data, mix in a secret seed. */
 #ifndef BASE_MIX_H
 #define BASE_MIX_H
 

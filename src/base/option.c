@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Values of options and how they get into a target; option_read.c reads the places they come from.
- */
+/* Parses the values of options and stores them in a target; option_read.c reads the command line,
+ * the file and the attributes. */
 #include "base/option.h"
 
 #include <inttypes.h>
@@ -22,7 +22,7 @@ static uint64_t *number_of(const struct option_row *row, void *target)
     return field_of(row, target);
 }
 
-/* What a wrong value should have been. */
+/* Describes a valid value, for the message about a wrong one. */
 static const char *expected(const struct option_row *row, char *out, size_t size)
 {
     static const char *const KINDS[] = {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where options come from: defaults, the command line, a file, attributes; and where they are told.
- */
+/* Reads options from defaults, the command line, a file and attributes, and prints --help. */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,13 +23,15 @@ static bool is_global(const struct option_row *row)
     return !(row->use & OPTION_NOT_GLOBAL);
 }
 
-/* Sets a row from an origin, unless a stronger one has; a list starts anew with a stronger one. */
+/* Sets a row from an origin, unless a stronger one has set it. A stronger origin replaces a whole
+ * list. */
 static int set_row(struct option_set *set, size_t index, const char *text,
                    enum option_origin origin, struct error *err)
 {
     const struct option_row *row = &set->rows[index];
     if (origin < set->origins[index]) {
-        /* It loses, but it must be right all the same: a copy of the field takes it. */
+        /* The value is not used, but a wrong one must still be refused: parse it into a copy of the
+         * field. */
         if (row->kind == OPTION_LIST || row->kind == OPTION_TEXT || row->kind == OPTION_FLAG)
             return 0;
         uint64_t unused;
@@ -70,13 +71,14 @@ void option_set_clear(struct option_set *set)
 
 /* ---- the command line ---- */
 
-/* getopt_long() wants its own tables; a long option's code is its row's index above all letters. */
+/* getopt_long() needs its own tables. A long option's code is its row's index plus LONG_CODE, above
+ * all letters. */
 #define LONG_CODE 256
 
 static void fill_tables(const struct option_set *set, struct option *longs, char *shorts)
 {
     size_t used = 0;
-    *shorts++ = ':'; /* tell a missing value apart from an unknown option */
+    *shorts++ = ':'; /* distinguish a missing value from an unknown option */
     for (size_t i = 0; i < set->count; i++) {
         const struct option_row *row = &set->rows[i];
         bool has_value = row->kind != OPTION_FLAG;
@@ -103,8 +105,8 @@ static size_t index_of_code(const struct option_set *set, int code)
     return (size_t)(code - LONG_CODE);
 }
 
-/* What getopt_long() stumbled over: optopt has the code of a known option, 0 for an unknown word.
- */
+/* Reports the error that getopt_long() found. optopt holds the code of a known option, or 0 for an
+ * unknown word. */
 static int complain(const struct option_set *set, int code, char **argv, struct error *err)
 {
     const char *word = argv[optind - 1];
@@ -125,7 +127,7 @@ int option_set_command(struct option_set *set, int argc, char **argv, struct err
     struct option longs[OPTION_ROWS_MAX + 1];
     char shorts[2 * OPTION_ROWS_MAX + 2];
     fill_tables(set, longs, shorts);
-    optind = 0; /* glibc and musl: start anew, also after an earlier run */
+    optind = 0; /* glibc and musl: reset, in case of an earlier call */
     opterr = 0;
     for (;;) {
         int code = getopt_long(argc, argv, shorts, longs, NULL);
@@ -178,7 +180,7 @@ static int set_flag(struct option_set *set, size_t index, const char *value, str
     return set_row(set, index, value, OPTION_FILE, err);
 }
 
-/* A name that is none of a file's. */
+/* Reports a name that may not be used in a file. */
 static int refuse_name(const struct option_set *set, const char *name, struct error *err)
 {
     int index = find_row(set, name, ANYWHERE);
@@ -212,16 +214,16 @@ static int set_line(struct option_set *set, char *line, unsigned number, struct 
     return result < 0 ? error_blame(err, row->name, NULL) : 0;
 }
 
-/* A file that is read by read(2) alone: a reload reads it in the sandbox, and what stdio asks about
- * a file besides differs between C libraries. */
+/* A file read with read(2) alone. A reload reads it inside the sandbox, and stdio makes further
+ * system calls that differ between C libraries. */
 struct reader {
     int fd;
-    int failure; /* an errno, after which the file is at its end */
+    int failure; /* errno of a failed read; the file then counts as ended */
     size_t at, filled;
     char bytes[LINE_MAX_BYTES];
 };
 
-/* EOF at the end. */
+/* Returns EOF at the end of the file. */
 static int next_byte(struct reader *reader)
 {
     if (reader->at == reader->filled) {
@@ -239,7 +241,8 @@ static int next_byte(struct reader *reader)
     return (unsigned char)reader->bytes[reader->at++];
 }
 
-/* Reads one line without its '\n'. 1, 0 at the end, -1 where it cannot be a line of options. */
+/* Reads one line without its '\n'. Returns 1, 0 at the end, or -1 if it cannot be a line of
+ * options. */
 static int read_line(struct reader *reader, char *line, struct error *err)
 {
     size_t length = 0;
@@ -317,7 +320,7 @@ int option_set_attribute(const struct option_set *set, void *target, const char 
     return 0;
 }
 
-/* ---- where a row means something ---- */
+/* ---- which kinds a row applies to ---- */
 
 uint64_t option_set_given(const struct option_set *set)
 {

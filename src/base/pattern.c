@@ -9,11 +9,11 @@
 #define WORD sizeof(uint64_t)
 #define STEP 0x9e3779b97f4a7c15U         /* odd: 2^64 divided by the golden ratio */
 #define STEP_INVERSE 0xf1de83e19937733dU /* STEP * STEP_INVERSE = 1 mod 2^64 */
-#define BLOCK_WORDS 32                   /* checked at once, without a branch between */
+#define BLOCK_WORDS 32                   /* checked together, without a branch between */
 
 uint64_t pattern_seed(uint64_t seed, uint64_t stream)
 {
-    return mix64(seed + (stream + 1) * STEP); /* neighbours become strangers */
+    return mix64(seed + (stream + 1) * STEP); /* adjacent numbers get unrelated seeds */
 }
 
 uint64_t pattern_size(uint64_t seed, uint64_t number, uint64_t min, uint64_t max)
@@ -31,7 +31,7 @@ unsigned char pattern_byte(uint64_t seed, uint64_t offset)
     return (unsigned char)(word_at(seed, offset / WORD) >> (8 * (offset % WORD)));
 }
 
-/* Bytes up to the next word's border, at most `length`. */
+/* Bytes up to the next word boundary, at most `length`. */
 static size_t head_of(uint64_t offset, size_t length)
 {
     size_t head = (size_t)(-offset % WORD);
@@ -52,7 +52,7 @@ void pattern_fill(uint64_t seed, uint64_t offset, unsigned char *out, size_t len
         out[i] = pattern_byte(seed, offset + i);
 }
 
-/* 0 where a whole block matches. */
+/* 0 if a whole block matches. */
 static uint64_t block_difference(const unsigned char *bytes, uint64_t word)
 {
     uint64_t difference = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Why a connection ended: one list, from which the log's words, the counters, the man page's table
- * (checked by a lint) and the tests come. The first reason that applies is the one that is told. */
+/* Why a connection ended. The log's words, the counters and the tests are made from this one list,
+ * and a lint checks the man page's table against it. The first reason that applies is reported. */
 #ifndef BASE_REASON_H
 #define BASE_REASON_H
 

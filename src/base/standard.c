@@ -31,7 +31,7 @@ void standard_write(const char *text)
     }
 }
 
-/* Standard output is the process's, and so is why it failed. */
+/* A global, because standard output belongs to the process. */
 static int output_failure;
 
 void standard_flush(FILE *file)

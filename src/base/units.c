@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A unit's name and what it multiplies by; the first of a table is what no name means. */
+/* A unit's name and its factor. The first row of a table applies to a number without a unit. */
 struct unit {
     const char *name;
     uint64_t factor;
@@ -71,7 +71,8 @@ int units_parse_time(const char *text, uint64_t *ms)
     return parse_with(TIME_UNITS, text, ms);
 }
 
-/* The largest unit that divides the value, by the first name it has; 0 needs no unit. */
+/* Uses the largest unit that divides the value, and the first name of that unit; 0 needs no
+ * unit. */
 static char *format_with(const struct unit *units, char *out, size_t size, uint64_t value)
 {
     const struct unit *best = NULL;
@@ -93,7 +94,7 @@ char *units_format_size(char *out, size_t size, uint64_t bytes)
 
 char *units_format_count(char *out, size_t size, uint64_t count)
 {
-    /* Counts are told in full: "20000" is easier to compare than "20k". */
+    /* Counts are printed in full: "20000" is easier to compare than "20k". */
     snprintf(out, size, "%" PRIu64, count);
     return out;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Numbers with units, as options and endpoints write them (evecho(1), Numbers).
+/* Numbers with units, as written in options and endpoints (evecho(1), Numbers).
  *
  *     sizes   64  64k  1M  1G      powers of 1024, in bytes
  *     counts  64  1k               k is 1000
  *     times   250ms  30s  5m  1h   without a unit: seconds
  *
- * Nothing else passes: no sign, no space, no fraction, no second number, no overflow.
+ * Everything else is refused: a sign, a space, a fraction, a second number, an overflow.
  */
 #ifndef BASE_UNITS_H
 #define BASE_UNITS_H
@@ -15,16 +15,16 @@
 
 #include "base/attr.h"
 
-/* Each returns 0, or -1 where the text is not such a number; *value is then untouched. */
+/* Each returns 0, or -1 if the text is not such a number; the result is then unchanged. */
 int units_parse_size(const char *text, uint64_t *bytes) MUST_CHECK;
 int units_parse_count(const char *text, uint64_t *count) MUST_CHECK;
 int units_parse_time(const char *text, uint64_t *ms) MUST_CHECK;
 
-/* "1 byte", "2 bytes": what follows the noun. */
+/* The plural ending of a noun, "" or "s": "1 byte", "2 bytes". */
 const char *units_plural(uint64_t count);
 
-/* The shortest spelling that parses back to the same value, for --help and messages. Each writes a
- * NUL-terminated text and returns `out`; UNITS_TEXT_MAX is always enough. */
+/* Writes the shortest spelling that parses back to the same value, for --help and messages. Each
+ * NUL-terminates the text and returns `out`; UNITS_TEXT_MAX bytes are always enough. */
 #define UNITS_TEXT_MAX 24
 char *units_format_size(char *out, size_t size, uint64_t bytes);
 char *units_format_count(char *out, size_t size, uint64_t count);

@@ -115,7 +115,7 @@ static int both_families(struct address *out, uint16_t port, struct in_addr in4,
     return 2;
 }
 
-/* Appends the addresses of one family; what is there already is not repeated. */
+/* Appends the addresses of one family, without duplicates. */
 static int append_family(const struct addrinfo *found, int family, uint16_t port,
                          struct address *out, int count)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Addresses of hosts and peers: found by name, kept small, told in one spelling.
+/* Addresses of hosts and peers: resolved from names, stored in little memory, printed in one form.
  *
- * `struct address` is 24 bytes, since every connection carries one: enough for IPv4 and IPv6 with
- * its scope. A Unix peer has no more than a family here; its path, where it has one, is asked of
- * the socket.
+ * `struct address` is only 24 bytes, since every connection has one. It holds IPv4, or IPv6 with
+ * its scope. For a Unix peer it holds only the family; its path, if it has one, is read from the
+ * socket (sock_unix_peer()).
  */
 #ifndef NET_ADDRESS_H
 #define NET_ADDRESS_H
@@ -19,16 +19,16 @@
 struct address {
     uint16_t family; /* AF_INET, AF_INET6, AF_UNIX */
     uint16_t port;   /* host order */
-    uint32_t scope;  /* an interface's index, for link-local IPv6 (RFC 4007) */
+    uint32_t scope;  /* interface index, for link-local IPv6 (RFC 4007) */
     uint8_t bytes[16];
 };
 
 #define ADDRESS_TEXT_MAX 80
 #define ADDRESS_RESOLVED_MAX 16
 
-/* Finds a host's addresses, IPv4 first: a name, IPv4, IPv6 with %scope, "*" for every address of
- * both families. "localhost" is loopback of both families whatever a hosts file says (RFC 6761).
- * Returns how many, or -1. */
+/* Resolves a host to its addresses, IPv4 first. A host is a name, IPv4, IPv6 with %scope, or "*"
+ * for every address of both families. "localhost" is always the loopback address of both families,
+ * even if a hosts file differs (RFC 6761). Returns their number, or -1. */
 int address_resolve(const char *host, uint16_t port, struct address *out,
                     struct error *err) MUST_CHECK;
 
@@ -41,21 +41,21 @@ socklen_t address_to_sockaddr(const struct address *address, struct sockaddr_sto
 /* "127.0.0.1:7007", "[fe80::1%eth0]:7007", "unix:"; returns `out`. */
 char *address_format(char *out, size_t size, const struct address *address);
 
-/* True for what only this machine can reach: 127.0.0.0/8 and ::1. */
+/* True for addresses that only this machine can reach: 127.0.0.0/8 and ::1. */
 bool address_is_loopback(const struct address *address);
 
-/* The address cut to its first `bits` bits, the rest 0, without its port. */
+/* The address with all but its first `bits` bits and its port set to 0. */
 struct address address_prefix(const struct address *address, unsigned bits);
 
-/* Who is behind an address, for limits and rates: a whole IPv4 address; of an IPv6 address the
- * first `prefix` bits, within which a host has all the addresses it likes (RFC 6177), and its
- * scope. */
+/* The source that an address counts as, for limits and rates: a whole IPv4 address; or the first
+ * `prefix` bits and the scope of an IPv6 address, since a host can use any address within its
+ * prefix (RFC 6177). */
 struct address address_source(const struct address *address, unsigned prefix);
 
-/* A number for the host, whatever the port, that only who knows the seed can tell. */
+/* A hash of the host without its port. It cannot be predicted without the seed. */
 uint64_t address_hash(const struct address *address, uint64_t seed);
 
-/* True for the same host, whatever the port. */
+/* True if both are the same host; ports are ignored. */
 bool address_is_same_host(const struct address *one, const struct address *other);
 
 #endif

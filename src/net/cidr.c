@@ -12,8 +12,8 @@
 #define BITS6 128
 #define MAPPED_BITS (BITS6 - BITS4) /* ::ffff:0:0/96 */
 
-/* An interface's name or number; a name cannot be looked up in the sandbox. False: it is neither.
- */
+/* Parses an interface's name or number; a name cannot be looked up inside the sandbox. False if it
+ * is neither. */
 static bool parse_zone(const char *text, uint32_t *zone)
 {
     char *end;
@@ -23,7 +23,7 @@ static bool parse_zone(const char *text, uint32_t *zone)
     return *zone != 0;
 }
 
-/* The part before the slash. Returns how many bits such an address has, or 0. */
+/* Parses the part before the slash. Returns the number of bits of such an address, or 0. */
 static unsigned parse_host(const char *text, struct address *out)
 {
     struct sockaddr_in in4 = {.sin_family = AF_INET};
@@ -38,7 +38,7 @@ static unsigned parse_host(const char *text, struct address *out)
     return BITS6;
 }
 
-/* A number of bits up to `most`, or -1. */
+/* Parses a number of bits up to `most`; -1 if it is not one. */
 static int parse_bits(const char *text, unsigned most)
 {
     unsigned bits = 0;

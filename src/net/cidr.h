@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who is trusted, as prefixes of addresses: 10.0.0.0/8, 2001:db8::/32, one address, or `unix` for
- * every peer of a Unix socket (RFC 4632, RFC 4291).
+/* Lists of address prefixes, for trusted peers: 10.0.0.0/8, 2001:db8::/32, one address, or `unix`
+ * for every peer of a Unix socket (RFC 4632, RFC 4291).
  *
- * IPv4 in IPv6's form is IPv4 here, as it is in struct address, so that neither form gets around
- * the other's prefix. */
+ * An IPv4-mapped IPv6 address counts as IPv4 here, as in struct address, so that neither form
+ * evades the other's prefix. */
 #ifndef NET_CIDR_H
 #define NET_CIDR_H
 
@@ -16,11 +16,11 @@
 #include "net/address.h"
 
 struct cidr {
-    struct address address; /* AF_UNIX: every Unix peer; a scope of 0 is any */
+    struct address address; /* AF_UNIX: every Unix peer; a scope of 0 matches any */
     unsigned bits;
 };
 
-/* Parses one. 0 or -1. */
+/* Parses one prefix. Returns 0 or -1. */
 int cidr_parse(const char *text, struct cidr *out, struct error *err) MUST_CHECK;
 
 bool cidr_contains(const struct cidr *cidr, const struct address *address);
@@ -32,7 +32,7 @@ struct cidr_list {
     size_t count;
 };
 
-/* Parses one more. 0 or -1. */
+/* Parses a prefix and appends it. Returns 0 or -1. */
 int cidr_list_add(struct cidr_list *list, const char *text, struct error *err) MUST_CHECK;
 
 bool cidr_list_contains(const struct cidr_list *list, const struct address *address);

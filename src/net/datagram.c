@@ -13,26 +13,27 @@
 
 #include "net/sock.h"
 
-/* Places begin a cache line further each: at a distance of 64 KiB the first lines of all datagrams
- * would compete for one set of the cache. */
+/* Each place starts one cache line further on: at a distance of exactly 64 KiB the first lines of
+ * all datagrams would compete for one set of the cache. */
 #define CACHE_LINE 64
 
-/* IPv4 and IPv6 forms of the address (a socket for both families gives both), and the drops. */
+/* The address in its IPv4 and IPv6 forms (a dual-stack socket reports both), and the drop count. */
 #define CONTROL_IN_BYTES                                                              \
     (CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(struct in6_pktinfo)) + \
      CMSG_SPACE(sizeof(uint32_t)))
 #define CONTROL_OUT_BYTES (CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t)))
 
-/* What the kernel cuts into datagrams at once: UDP_MAX_SEGMENTS of them on every kernel that knows
- * how, and no more bytes than one IPv4 packet has. */
+/* The largest run that the kernel splits into datagrams: UDP_MAX_SEGMENTS on every kernel that
+ * supports it, and no more bytes than one IPv4 packet holds. */
 #define SEGMENTS_MAX 64
 #define SEGMENTED_BYTES_MAX 65000
-/* A kernel that refuses to cut even this refuses all: it fits the smallest MTU of IPv6. */
+/* If the kernel refuses to split even segments of this size, it refuses all: this fits the smallest
+ * MTU of IPv6. */
 #define SEGMENT_BYTES_SURE 1200
 
 _Static_assert(DATAGRAM_BATCH <= SEGMENTS_MAX, "a run would have too many segments");
 
-/* Everything about one place of a batch. */
+/* The control messages of one place of a batch. */
 struct control_place {
     struct datagram datagram;
     struct sockaddr_storage peer;
@@ -44,13 +45,13 @@ struct control_place {
 
 struct datagram_batch {
     struct mmsghdr received[DATAGRAM_BATCH];
-    struct mmsghdr runs[DATAGRAM_BATCH]; /* of answers, for one call */
-    int run_counts[DATAGRAM_BATCH];      /* how many answers each has */
+    struct mmsghdr runs[DATAGRAM_BATCH]; /* runs of answers, for one sendmmsg(2) */
+    int run_counts[DATAGRAM_BATCH];      /* the number of answers in each run */
     struct iovec parts[DATAGRAM_BATCH];  /* the answers' bytes, in order */
     struct control_place places[DATAGRAM_BATCH];
     size_t bytes_max;
-    size_t segment_max;           /* the largest answer that the kernel cuts off a run */
-    int answered[DATAGRAM_BATCH]; /* the place that each answer is in */
+    size_t segment_max;           /* the largest answer that may be part of a run */
+    int answered[DATAGRAM_BATCH]; /* the place of each answer */
     int answer_count, answer_first;
     uint32_t kernel_drops;
     unsigned char *memory;
@@ -60,17 +61,18 @@ struct datagram_batch {
 
 void datagram_let_fragment(int fd, int family)
 {
-    /* IPv4: without DF, a router fragments what its next hop cannot carry. */
+    /* IPv4: without DF, a router fragments packets that are too large for its next hop. */
     sock_set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
-    /* IPv6: no router fragments, so we do, to the size that every link carries (RFC 8200, 5). Linux
-     * does not where the interface takes the datagram whole: that waits for a Packet Too Big. */
+    /* IPv6: routers do not fragment, so the sender must, to the size that every link carries (RFC
+     * 8200, 5). If a datagram fits the interface's MTU, Linux does not fragment it before it
+     * receives a Packet Too Big. */
     if (family == AF_INET6)
         sock_set_option(fd, IPPROTO_IPV6, IPV6_MTU, DATAGRAM_IPV6_MTU);
 }
 
 void datagram_set_options(int fd, int family)
 {
-    /* With the right (CAP_NET_ADMIN) beyond what the system allows to others. */
+    /* With CAP_NET_ADMIN this may exceed the system's limit. */
     sock_set_option(fd, SOL_SOCKET, SO_RCVBUF, DATAGRAM_ROOM_BYTES);
     sock_set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, DATAGRAM_ROOM_BYTES);
     sock_set_option(fd, SOL_SOCKET, SO_SNDBUF, DATAGRAM_ROOM_BYTES);
@@ -104,7 +106,7 @@ size_t datagram_room(int fd)
 {
     int room = 0;
     socklen_t length = sizeof(room);
-    /* The kernel doubles what it is told, for its own part (socket(7)). */
+    /* The kernel doubles the value, for its own overhead (socket(7)). */
     return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, &length) == 0 ? (size_t)room / 2 : 0;
 }
 
@@ -161,10 +163,11 @@ static struct cmsghdr *begin_control(struct control_place *place, int level, int
     return header;
 }
 
-/* The address that an IPv4 datagram was sent to, and the one to answer from. They are the same but
- * for broadcast and multicast, where the kernel offers one of ours (ip(7): ipi_spec_dst). It offers
- * none for what came before it was asked, to a socket that was passed to us: there only the
- * addresses are known that mean many everywhere; from those of one network it sends nothing. */
+/* Reads the address that an IPv4 datagram was sent to, and the one to answer from. They are the
+ * same except for broadcast and multicast, for which the kernel provides one of this host's
+ * addresses (ip(7): ipi_spec_dst). On an inherited socket, a datagram received before IP_PKTINFO
+ * was set has no such address: then only the globally defined broadcast and multicast addresses are
+ * recognized; the kernel sends nothing from a network's own broadcast address. */
 static void take_ipv4(struct control_place *place, const struct cmsghdr *header)
 {
     struct in_pktinfo info;
@@ -178,8 +181,8 @@ static void take_ipv4(struct control_place *place, const struct cmsghdr *header)
     place->datagram.local = (struct address){.family = AF_INET};
     memcpy(place->datagram.local.bytes, &info.ipi_addr, sizeof(info.ipi_addr));
     if (place->peer.ss_family != AF_INET)
-        return;           /* an IPv6 socket's answer takes the IPv6 form */
-    info.ipi_ifindex = 0; /* the way back is the routes' business */
+        return;           /* on an IPv6 socket the answer uses the IPv6 form */
+    info.ipi_ifindex = 0; /* the routing table chooses the interface */
     memcpy(CMSG_DATA(begin_control(place, IPPROTO_IP, IP_PKTINFO, sizeof(info))), &info,
            sizeof(info));
 }
@@ -269,7 +272,7 @@ static struct control_place *place_of(struct datagram_batch *batch, int answer)
     return &batch->places[batch->answered[answer]];
 }
 
-/* The same way back: to the same peer, from the same address. */
+/* True if both answers go to the same peer from the same address. */
 static bool is_same_way(struct datagram_batch *batch, int one, int other)
 {
     const struct control_place *a = place_of(batch, one), *b = place_of(batch, other);
@@ -278,8 +281,8 @@ static bool is_same_way(struct datagram_batch *batch, int one, int other)
            memcmp(a->out, b->out, a->out_length) == 0;
 }
 
-/* How many answers from `first` on the kernel can cut from one buffer: all as long as the first,
- * but for the last, which may be shorter (udp(7): UDP_SEGMENT). */
+/* The number of answers from `first` on that can be one run: all as long as the first, except the
+ * last, which may be shorter (udp(7): UDP_SEGMENT). */
 static int run_length(struct datagram_batch *batch, int first)
 {
     size_t size = batch->parts[first].iov_len, total = size;
@@ -299,7 +302,7 @@ static int run_length(struct datagram_batch *batch, int first)
     return end - first;
 }
 
-/* One message: a datagram, or a run of them that the kernel cuts apart. */
+/* Fills one message: a datagram, or a run that the kernel splits. */
 static void write_run(struct datagram_batch *batch, struct mmsghdr *run, int first, int count)
 {
     struct control_place *place = place_of(batch, first);
@@ -321,7 +324,7 @@ static void write_run(struct datagram_batch *batch, struct mmsghdr *run, int fir
                         .msg_controllen = length};
 }
 
-/* All that waits, as runs. Returns how many those are. */
+/* Groups all queued answers into runs. Returns the number of runs. */
 static int form_runs(struct datagram_batch *batch)
 {
     int runs = 0;
@@ -333,8 +336,9 @@ static int form_runs(struct datagram_batch *batch)
     return runs;
 }
 
-/* The kernel does not cut datagrams above the way's MTU, nor where no checksum can be offloaded,
- * and one before Linux 4.18 not at all: from then on they go one by one. */
+/* True if the kernel refused to split a run: it does so if a segment exceeds the path MTU or if
+ * checksums cannot be offloaded, and before Linux 4.18 always. From then on such answers are sent
+ * one by one. */
 static bool is_uncut(struct datagram_batch *batch, int failure)
 {
     size_t size = batch->parts[batch->answer_first].iov_len;

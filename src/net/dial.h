@@ -13,30 +13,30 @@
 
 #define DIAL_TARGETS_MAX 16
 
-/* One address that an endpoint stands for. */
+/* One address of an endpoint. */
 struct dial_target {
     struct sockaddr_storage address;
     socklen_t length;
     char name[SOCK_NAME_MAX]; /* tcp://127.0.0.1:7007, unix:/path */
 };
 
-/* Finds the addresses, in the order in which they should be tried. Returns how many, or -1: then
- * err->exit_code says whether the words are wrong (fd:) or the name is not known. */
+/* Resolves the endpoint to its addresses, in the order to try them. Returns their number, or -1:
+ * then err->exit_code distinguishes a wrong endpoint (fd:) from an unknown name. */
 int dial_resolve(const struct endpoint *endpoint, struct dial_target *out,
                  struct error *err) MUST_CHECK;
 
-/* Starts to connect, with TCP_NODELAY and SO_OOBINLINE; returns a non-blocking descriptor, which is
- * writable once the attempt has ended, or -errno. */
+/* Starts to connect, with TCP_NODELAY and SO_OOBINLINE. Returns a non-blocking descriptor, which
+ * the caller owns and which becomes writable when the attempt has ended; or -errno. */
 int dial_start(const struct dial_target *target) MUST_CHECK;
 
-/* How an attempt that has ended went: 0 or -errno. */
+/* The result of an attempt that has ended: 0 or -errno. */
 int dial_result(int fd) MUST_CHECK;
 
-/* Waits for one attempt, at most timeout_ms. Returns a connected descriptor or -errno. */
+/* Connects, waiting at most timeout_ms. Returns a connected descriptor or -errno. */
 int dial_wait(const struct dial_target *target, int timeout_ms) MUST_CHECK;
 
-/* Adds to reasons why a target was not reached. Its name goes before it, unless that is what was
- * asked for, which the reader has seen already. */
+/* Appends to `reasons` why a target was not reached, after the target's name. The name is left out
+ * if it equals `asked`, since the message already contains that. */
 void dial_add_reason(char *reasons, size_t size, const char *asked,
                      const struct dial_target *target, const char *reason);
 

@@ -18,7 +18,7 @@ const char *endpoint_scheme(enum endpoint_kind kind)
     return SCHEMES[kind];
 }
 
-/* A whole decimal number up to max, or -1. */
+/* Parses a decimal number up to max; -1 if the text is not one. */
 static long parse_number(const char *text, long max)
 {
     long number = 0;
@@ -97,7 +97,8 @@ static int parse_unix(const char *text, struct endpoint *endpoint, struct error 
     return 0;
 }
 
-/* What begins like a number is one; other words are names that a service manager gave. */
+/* A text that begins with a digit or a sign is a number; any other is a name given by a service
+ * manager. */
 static int parse_fd(const char *text, struct endpoint *endpoint, struct error *err)
 {
     size_t length = strlen(text);

@@ -4,7 +4,7 @@
  *     tcp://HOST:PORT   HOST:PORT   PORT      unix:PATH   unix:@NAME   a string with '/'
  *     tls://HOST:PORT   udp://HOST:PORT         fd:N   fd:NAME
  *
- * Attributes follow after commas, name=value each; they are handed on as they are.
+ * Attributes follow after commas, each name=value; they are passed on unparsed.
  */
 #ifndef NET_ENDPOINT_H
 #define NET_ENDPOINT_H
@@ -25,16 +25,16 @@ enum endpoint_kind { ENDPOINT_TCP, ENDPOINT_TLS, ENDPOINT_UDP, ENDPOINT_UNIX, EN
 
 struct endpoint {
     enum endpoint_kind kind;
-    char host[ENDPOINT_HOST_MAX];     /* TCP, TLS, UDP: without brackets; "*": every address.
-                                         FD: its name, where it was not given by number */
-    uint16_t port;                    /* TCP, TLS, UDP */
-    char path[ENDPOINT_PATH_MAX + 1]; /* UNIX: without the '@' where is_abstract */
+    char host[ENDPOINT_HOST_MAX]; /* TCP, TLS, UDP: without brackets; "*": every address. FD: its
+                                     name, if it was not given by number */
+    uint16_t port;                /* TCP, TLS, UDP */
+    char path[ENDPOINT_PATH_MAX + 1]; /* UNIX: without the '@' if is_abstract */
     bool is_abstract;
-    int fd; /* FD: -1 where a name stands for it */
+    int fd; /* FD: -1 if it was given by name */
 };
 
-/* The kinds as a set, for options that mean something to some of them (OPTION_FOR). What an
- * inherited socket is shows only when it is opened: until then it may be any of its three. */
+/* The kinds as a set, for options that apply to some of them (OPTION_FOR). The kind of an inherited
+ * socket is known only once it is opened: until then it may be any of three. */
 enum endpoint_kinds {
     ENDPOINTS_TCP = 1 << 0,
     ENDPOINTS_TLS = 1 << 1,
@@ -54,20 +54,20 @@ enum endpoint_kinds {
 /* Their names, the widest first; ends with a set of 0. */
 extern const struct option_kinds ENDPOINT_KINDS[];
 
-/* All that the endpoint may be. */
+/* All kinds that the endpoint may turn out to be. */
 unsigned endpoint_kinds(const struct endpoint *endpoint);
 
-/* What an inherited socket has turned out to be: TCP, UNIX or UDP. */
+/* The set for an inherited socket whose kind is known: TCP, UNIX or UDP. */
 unsigned endpoint_kinds_inherited(enum endpoint_kind kind);
 
 /* "tcp", "tls", "udp", "unix" or "fd". */
 const char *endpoint_scheme(enum endpoint_kind kind);
 
-/* True where both name the same, however it was spelt. */
+/* True if both are the same endpoint, even if spelt differently. */
 bool endpoint_is_same(const struct endpoint *one, const struct endpoint *other);
 
-/* Parses the text up to the first comma. *attributes is what follows that comma, or NULL.
- * 0, or -1 with what was expected. */
+/* Parses the text up to the first comma. *attributes points behind that comma, or is NULL if there
+ * is none. Returns 0, or -1, and the error describes a valid endpoint. */
 int endpoint_parse(const char *text, struct endpoint *endpoint, const char **attributes,
                    struct error *err) MUST_CHECK;
 

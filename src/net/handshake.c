@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define ANSWER_MAX 16384 /* the kernel writes no longer one to a buffer of this size */
+#define ANSWER_MAX 16384 /* the kernel's messages are no longer than this */
 
 static int ask(int fd, uint8_t family, uint16_t port)
 {
@@ -29,7 +29,7 @@ static int ask(int fd, uint8_t family, uint16_t port)
     return send(fd, &message, sizeof(message), 0) == sizeof(message) ? 0 : -1;
 }
 
-/* Reads the answer to its end, or the next question would be refused. */
+/* Reads the answer to its end; otherwise the kernel would refuse the next request. */
 static enum handshakes read_answer(int fd)
 {
     alignas(struct nlmsghdr) char answer[ANSWER_MAX];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* TCP handshakes under way: a SYN has been answered and the peer's ACK is to come.
+/* TCP handshakes in progress: a SYN has been answered and the peer's ACK has not arrived yet.
  *
- * Such a peer may believe already that it is connected, but accept(2) does not know it, nor does
- * any option of the listening socket count it. The kernel lists it to who asks by sock_diag(7).
+ * Such a peer may consider itself connected already, but accept(2) does not return it yet, and no
+ * socket option of the listening socket counts it. The kernel lists it through sock_diag(7).
  */
 #ifndef NET_HANDSHAKE_H
 #define NET_HANDSHAKE_H
@@ -11,13 +11,12 @@
 
 enum handshakes { HANDSHAKES_NONE, HANDSHAKES_SOME, HANDSHAKES_UNKNOWN };
 
-/* A descriptor to ask by, to be closed by the caller; or -1. It
- * must be opened before the sandbox forbids new sockets. */
+/* Opens a descriptor for handshake_look(), which the caller owns; or returns -1. Call it before the
+ * sandbox forbids new sockets. */
 int handshake_open(void);
 
-/* Whether any handshake is under way with that local port of AF_INET or AF_INET6, on whatever
- * address. It does not block, and costs the kernel a walk over all its TCP sockets. UNKNOWN for the
- * descriptor -1. */
+/* Reports if any handshake is in progress on a local port of AF_INET or AF_INET6, on any address.
+ * Does not block, but the kernel walks all its TCP sockets. UNKNOWN if fd is -1. */
 enum handshakes handshake_look(int fd, int family, uint16_t port);
 
 #endif

@@ -13,7 +13,7 @@
 
 #define V1_FIRST "PROXY "
 #define V1_FIRST_LENGTH (sizeof(V1_FIRST) - 1)
-#define V1_MAX 107 /* with its end */
+#define V1_MAX 107 /* with its CRLF */
 #define V1_WORDS 5
 
 static ssize_t bad(const char **why, const char *what)
@@ -22,7 +22,7 @@ static ssize_t bad(const char **why, const char *what)
     return -1;
 }
 
-/* Splits at single spaces; returns how many words there are, V1_WORDS + 1 for more. */
+/* Splits at single spaces. Returns the number of words, V1_WORDS + 1 if there are more. */
 static size_t split(char *line, char *words[V1_WORDS])
 {
     size_t count = 0;
@@ -34,7 +34,7 @@ static size_t split(char *line, char *words[V1_WORDS])
     return count;
 }
 
-/* A decimal number as the protocol writes it, with no zero before it; or -1. */
+/* Parses a decimal port without leading zeros, as the protocol requires; -1 if it is not one. */
 static int parse_port(const char *text)
 {
     int port = 0;
@@ -64,12 +64,12 @@ static bool parse_v1_address(int family, const char *host, const char *port, str
     return true;
 }
 
-/* The line between its first word and its end. */
+/* Parses the line between its first word and its CRLF. */
 static ssize_t parse_v1_line(char *line, struct proxy_header *out, const char **why)
 {
     char *words[V1_WORDS];
     if (strncmp(line, "UNKNOWN", 7) == 0 && (line[7] == '\0' || line[7] == ' '))
-        return 0; /* whatever follows that word is to be ignored */
+        return 0; /* the rest of an UNKNOWN line is ignored */
     size_t count = split(line, words);
     if (strcmp(words[0], "TCP4") != 0 && strcmp(words[0], "TCP6") != 0)
         return bad(why, "neither TCP4 nor TCP6 nor UNKNOWN");
@@ -134,7 +134,7 @@ static uint32_t get32(const unsigned char *bytes)
 }
 
 /* RFC 3720's CRC32C of the header, with the checksum itself as zeros. Few headers have one, and
- * they are short: bit by bit will do. */
+ * headers are short, so a bitwise loop is fast enough. */
 static uint32_t checksum(const unsigned char *bytes, size_t length, size_t crc_at)
 {
     uint32_t crc = UINT32_MAX;
@@ -201,7 +201,7 @@ static ssize_t take_tlv(struct v2 *v2, unsigned type, size_t at, size_t length)
         v2->out->ssl_verify = get32(v2->bytes + at + 1);
         return walk(v2, at + SSL_HEAD, at + length, take_ssl);
     default:
-        return 0; /* padding, and what we do not know */
+        return 0; /* padding and unknown types are ignored */
     }
 }
 
@@ -221,7 +221,8 @@ static struct address address_at(int family, const unsigned char *host, const un
     return address;
 }
 
-/* What a family and a protocol in one byte stand for, and how long its addresses are. */
+/* The transports by the header's byte of family and protocol, with the length of their
+ * addresses. */
 static const struct {
     unsigned char code;
     enum proxy_transport transport;
@@ -271,7 +272,7 @@ static void take_addresses(struct v2 *v2, enum proxy_transport transport)
     }
 }
 
-/* A whole header that is a proxy's word about somebody else. */
+/* Parses a complete header of the command PROXY. */
 static ssize_t parse_v2_proxied(struct v2 *v2, size_t transport)
 {
     size_t end = v2->out->length, fields = V2_FIXED + TRANSPORTS[transport].addresses;
@@ -292,7 +293,7 @@ static ssize_t parse_v2(const unsigned char *bytes, size_t length, struct proxy_
     if (length > 12 && bytes[12] != 0x20 && bytes[12] != 0x21)
         return bad(why, "not version 2, or neither LOCAL nor PROXY");
     bool is_local = length > 12 && bytes[12] == 0x20;
-    /* LOCAL has nothing to say, so its family is not looked at. */
+    /* The family of a LOCAL header is ignored. */
     size_t transport = length > 13 && !is_local ? transport_of(bytes[13]) : 0;
     if (transport == TRANSPORT_COUNT)
         return bad(why, "an unknown family or protocol");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The PROXY protocol's header, versions 1 and 2, as HAProxy's doc/proxy-protocol.txt has it: who a
- * proxy speaks for, told before the first byte of the connection itself.
+/* The PROXY protocol's header, versions 1 and 2, as in HAProxy's doc/proxy-protocol.txt: a proxy
+ * sends its client's address before the first byte of the connection itself.
  *
- * A pure function of the bytes that came so far. It is strict: a receiver must not guess, since
- * what is wrong here is either no header at all or one that somebody forged.
+ * The parser is a pure function of the bytes received so far. It is strict: a malformed header is
+ * either no header at all or a forged one, and must not be guessed at.
  */
 #ifndef NET_PROXY_H
 #define NET_PROXY_H
@@ -20,7 +20,7 @@
 #define PROXY_UNIX_PATH_MAX 108
 
 enum proxy_transport {
-    PROXY_UNSPEC, /* UNKNOWN in version 1: the proxy does not tell */
+    PROXY_UNSPEC, /* UNKNOWN in version 1: the proxy gives no address */
     PROXY_TCP4,
     PROXY_TCP6,
     PROXY_UDP4,
@@ -29,12 +29,12 @@ enum proxy_transport {
     PROXY_UNIX_DGRAM,
 };
 
-/* Texts in a version 2 header that are kept. */
+/* The texts of a version 2 header that are stored. */
 enum proxy_text {
-    PROXY_SOURCE_PATH, /* of Unix transports, as sun_path has it */
+    PROXY_SOURCE_PATH, /* of Unix transports, in the form of sun_path */
     PROXY_DESTINATION_PATH,
     PROXY_ALPN,
-    PROXY_AUTHORITY, /* the name that the client asked for, by SNI mostly */
+    PROXY_AUTHORITY, /* the host name that the client requested, usually by SNI */
     PROXY_UNIQUE_ID,
     PROXY_NETNS,
     PROXY_SSL_VERSION,
@@ -48,34 +48,34 @@ enum proxy_text {
 struct proxy_header {
     uint8_t version;
     uint8_t transport; /* enum proxy_transport */
-    bool is_local;     /* the proxy speaks for itself: a health check */
+    bool is_local;     /* the proxy's own connection: a health check */
     bool has_ssl;
-    uint8_t ssl_client;                 /* bits: 1 by TLS, 2 and 4 with a certificate */
+    uint8_t ssl_client;                 /* bits: 1 TLS, 2 and 4 with a certificate */
     uint32_t ssl_verify;                /* 0: the client's certificate was verified */
     uint16_t length;                    /* of the whole header */
-    struct address source, destination; /* family AF_UNSPEC where it does not tell */
+    struct address source, destination; /* family AF_UNSPEC if not given */
     struct {
         uint16_t at, length;
-    } texts[PROXY_TEXT_COUNT]; /* in the header's bytes; at 0: not there */
+    } texts[PROXY_TEXT_COUNT]; /* in the header's bytes; at 0: absent */
 };
 
-/* Parses a header at the start of the bytes. Returns its length when it is whole, whatever follows
- * it; 0 where more must come, and then all bytes so far belong to it; -1 where it can never be one,
- * and *why says what is wrong. A whole header is never longer than PROXY_HEADER_MAX, and of that
- * many bytes there is always a verdict. */
+/* Parses a header at the start of the bytes. Returns its length if it is complete; bytes may follow
+ * it. Returns 0 if more bytes are needed; then all bytes so far belong to the header. Returns -1 if
+ * it is not a valid header, with the reason in *why. A header is never longer than
+ * PROXY_HEADER_MAX, so for that many bytes the result is never 0. */
 ssize_t proxy_parse(const unsigned char *bytes, size_t length, struct proxy_header *out,
                     const char **why) MUST_CHECK;
 
-/* True where the header says who the peer is. */
+/* True if the header names the peer's address. */
 static inline bool proxy_has_source(const struct proxy_header *header)
 {
     return header->source.family != AF_UNSPEC;
 }
 
-/* The words of the two protocols: TCP4, UNIX_STREAM... */
+/* A transport's name in the specification: TCP4, UNIX_STREAM... */
 const char *proxy_transport_word(enum proxy_transport transport);
 
-/* The source or the destination as text: "192.0.2.1:40000", "unix:PATH", "unix:@NAME", or "" where
+/* The source or the destination as text: "192.0.2.1:40000", "unix:PATH", "unix:@NAME", or "" if
  * there is none. Returns the length, at most size - 1. */
 size_t proxy_format(char *out, size_t size, const struct proxy_header *header,
                     const unsigned char *bytes, bool is_source);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The PROXY protocol's header, as a client or a balancer sends it (the HAProxy project's
- * proxy-protocol.txt, 2.1 and 2.2). net/proxy reads it. */
+/* Writes the PROXY protocol's header, as a client or a load balancer sends it (the HAProxy
+ * project's proxy-protocol.txt, 2.1 and 2.2). net/proxy parses it. */
 #ifndef NET_PROXY_BUILD_H
 #define NET_PROXY_BUILD_H
 
@@ -15,7 +15,7 @@
 enum proxy_version { PROXY_NONE, PROXY_V1, PROXY_V2 };
 
 /* Writes the header that names these two ends, and returns its length. Ends that are neither IPv4
- * nor IPv6 are told as unknown. 0 where the two are not of one family. */
+ * nor IPv6 are written as unknown. Returns 0 if the two are of different families. */
 size_t proxy_build(enum proxy_version version, const struct address *source,
                    const struct address *destination, unsigned char *out) MUST_CHECK;
 

@@ -19,18 +19,20 @@
 #include "net/address.h"
 #include "net/datagram.h"
 
-/* What the kernel may hold unsent for a reader that is slow comes on top of what we hold; what is
- * on its way is not bounded by it, so no path is slower for it. Without it, 4 MiB and more are
- * taken before a sender is held, its own side's buffer grows meanwhile to all that tcp_rmem allows,
- * and a client that never reads may have sent 40 MB. (A fixed SO_RCVBUF is no cure: where both ways
- * are full the kernel drops what comes with the ACKs, and transfers stand still for seconds.) */
+/* The unsent bytes that the kernel may buffer for a slow reader (TCP_NOTSENT_LOWAT), in addition to
+ * our own buffer. Bytes in flight are not limited by it, so no path becomes slower. Without it the
+ * kernel accepts 4 MiB and more before a sender is stopped. Meanwhile the receive buffer grows to
+ * the limit of tcp_rmem, and a client that never reads may have sent 40 MB. (A fixed SO_RCVBUF does
+ * not help: if both directions are full, the kernel drops the data that arrives with the ACKs, and
+ * transfers stall for seconds.) */
 #define UNSENT_BYTES (512 * 1024)
 
-/* Beside the path of a Unix socket, while a start takes it; how long it waits for another start. */
+/* The lock file beside a Unix socket's path while a start binds it, and how long to wait for
+ * another start. */
 #define LOCK_SUFFIX ".lock"
 #define LOCK_WAIT_MS 5000
 
-/* Port 0 means one free port for all addresses: how often another is tried. */
+/* Port 0 means one free port for all addresses: the number of ports to try. */
 #define PORT_TRIES 32
 
 void sock_set_option(int fd, int level, int name, int value)
@@ -48,8 +50,8 @@ static void set_keepalive(int fd, uint64_t keepalive_ms)
     sock_set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, SOCK_KEEPALIVE_PROBES);
 }
 
-/* On a listening socket: Linux hands them on to accepted ones, which saves seven system calls a
- * connection. On an accepted one: those that it did not inherit. */
+/* On a listening socket: accepted sockets inherit them on Linux, which saves seven system calls a
+ * connection. On an accepted socket: for options that it did not inherit. */
 static void set_stream_options(int fd, uint64_t keepalive_ms)
 {
     sock_set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
@@ -58,8 +60,8 @@ static void set_stream_options(int fd, uint64_t keepalive_ms)
     sock_set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
 }
 
-/* An urgent byte stays in its place. A Unix socket does not inherit that, and its peek would pass
- * over the byte, and see another length than the read after it. */
+/* SO_OOBINLINE leaves an urgent byte in its place. A Unix socket does not inherit it; without it
+ * MSG_PEEK would skip that byte and return another length than the read that follows. */
 void sock_set_accepted(const struct sock_listening *listening, int fd, uint64_t keepalive_ms)
 {
     if (listening->is_unix)
@@ -130,8 +132,8 @@ static void name_inet(struct sock_listening *listening, enum endpoint_kind kind,
     listening->is_datagram = kind == ENDPOINT_UDP;
 }
 
-/* One round over all addresses. Returns how many were opened, or -errno with *failed set to the
- * address that would not open. */
+/* Tries all addresses once. Returns the number of opened sockets, or -errno with *failed set to the
+ * address that failed. */
 static int listen_inet_all(enum endpoint_kind kind, struct address *addresses, int count,
                            const struct sock_options *options, struct sock_listening *out,
                            int *failed, struct error *notice)
@@ -174,7 +176,7 @@ static int listen_inet(const struct endpoint *endpoint, const struct sock_option
     for (int tries = 0;; tries++) {
         addresses[0].port = endpoint->port;
         opened = listen_inet_all(endpoint->kind, addresses, count, options, out, &failed, notice);
-        /* A free port of one family may be taken in the other: ask for another. */
+        /* A port that is free in one family may be in use in the other: try another port. */
         if (opened != -EADDRINUSE || endpoint->port != 0 || tries == PORT_TRIES)
             break;
     }
@@ -197,7 +199,7 @@ socklen_t sock_unix_address(const struct endpoint *endpoint, struct sockaddr_un 
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
 }
 
-/* True where the path is a socket that nobody listens on: only then may it go. */
+/* True if the path is a socket without a listener: only then may it be removed. */
 static bool is_stale(const struct sockaddr_un *sockaddr, socklen_t length)
 {
     struct stat status;
@@ -219,7 +221,7 @@ static int bind_unix(int fd, const struct endpoint *endpoint, const struct sock_
 {
     struct sockaddr_un sockaddr;
     socklen_t length = sock_unix_address(endpoint, &sockaddr);
-    /* The path has its final permissions from the first moment on. */
+    /* The umask gives the path its final permissions from the start. */
     mode_t umask_before = umask(0777 & ~options->mode);
     int result = bind(fd, (struct sockaddr *)&sockaddr, length);
     if (result < 0 && errno == EADDRINUSE && !endpoint->is_abstract &&
@@ -240,7 +242,7 @@ static bool is_own_path(const struct sock_listening *listening)
            status.st_mtim.tv_nsec == listening->path_made.tv_nsec;
 }
 
-/* 0, or -errno if it stays behind. */
+/* Returns 0, or -errno if the path remains. */
 static int remove_path(struct sock_listening *listening)
 {
     if (is_own_path(listening) && unlink(listening->path) < 0)
@@ -249,7 +251,7 @@ static int remove_path(struct sock_listening *listening)
     return 0;
 }
 
-/* Binds, and listens: until then nobody would answer, as on a stale one. 0 or -1. */
+/* Binds and listens: before listen(2) the socket would look stale. Returns 0 or -1. */
 static int bind_and_listen(const struct endpoint *endpoint, const struct sock_options *options,
                            struct sock_listening *out, struct error *err)
 {
@@ -273,10 +275,10 @@ static int bind_and_listen(const struct endpoint *endpoint, const struct sock_op
     return -1;
 }
 
-/* Between finding a path stale and removing it another start could put its own socket there, and
- * between its bind(2) and listen(2) that would look stale. So one start at a time has the path, by
- * a lock file beside it. (The directory itself could be locked by anybody who may read it, for
- * ever.) */
+/* Between the check for a stale path and its removal, another start could bind its own socket
+ * there, and between bind(2) and listen(2) that socket would look stale too. So a lock file beside
+ * the path admits one start at a time. (A lock on the directory does not help: any user who can
+ * read it could hold that lock for ever.) */
 static int bind_locked(const struct endpoint *endpoint, const struct sock_options *options,
                        struct sock_listening *out, struct error *err)
 {
@@ -328,7 +330,7 @@ static bool is_connected(int fd)
     return getpeername(fd, (struct sockaddr *)&peer, &length) == 0;
 }
 
-/* A bound UDP socket, or a stream socket that listens. 0 or -1. */
+/* Accepts a bound UDP socket or a listening stream socket. Returns 0 or -1. */
 static int look_at_fd(int fd, bool *is_datagram, struct error *err)
 {
     int is_accepting = 0, type = 0, domain = 0;
@@ -348,14 +350,14 @@ static int look_at_fd(int fd, bool *is_datagram, struct error *err)
     return 0;
 }
 
-/* Its backlog and its path are those of whoever opened it. */
+/* Its backlog and its path belong to the process that opened it. */
 static int adopt_fd(int fd, const struct sock_options *options, struct sock_listening *out,
                     struct error *err)
 {
     bool is_datagram;
     if (look_at_fd(fd, &is_datagram, err) < 0)
         return -1;
-    /* A blocking listener would hold the whole loop in accept(2). */
+    /* A blocking listener would block the whole loop in accept(2). */
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||
         fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return error_system(err, errno, "cannot listen on fd:%d", fd);
@@ -409,14 +411,16 @@ int sock_listen(const struct endpoint *endpoint, const struct sock_options *opti
     return -1;
 }
 
-/* Some kernels let only the privileged do it, which we are no more. 0 or -1. */
+/* Some kernels require a privilege for this, which the process has dropped by then. Returns 0 or
+ * -1. */
 static int attach_filter(int fd, struct sock_filter *program, size_t length)
 {
     struct sock_fprog filter = {(unsigned short)length, program};
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
 }
 
-/* A socket filter sees a segment from its TCP header on: drops those with SYN and without ACK. */
+/* Attaches a filter that drops segments with SYN and without ACK. A socket filter sees a segment
+ * from its TCP header on. */
 static int drop_syns(int fd)
 {
     enum { FLAGS_OFFSET = 13, FLAG_SYN = 0x02, FLAG_ACK = 0x10 };
@@ -430,9 +434,9 @@ static int drop_syns(int fd)
     return attach_filter(fd, program, sizeof(program) / sizeof(program[0]));
 }
 
-/* Bound to an interface that cannot be, the socket is found by no SYN any more, which is refused.
- * Handshakes under way have sockets of their own and are completed all the same, but for those that
- * SYN cookies stand for; hence the filter is better. Linux 5.7 lets everybody do it. */
+/* Binds the socket to an interface that cannot exist. Then no SYN finds it, and the kernel refuses
+ * new connections. Handshakes in progress have sockets of their own and still complete, except
+ * those with SYN cookies; so the filter is better. Since Linux 5.7 this needs no privilege. */
 static void refuse_syns(int fd)
 {
     sock_set_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, INT_MAX);
@@ -449,7 +453,8 @@ bool sock_has_handshakes(const struct sock_listening *listening)
     return sock_kind(listening) == ENDPOINT_TCP && !listening->is_inherited;
 }
 
-/* A path that refuses would look stale to a start, which replaces it: so it goes first. */
+/* A path that refuses connections would look stale to another start, which would replace it. So
+ * remove the path first. */
 static void stop_unix(struct sock_listening *listening)
 {
     remove_path(listening);
@@ -493,7 +498,7 @@ int sock_consume(int fd, void *scratch, size_t bytes)
     while (bytes > 0) {
         ssize_t taken = recv(fd, scratch, bytes, 0);
         if (taken == 0)
-            return -EIO; /* bytes that were there are gone: no kernel does that */
+            return -EIO; /* peeked bytes are gone: no kernel does that */
         if (taken < 0 && errno != EAGAIN && errno != EINTR)
             return -errno;
         bytes -= taken > 0 ? (size_t)taken : 0;

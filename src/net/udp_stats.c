@@ -26,7 +26,7 @@ void udp_stats_close(struct udp_stats_source *source)
     }
 }
 
-/* The whole file as it is now, as text. */
+/* Reads the whole file as text. */
 static void read_text(int fd, char *text)
 {
     size_t length = 0;
@@ -38,7 +38,7 @@ static void read_text(int fd, char *text)
     text[length] = '\0';
 }
 
-/* snmp: a line "Udp: NAME NAME ...", and one "Udp: NUMBER NUMBER ..." after it. */
+/* snmp: a line "Udp: NAME NAME ...", followed by a line "Udp: NUMBER NUMBER ...". */
 static uint64_t find_in_columns(const char *text, const char *name)
 {
     const char *names = strstr(text, "\nUdp: ");
@@ -56,7 +56,7 @@ static uint64_t find_in_columns(const char *text, const char *name)
     return 0;
 }
 
-/* snmp6: a line "Udp6NAME NUMBER" each. */
+/* snmp6: a line "Udp6NAME NUMBER" for each counter. */
 static uint64_t find_in_lines(const char *text, const char *name)
 {
     const char *at = strstr(text, name);

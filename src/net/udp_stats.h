@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Why the system dropped datagrams: its own counts, from /proc/net/snmp and snmp6. A socket's count
- * of drops (SO_MEMINFO, SO_RXQ_OVFL) has those with a wrong checksum among those that came too
- * fast. These counts tell them apart, and are of the whole network namespace, of both families. */
+/* The system's counters of dropped datagrams by cause, from /proc/net/snmp and snmp6. A socket's
+ * drop count (SO_MEMINFO, SO_RXQ_OVFL) does not distinguish a wrong checksum from a full buffer.
+ * These counters do, but cover the whole network namespace, both families together. */
 #ifndef NET_UDP_STATS_H
 #define NET_UDP_STATS_H
 
@@ -17,15 +17,15 @@ struct udp_stats {
     uint64_t no_room;      /* RcvbufErrors, MemErrors */
 };
 
-/* Opens the files, for a process that may not open any later. They are the caller's to close. */
+/* Opens the files now, since the sandbox may forbid it later. The caller closes them. */
 void udp_stats_open(struct udp_stats_source *source);
 void udp_stats_close(struct udp_stats_source *source);
 
-/* What the system has counted since it was started; 0 where that cannot be read. */
+/* The counters since the system started; 0 if they cannot be read. */
 struct udp_stats udp_stats_read(const struct udp_stats_source *source);
 
-/* Of so many datagrams that one socket dropped between two readings, those with a wrong checksum:
- * as far as want of room does not account for them. */
+/* Estimates how many of the datagrams that one socket dropped between two readings had a wrong
+ * checksum: those that full buffers do not account for. */
 uint64_t udp_stats_bad_checksum(const struct udp_stats *before, const struct udp_stats *after,
                                 uint64_t drops);
 

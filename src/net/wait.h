@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waiting for descriptors until a time. */
+/* Waits for descriptors until a point in time. */
 #ifndef NET_WAIT_H
 #define NET_WAIT_H
 
@@ -8,9 +8,9 @@
 
 #define WAIT_FOR_EVER UINT64_MAX
 
-/* As poll(2), until a time of clock_now_ns(), to the nanosecond: WAIT_FOR_EVER, or one that is over
- * to look without waiting. A signal that is handled meanwhile does not end it. Returns how many
- * descriptors are ready, 0 at that time, or -1 with errno. */
+/* Like poll(2), until a time of clock_now_ns(), to the nanosecond: WAIT_FOR_EVER, or a time in the
+ * past to poll without waiting. A handled signal does not end the wait. Returns the number of ready
+ * descriptors, 0 at that time, or -1 with errno. */
 int wait_until(struct pollfd *polled, nfds_t count, uint64_t until_ns);
 
 #endif
