@@ -213,10 +213,12 @@ int transport_keep(struct stream *stream, const unsigned char *bytes, size_t len
 
 static const struct transport *choose(const struct stream_env *env, const struct stream_how *how)
 {
+    if (env->transport)
+        return env->transport;
     if (how->tls)
         return &TRANSPORT_TLS;
     if (env->path == STREAM_BUFFERED || (how->is_unix && how->is_speaking))
-        return &TRANSPORT_BUFFERED;
+        return how->is_unix ? &TRANSPORT_BUFFERED_UNIX : &TRANSPORT_BUFFERED;
     return how->is_unix ? &TRANSPORT_UNIX : &TRANSPORT_TCP;
 }
 
@@ -224,8 +226,7 @@ int stream_open(struct stream *stream, const struct stream_env *env, int fd,
                 const struct stream_how *how)
 {
     uint64_t read_max = how->read_max;
-    *stream = (struct stream){
-        .env = env, .transport = choose(env, how), .is_unix = how->is_unix, .read_max = UINT32_MAX};
+    *stream = (struct stream){.env = env, .transport = choose(env, how), .read_max = UINT32_MAX};
     if (read_max && read_max < UINT32_MAX)
         stream->read_max = (uint32_t)read_max;
     stream->bev = bufferevent_socket_new(env->loop->base, fd, 0);
@@ -358,33 +359,66 @@ size_t stream_unread(const struct stream *stream)
 
 size_t stream_untaken(const struct stream *stream)
 {
-    return sock_untaken(fd_of(stream));
+    return stream->transport->untaken ? stream->transport->untaken(stream)
+                                      : sock_untaken(fd_of(stream));
 }
 
-size_t stream_cut(const struct stream *stream)
+static size_t tcp_cut(const struct stream *stream)
 {
     int fd = fd_of(stream);
-    size_t unsent = stream->is_unix || stream->is_dead ? 0 : sock_unsent(fd);
+    size_t unsent = stream->is_dead ? 0 : sock_unsent(fd);
     int state = unsent > 0 ? sock_tcp_state(fd) : TCP_CLOSE;
     bool has_fin = state == TCP_FIN_WAIT1 || state == TCP_CLOSING || state == TCP_LAST_ACK;
     return state == TCP_CLOSE ? 0 : unsent - has_fin;
 }
 
-enum stream_end stream_end(const struct stream *stream)
+size_t transport_unix_cut(const struct stream *stream)
 {
-    /* What a Unix socket has sent is with its peer, and its reset is what it leaves unread. */
-    int state = stream->is_unix ? TCP_FIN_WAIT2 : sock_tcp_state(fd_of(stream));
+    (void)stream;
+    return 0;
+}
+
+size_t stream_cut(const struct stream *stream)
+{
+    return stream->transport->cut ? stream->transport->cut(stream) : tcp_cut(stream);
+}
+
+static enum stream_end tcp_end(const struct stream *stream)
+{
+    int state = sock_tcp_state(fd_of(stream));
     return state == TCP_FIN_WAIT1   ? STREAM_END_SENT
            : state == TCP_FIN_WAIT2 ? STREAM_END_TAKEN
                                     : STREAM_END_BOTH;
 }
 
-/* ---- what is told of it ---- */
+enum stream_end transport_unix_end(const struct stream *stream)
+{
+    (void)stream;
+    return STREAM_END_TAKEN;
+}
+
+enum stream_end stream_end(const struct stream *stream)
+{
+    return stream->transport->end ? stream->transport->end(stream) : tcp_end(stream);
+}
+
+/* ---- what is reported of it ---- */
 
 const char *stream_error_text(const struct stream *stream, int error)
 {
-    const char *text = stream->tls ? stream_tls_error(stream) : NULL;
+    const struct transport *transport = stream->transport;
+    const char *text = transport->error_text ? transport->error_text(stream) : NULL;
     return text ? text : strerror(error);
+}
+
+bool stream_is_truncated(const struct stream *stream)
+{
+    return stream->transport->is_truncated && stream->transport->is_truncated(stream);
+}
+
+bool stream_describe_tls(const struct stream *stream, struct tls_info *out)
+{
+    return stream->transport->describe_tls && stream->transport->describe_tls(stream, out);
 }
 
 size_t stream_unix_peer(const struct stream *stream, char *out, size_t size)

@@ -61,10 +61,11 @@ struct stream_env {
     struct loop *loop;
     struct stream_callbacks callbacks;
     enum stream_path path;
-    unsigned char *scratch; /* STREAM_SCRATCH_BYTES on their way through */
-    struct pipe *pipe;      /* the way through for much; NULL: all goes by scratch */
-    struct tls_room *tls;   /* for TLS; NULL: none can be opened */
-    size_t read_max;        /* how much one read may take; lowered where memory is tight */
+    const struct transport *transport; /* NULL: chosen by the descriptor; a unit test's own */
+    unsigned char *scratch;            /* STREAM_SCRATCH_BYTES on their way through */
+    struct pipe *pipe;                 /* the way through for much; NULL: all goes by scratch */
+    struct tls_room *tls;              /* for TLS; NULL: none can be opened */
+    size_t read_max; /* how much one read may take; lowered where memory is tight */
 };
 
 /* Embedded in its owner, so that a connection is one allocation; no field is anybody else's. */
@@ -72,11 +73,10 @@ struct stream {
     const struct stream_env *env;
     const struct transport *transport;
     struct bufferevent *bev;
-    struct stream_tls *tls; /* NULL: plain */
-    size_t output_bytes;    /* of the output evbuffer, as of the last time it was looked at */
-    uint32_t read_max;      /* this stream's own bound on one read */
-    uint32_t held_back;     /* Unix: bytes seen and left in the kernel's queue */
-    uint8_t is_unix : 1;
+    struct stream_tls *tls;   /* NULL: plain */
+    size_t output_bytes;      /* of the output evbuffer, as of the last time it was looked at */
+    uint32_t read_max;        /* this stream's own bound on one read */
+    uint32_t held_back;       /* Unix: bytes seen and left in the kernel's queue */
     uint8_t is_bulk : 1;      /* the last read brought much, so the next one is likely to */
     uint8_t has_read_end : 1; /* buffered: libevent has read the peer's FIN */
     uint8_t is_open : 1;      /* its handshake, if it has one, is done */

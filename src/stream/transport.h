@@ -33,7 +33,6 @@ struct transport {
     size_t take_bytes;
     /* Nothing may be taken while anything is owed: what is owed is still in the kernel's queue. */
     bool owes_unread;
-    bool is_unix;
 
     /* Completes a stream that has its bufferevent. 0, or -1 without memory. */
     int (*open)(struct stream *stream, const struct stream_how *how);
@@ -81,14 +80,27 @@ struct transport {
      * taken yet. NULL: those in the queue. */
     size_t (*unread)(const struct stream *stream, size_t waiting);
 
+    /* As stream_untaken(), stream_cut() and stream_end(). NULL: as TCP reports them. */
+    size_t (*untaken)(const struct stream *stream);
+    size_t (*cut)(const struct stream *stream);
+    enum stream_end (*end)(const struct stream *stream);
+
     /* The words that come before our FIN, as stream_say_end(). NULL: none. */
     bool (*say_end)(struct stream *stream);
+
+    /* As stream_is_truncated() and stream_describe_tls(). NULL: not TLS. */
+    bool (*is_truncated)(const struct stream *stream);
+    bool (*describe_tls)(const struct stream *stream, struct tls_info *out);
+
+    /* The transport's own words for its last failure, static; NULL: it has none. */
+    const char *(*error_text)(const struct stream *stream);
 
     /* Gives back what open() and relay() took, before the bufferevent is freed. NULL: nothing. */
     void (*close)(struct stream *stream);
 };
 
-extern const struct transport TRANSPORT_TCP, TRANSPORT_UNIX, TRANSPORT_TLS, TRANSPORT_BUFFERED;
+extern const struct transport TRANSPORT_TCP, TRANSPORT_UNIX, TRANSPORT_TLS, TRANSPORT_BUFFERED,
+    TRANSPORT_BUFFERED_UNIX;
 
 /* errno of a read or write that may simply be tried again. */
 static inline bool transport_is_transient(int failure)
@@ -96,10 +108,12 @@ static inline bool transport_is_transient(int failure)
     return failure == EAGAIN || failure == EINTR;
 }
 
-/* stream_error_text() of TLS: OpenSSL's words, static; NULL where it has none. */
-const char *stream_tls_error(const struct stream *stream);
-
 /* ---- what the transports share, in stream.c ---- */
+
+/* stream_cut() and stream_end() of a Unix socket. Everything that it has sent is with its peer, and
+ * its reset is what it leaves unread. */
+size_t transport_unix_cut(const struct stream *stream);
+enum stream_end transport_unix_end(const struct stream *stream);
 
 /* The bound on one take(). */
 size_t transport_take_max(const struct stream *stream);

@@ -21,7 +21,8 @@ static struct evbuffer *input_of(const struct stream *stream)
 
 static int buffered_open(struct stream *stream, const struct stream_how *how)
 {
-    stream->is_unix = how->is_unix;
+    (void)stream;
+    (void)how;
     return 0;
 }
 
@@ -65,11 +66,12 @@ static size_t buffered_unread(const struct stream *stream, size_t waiting)
     return waiting + evbuffer_get_length(input_of(stream));
 }
 
-const struct transport TRANSPORT_BUFFERED = {.take_bytes = LIBRARY_READ_BYTES,
-                                             .open = buffered_open,
-                                             .take = buffered_take,
-                                             .give = buffered_give,
-                                             .owe = transport_keep,
-                                             .drop = buffered_drop,
-                                             .has_more = buffered_has_more,
-                                             .unread = buffered_unread};
+/* What both have. */
+#define BUFFERED                                                                    \
+    .take_bytes = LIBRARY_READ_BYTES, .open = buffered_open, .take = buffered_take, \
+    .give = buffered_give, .owe = transport_keep, .drop = buffered_drop,            \
+    .has_more = buffered_has_more, .unread = buffered_unread
+
+const struct transport TRANSPORT_BUFFERED = {BUFFERED};
+const struct transport TRANSPORT_BUFFERED_UNIX = {BUFFERED, .cut = transport_unix_cut,
+                                                  .end = transport_unix_end};

@@ -306,6 +306,26 @@ static bool tls_say_end(struct stream *stream)
     return waiting(stream) == 0;
 }
 
+/* ---- what is reported of it ---- */
+
+static const char *tls_error_text(const struct stream *stream)
+{
+    return stream->tls ? stream->tls->codec.error : NULL;
+}
+
+static bool tls_is_truncated(const struct stream *stream)
+{
+    return stream->tls && stream->tls->is_truncated;
+}
+
+static bool tls_describe(const struct stream *stream, struct tls_info *out)
+{
+    if (!stream->tls || !stream->tls->codec.is_open)
+        return false;
+    tls_codec_describe(&stream->tls->codec, out);
+    return true;
+}
+
 const struct transport TRANSPORT_TLS = {.take_bytes = STREAM_SCRATCH_BYTES,
                                         .open = tls_open,
                                         .shake = tls_shake,
@@ -318,24 +338,7 @@ const struct transport TRANSPORT_TLS = {.take_bytes = STREAM_SCRATCH_BYTES,
                                         .owed = tls_owed,
                                         .unread = tls_unread,
                                         .say_end = tls_say_end,
+                                        .is_truncated = tls_is_truncated,
+                                        .describe_tls = tls_describe,
+                                        .error_text = tls_error_text,
                                         .close = tls_close};
-
-/* ---- what is told of it ---- */
-
-const char *stream_tls_error(const struct stream *stream)
-{
-    return stream->tls->codec.error;
-}
-
-bool stream_is_truncated(const struct stream *stream)
-{
-    return stream->tls && stream->tls->is_truncated;
-}
-
-bool stream_describe_tls(const struct stream *stream, struct tls_info *out)
-{
-    if (!stream->tls || !stream->tls->codec.is_open)
-        return false;
-    tls_codec_describe(&stream->tls->codec, out);
-    return true;
-}

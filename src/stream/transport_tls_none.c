@@ -10,22 +10,3 @@ static int refuse(struct stream *stream, const struct stream_how *how)
 }
 
 const struct transport TRANSPORT_TLS = {.open = refuse};
-
-const char *stream_tls_error(const struct stream *stream)
-{
-    (void)stream;
-    return NULL;
-}
-
-bool stream_is_truncated(const struct stream *stream)
-{
-    (void)stream;
-    return false;
-}
-
-bool stream_describe_tls(const struct stream *stream, struct tls_info *out)
-{
-    (void)stream;
-    (void)out;
-    return false;
-}

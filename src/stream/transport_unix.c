@@ -107,11 +107,12 @@ static size_t unix_unread(const struct stream *stream, size_t waiting)
 
 const struct transport TRANSPORT_UNIX = {.take_bytes = STREAM_SCRATCH_BYTES,
                                          .owes_unread = true,
-                                         .is_unix = true,
                                          .open = unix_open,
                                          .take = unix_take,
                                          .give = unix_give,
                                          .drop = unix_drop,
                                          .owed = unix_owed,
                                          .unread = unix_unread,
+                                         .cut = transport_unix_cut,
+                                         .end = transport_unix_end,
                                          .close = unix_close};

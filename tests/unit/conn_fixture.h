@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One connection on a fake stream and a fake clock, and what may happen to it. */
+/* One connection on a fake transport and a fake clock, and what may happen to it. */
 #ifndef TESTS_CONN_FIXTURE_H
 #define TESTS_CONN_FIXTURE_H
 
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "echo/conn.h"
-#include "fake_stream.h"
+#include "fake_transport.h"
 #include "unit.h"
 
 struct fixture {
@@ -42,7 +42,7 @@ static inline void on_due(struct deadline *deadline)
 static inline struct conn *open_under(struct fixture *fixture, struct policy *policy)
 {
     struct conn_arrival arrival = {
-        .fd = -1, .peer = {.family = AF_UNIX}, .id = 7, .policy = policy};
+        .fd = fake_descriptor(), .peer = {.family = AF_UNIX}, .id = 7, .policy = policy};
     assert_int_equal(limit_admit(fixture->env.limit, &arrival.peer), LIMIT_ADMITTED);
     return conn_open(&fixture->env, &arrival);
 }
@@ -57,13 +57,12 @@ static inline int setup(void **state)
     struct fixture *fixture = calloc(1, sizeof(*fixture));
     struct error err;
     now_ms = 1000000;
-    memset(&fake, 0, sizeof(fake));
-    fake.room = SIZE_MAX;
+    fake_clear();
     if (loop_open(&fixture->loop, on_due, &err) < 0 ||
         deadline_queue_reserve(&fixture->loop.deadlines, 4) < 0)
         return -1;
     fixture->env = (struct conn_env){.stream = {.callbacks = CONN_STREAM_CALLBACKS,
-                                                .path = STREAM_BUFFERED,
+                                                .transport = &fake_transport,
                                                 .loop = &fixture->loop},
                                      .loop = &fixture->loop,
                                      .counters = &fixture->counters,
@@ -157,6 +156,11 @@ static inline void assert_closed(const struct fixture *fixture, enum reason reas
     assert_int_equal(fixture->conn->deadline.place, 0);
 }
 
+static inline bool is_reading(const struct fixture *fixture)
+{
+    return fake_is_reading(&fixture->conn->stream);
+}
+
 /* Another connection under other values; the one of setup() ends. */
 static inline void open_again(struct fixture *fixture, const struct policy_values *values)
 {
@@ -164,8 +168,7 @@ static inline void open_again(struct fixture *fixture, const struct policy_value
         conn_abort(fixture->conn, REASON_FORCED);
     conn_free(fixture->conn);
     memset(&fixture->counters, 0, sizeof(fixture->counters));
-    memset(&fake, 0, sizeof(fake));
-    fake.room = SIZE_MAX;
+    fake_clear();
     fixture->is_closed = false;
     fixture->conn = open_conn(fixture, values);
 }

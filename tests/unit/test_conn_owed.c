@@ -27,13 +27,13 @@ static void test_hold_and_resume(void **state)
     assert_state(fixture, CONN_OPEN);
     comes(fixture, 1);
     assert_state(fixture, CONN_PAUSED);
-    assert_false(fake.is_reading);
+    assert_false(is_reading(fixture));
     assert_int_equal(counted(fixture, COUNTER_HELD), 1);
     drains(fixture, 749);
     assert_state(fixture, CONN_PAUSED);
     drains(fixture, 1); /* a quarter of the mark is left */
     assert_state(fixture, CONN_OPEN);
-    assert_true(fake.is_reading);
+    assert_true(is_reading(fixture));
     drains(fixture, 250);
     assert_state(fixture, CONN_OPEN);
     ends(fixture);
@@ -43,7 +43,7 @@ static void test_hold_and_resume(void **state)
 static void test_a_mark_that_one_read_reaches_holds_at_once(void **state)
 {
     struct fixture *fixture = *state;
-    fake.take_bytes = STREAM_SCRATCH_BYTES;
+    fake_transport.take_bytes = STREAM_SCRATCH_BYTES;
     fake.room = 9;
     comes(fixture, 10);
     assert_state(fixture, CONN_PAUSED);
@@ -59,7 +59,7 @@ static void test_up_to_a_large_mark(void **state)
     for (values.buffer_bytes = 1000000;; values.buffer_bytes = 0) {
         open_again(fixture, &values);
         conn_start(fixture->conn);
-        fake.take_bytes = STREAM_SCRATCH_BYTES;
+        fake_transport.take_bytes = STREAM_SCRATCH_BYTES;
         fake.room = 0;
         comes(fixture, 999999);
         assert_state(fixture, CONN_OPEN);
@@ -72,7 +72,7 @@ static void test_up_to_a_large_mark(void **state)
     }
     open_again(fixture, &values);
     conn_start(fixture->conn);
-    fake.owes_unread = true;
+    fake_transport.owes_unread = true;
     fake.room = 0;
     comes(fixture, 1);
     assert_state(fixture, CONN_PAUSED);
@@ -85,7 +85,7 @@ static void test_mark_of_one_read(void **state)
     for (size_t take_bytes = 999; take_bytes <= 1000; take_bytes++) {
         open_again(fixture, &VALUES);
         conn_start(fixture->conn);
-        fake.take_bytes = take_bytes;
+        fake_transport.take_bytes = take_bytes;
         fake.room = 0;
         comes(fixture, 1);
         assert_state(fixture, take_bytes < VALUES.buffer_bytes ? CONN_OPEN : CONN_PAUSED);

@@ -21,15 +21,14 @@ static void shake(struct fixture *fixture, const struct policy_values *values)
     conn_abort(fixture->conn, REASON_FORCED);
     conn_free(fixture->conn);
     fixture->is_closed = false;
-    memset(&fake, 0, sizeof(fake));
+    fake_clear();
     memset(&fixture->counters, 0, sizeof(fixture->counters));
-    fake.room = SIZE_MAX;
     policy->tls = (struct tls_context *)fixture;
     fixture->conn = open_under(fixture, policy);
     conn_start(fixture->conn);
     policy->tls = NULL;
     assert_state(fixture, CONN_HANDSHAKE);
-    assert_true(fake.is_reading); /* the peer's part of it */
+    assert_true(is_reading(fixture)); /* the peer's part of it */
 }
 
 static void opens(struct fixture *fixture)
@@ -51,7 +50,7 @@ static void test_open(void **state)
     passes(fixture, 299);
     opens(fixture);
     assert_state(fixture, CONN_OPEN);
-    assert_true(fake.is_reading);
+    assert_true(is_reading(fixture));
     assert_int_equal(counted(fixture, COUNTER_TLS_HANDSHAKES), 1);
     passes(fixture, 999); /* the idle time runs from here */
     assert_state(fixture, CONN_OPEN);
@@ -171,7 +170,7 @@ static void test_choked_is_idle(void **state)
     for (int is_drain = 0; is_drain < 2; is_drain++) {
         shake(fixture, &values);
         opens(fixture);
-        fake.is_choked = true;
+        fixture->conn->stream.is_choked = true;
         fake.unread = 100;
         fake.has_no_room = true;
         if (is_drain) {
@@ -294,7 +293,7 @@ static void test_choked_is_stalled(void **state)
     shake(fixture, &values);
     opens(fixture);
     passes(fixture, 5000);
-    fake.is_choked = true;
+    fixture->conn->stream.is_choked = true;
     fake.unread = 100;
     CONN_STREAM_CALLBACKS.on_choked(&fixture->conn->stream);
     passes(fixture, 499);
@@ -303,10 +302,10 @@ static void test_choked_is_stalled(void **state)
     assert_closed(fixture, REASON_STALL, true, 0);
     shake(fixture, &values);
     opens(fixture);
-    fake.is_choked = true;
+    fixture->conn->stream.is_choked = true;
     CONN_STREAM_CALLBACKS.on_choked(&fixture->conn->stream);
     passes(fixture, 400);
-    fake.is_choked = false; /* it takes them */
+    fixture->conn->stream.is_choked = false; /* it takes them */
     passes(fixture, 5000);
     assert_state(fixture, CONN_OPEN);
 }
