@@ -10,8 +10,8 @@
 
 #include "base/clock.h"
 
-/* What event_base_new() opens: epoll, and a socket pair for signals. Where a descriptor is missing
- * libevent ends the process with exit(1), so they are tried for first. */
+/* The descriptors that event_base_new() opens: epoll, and a socket pair for signals. If it cannot
+ * open one, libevent calls exit(1), so loop_open() first checks that so many are free. */
 #define BASE_DESCRIPTORS 4
 #define FAR_S 86400
 
@@ -34,7 +34,7 @@ static int try_descriptors(struct error *err)
     return error_hint(err, "see ulimit -n");
 }
 
-/* A system where epoll is missing is not one that this was measured on. */
+/* Require epoll: no other method was tested or measured. */
 static int open_base(struct loop *loop, struct error *err)
 {
     struct event_config *config = event_config_new();
@@ -56,11 +56,11 @@ static void arm_timer(struct loop *loop)
     const struct deadline *first = deadline_first(&loop->deadlines);
     uint64_t due_ms = first ? first->due_ms : UINT64_MAX;
     if (due_ms >= loop->timer_due_ms)
-        return; /* it will be armed anew when it fires */
+        return; /* the timer is set again when it fires */
     uint64_t now_ms = loop_now_ms();
     uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 1;
     struct timeval wait = {(time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000 * 1000)};
-    /* It has been added before, at the start, so there is memory for it. */
+    /* The timer was added once at the start, so its memory is reserved. */
     if (event_add(loop->timer, &wait) == 0)
         loop->timer_due_ms = due_ms;
 }
@@ -90,7 +90,8 @@ int loop_open(struct loop *loop, void (*on_due)(struct deadline *deadline), stru
         return -1;
     }
     loop->timer = evtimer_new(loop->base, on_timer, loop);
-    /* Its place in libevent's heap is taken now, so that arming it later needs no memory. */
+    /* Adding the timer now reserves its place in libevent's heap, so that setting it later needs no
+     * memory. */
     if (!loop->timer || event_add(loop->timer, &(struct timeval){.tv_sec = FAR_S}) < 0) {
         loop_close(loop);
         return error_system(err, ENOMEM, "cannot open an event loop");
@@ -131,7 +132,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     struct waker *waker = arg;
     uint64_t count;
     (void)what;
-    (void)!read(fd, &count, sizeof(count)); /* takes all wake-ups at once; EAGAIN is none */
+    (void)!read(fd, &count, sizeof(count)); /* reads all wake-ups at once; EAGAIN: none */
     waker->on_wake(waker->owner);
 }
 
@@ -161,5 +162,5 @@ void waker_close(struct waker *waker)
 void waker_wake(struct waker *waker)
 {
     const uint64_t one = 1;
-    (void)!write(waker->fd, &one, sizeof(one)); /* fails only when a wake-up is due anyway */
+    (void)!write(waker->fd, &one, sizeof(one)); /* fails only if a wake-up is pending already */
 }

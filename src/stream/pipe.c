@@ -5,8 +5,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* Each fragment of a packet has a page's place in a pipe, however few bytes it has; this many are
- * what every user may have (fs.pipe-max-size). Where it is refused there is room for less. */
+/* Each fragment of a packet uses the place of a page in a pipe, however few bytes it has. Every
+ * user may have a pipe of this size (fs.pipe-max-size); if it is refused, the pipe stays
+ * smaller. */
 #define ROOM_BYTES (1024 * 1024)
 
 int pipe_open(struct pipe *pipe)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Life of a stream, its bufferevent, and what its transports share. */
+/* A stream's life, its bufferevent, and functions shared by the transports. */
 #include "stream/stream.h"
 
 #include <event2/buffer.h>
@@ -15,7 +15,7 @@
 #include "stream/loop.h"
 #include "stream/transport.h"
 
-/* What one write takes from the output. */
+/* The most bytes of the output evbuffer in one write. */
 #define WRITE_BYTES (1024 * 1024)
 
 static int fd_of(const struct stream *stream)
@@ -46,7 +46,7 @@ static void fail(struct stream *stream, int error)
 
 /* ---- the bufferevent's callbacks ---- */
 
-/* Goes on with the handshake. True where bytes came behind it. */
+/* Continues the handshake. True if data is available after it. */
 static bool shake(struct stream *stream)
 {
     int result = stream->transport->shake(stream);
@@ -59,7 +59,8 @@ static bool shake(struct stream *stream)
     return is_reading(stream) && has_more(stream);
 }
 
-/* Too much waits that the owner does not know of: nothing is read until it is less. */
+/* Too many bytes are queued that the owner does not count as owed: stop reading until they are
+ * sent. */
 static void choke(struct stream *stream)
 {
     stream->is_choked = true;
@@ -88,8 +89,8 @@ static void read_on(struct stream *stream)
         choke(stream);
 }
 
-/* The read callback: libevent calls it with what it has read, a borrowed event with what can be
- * read, and stream_resume() with what is left. */
+/* The read callback. It is called by libevent after it has read bytes, by a borrowed event if the
+ * descriptor is readable, and after stream_resume() if bytes are left. */
 static void on_read(struct bufferevent *bev, void *arg)
 {
     struct stream *stream = arg;
@@ -98,8 +99,8 @@ static void on_read(struct bufferevent *bev, void *arg)
         read_on(stream);
 }
 
-/* The write callback. It runs after each write that the loop did, since the low-water mark is as
- * high as can be. */
+/* The write callback. It runs after each of libevent's writes, since the low-water mark is the
+ * highest possible. */
 static void on_write(struct bufferevent *bev, void *arg)
 {
     struct stream *stream = arg;
@@ -114,7 +115,7 @@ static void on_write(struct bufferevent *bev, void *arg)
         unchoke(stream);
 }
 
-/* The event callback: libevent has found an error, or, where it reads itself, the peer's end. */
+/* The event callback: libevent reports an error, or the peer's end if libevent itself reads. */
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     int failure = errno; /* valid only here, and only with BEV_EVENT_ERROR */
@@ -123,7 +124,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         fail(stream, failure ? failure : EIO);
     } else if (what & BEV_EVENT_EOF) {
         stream->has_read_end =
-            true; /* libevent has stopped reading; what it has read comes first */
+            true; /* libevent has stopped reading; deliver its buffered bytes first */
         if (bufferevent_enable(bev, EV_READ) < 0)
             fail(stream, ENOMEM);
         else if (stream->is_wanted)
@@ -131,7 +132,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     }
 }
 
-/* ---- what the transports share ---- */
+/* ---- shared by the transports ---- */
 
 static void on_borrowed(evutil_socket_t fd, short what, void *arg)
 {
@@ -163,10 +164,11 @@ void transport_return(struct stream *stream, struct event *event, short what)
                        what | EV_PERSIST | EV_FINALIZE, on_nothing, stream->bev);
 }
 
-/* libevent 2.1 asks FIONREAD and reads at most 4096 bytes at a time, whatever it is told, so the
- * read event is ours: event_assign on the member that libevent publishes in bufferevent_struct.h.
- * Holding and resuming stay the bufferevent's own calls, and a connection costs no event more. It
- * is given back before the bufferevent goes, whose finalizer finds it by that event's argument. */
+/* libevent 2.1 calls FIONREAD and never reads more than 4096 bytes at a time, so we use the read
+ * event ourselves: event_assign() on the member that libevent publishes in bufferevent_struct.h.
+ * bufferevent_enable() and bufferevent_disable() still work, and a connection needs no additional
+ * event. The event is restored before the bufferevent is freed, since its finalizer finds the
+ * bufferevent by that event's argument. */
 int transport_borrow_read(struct stream *stream)
 {
     stream->is_borrowed = true;
@@ -199,8 +201,8 @@ ssize_t transport_send(struct stream *stream, const unsigned char *bytes, size_t
     return transport_is_transient(errno) ? 0 : -errno;
 }
 
-/* libevent is silent where it cannot wait for the descriptor (no memory, or epoll(7) refuses it),
- * so that is looked at. */
+/* If libevent cannot wait for the descriptor (no memory, or epoll(7) refuses it),
+ * bufferevent_write() does not report it, so check the write event. */
 int transport_keep(struct stream *stream, const unsigned char *bytes, size_t length)
 {
     int failure = bufferevent_write(stream->bev, bytes, length);
@@ -289,8 +291,8 @@ int stream_half_close(struct stream *stream)
     return shutdown(fd_of(stream), SHUT_WR) < 0 ? -errno : 0;
 }
 
-/* The descriptor is ours to close: libevent would do it only later in this turn of the loop, and a
- * place in the limits must not be given away before. */
+/* We close the descriptor ourselves: libevent would close it only later in this iteration of the
+ * loop, and the limits must not free this connection's place before that. */
 void stream_close(struct stream *stream)
 {
     int fd = fd_of(stream);
@@ -306,7 +308,7 @@ void stream_close(struct stream *stream)
 
 void stream_reset(struct stream *stream)
 {
-    /* A peer that has sent its own reset hears of no other. */
+    /* A peer that has sent a reset receives none. */
     if (!stream->is_dead)
         sock_set_reset(fd_of(stream));
     stream_close(stream);
@@ -317,7 +319,7 @@ void stream_reset(struct stream *stream)
 ssize_t stream_take(struct stream *stream, const unsigned char **bytes)
 {
     ssize_t came = stream->transport->take(stream, bytes);
-    /* Neither comes again, and the loop would go on saying so. */
+    /* Stop reading after an end or an error: the event would fire again and again. */
     if (came == 0 || (came < 0 && came != -EAGAIN))
         stream_hold(stream);
     stream->is_dead = came == -ECONNRESET;
@@ -402,7 +404,7 @@ enum stream_end stream_end(const struct stream *stream)
     return stream->transport->end ? stream->transport->end(stream) : tcp_end(stream);
 }
 
-/* ---- what is reported of it ---- */
+/* ---- description ---- */
 
 const char *stream_error_text(const struct stream *stream, int error)
 {

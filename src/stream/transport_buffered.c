@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The bufferevent as libevent has it: it asks FIONREAD, reads at most 4096 bytes into its input
- * evbuffer, and calls the read callback. The reference for the other transports, and the way of a
- * Unix socket whose service speaks by itself.
+/* libevent's own bufferevent: it calls FIONREAD, reads at most 4096 bytes into its input evbuffer,
+ * and calls the read callback. It is the reference for the other transports, and serves Unix
+ * sockets whose service sends bytes of its own.
  *
  *     kernel --libevent--> input --send--> kernel
  *                              `--rest--> output, written by libevent
@@ -11,7 +11,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 
-/* libevent 2.1 never reads more than this at a time, whatever it is told. */
+/* libevent 2.1 never reads more than this at a time, regardless of its settings. */
 #define LIBRARY_READ_BYTES 4096
 
 static struct evbuffer *input_of(const struct stream *stream)
@@ -26,7 +26,8 @@ static int buffered_open(struct stream *stream, const struct stream_how *how)
     return 0;
 }
 
-/* A copy, since it may lie in pieces, and making one of them may find no memory. */
+/* Copies the bytes: they may be in several chains, and evbuffer_pullup() could fail for lack of
+ * memory. */
 static ssize_t buffered_take(struct stream *stream, const unsigned char **bytes)
 {
     unsigned char *scratch = stream->env->scratch;
@@ -47,8 +48,8 @@ static void buffered_drop(struct stream *stream, size_t bytes)
     (void)evbuffer_drain(input_of(stream), bytes);
 }
 
-/* Copied, not moved: a moved chain is at least 1 KiB, and a peer that drips single bytes would cost
- * a thousand times what it sends. */
+/* Copies the rest instead of moving it: a moved chain is at least 1 KiB, so a peer that sends
+ * single bytes would use a thousand times as much memory as it sends. */
 static int buffered_give(struct stream *stream, const unsigned char *bytes, size_t length,
                          size_t *sent)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* TCP: one recv(2), one send(2), a copy only of what is left over.
+/* TCP: one recv(2), one send(2), and a copy only of the bytes that the kernel does not accept.
  *
  *     kernel --recv----> scratch --send----> kernel
  *                            `--rest--> the bufferevent's output evbuffer, written by libevent
  *     kernel --splice--> pipe    --splice--> kernel
  *                            `--rest--> scratch, and on as above
  *
- * A stream that has just brought much goes through the pipe, where nobody copies it; copying is
- * half of what a large echo costs (docs/PERFORMANCE.md). One turn reads once: the size of scratch
- * is the bound that keeps one elephant from starving a thousand mice.
+ * If the last read was large, the next bytes pass through the pipe without being copied; copying is
+ * half the cost of a large echo (docs/PERFORMANCE.md). Each event reads once: the size of scratch
+ * limits how long one busy stream can delay a thousand others.
  */
 #include "stream/transport.h"
 
@@ -16,7 +16,8 @@
 
 #include "stream/pipe.h"
 
-/* One read of so much makes a stream one of bulk: below that a splice costs more than it saves. */
+/* A read of at least this many bytes makes a stream a bulk one: for fewer, splice(2) costs more
+ * than it saves. */
 #define BULK_BYTES 32768
 
 static int tcp_open(struct stream *stream, const struct stream_how *how)
@@ -42,8 +43,8 @@ static int tcp_give(struct stream *stream, const unsigned char *bytes, size_t le
     return *sent == length ? 0 : transport_keep(stream, bytes + *sent, length - *sent);
 }
 
-/* What the socket did not take of the pipe's bytes: the pipe is empty after that, or closed, since
- * no byte may be another stream's. Kept, unless the stream has failed. */
+/* Reads the bytes that the socket did not accept from the pipe, and keeps them unless the stream
+ * has failed. After that the pipe is empty or closed, since another stream must not send them. */
 static int empty_pipe(struct stream *stream, size_t rest, int failure)
 {
     const struct stream_env *env = stream->env;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* TLS: the way of TCP with a codec in the middle.
+/* TLS: like TCP, with a codec in between.
  *
  *     kernel --recv--> scratch --[OpenSSL]--> plain bytes
  *     kernel <--send-- records <--[OpenSSL]-- plain bytes
  *                          `--rest--> the bufferevent's output evbuffer, written by libevent
  *
- * All bytes that the owner counts are plain ones. A record that is cut off is of no use to the
- * peer, so its bytes are owed until the kernel has taken the whole of it; marks remember which
- * records of the output evbuffer hold how many.
+ * All bytes that the owner counts are plain ones. The peer cannot use an incomplete record, so its
+ * plain bytes are owed until the kernel has accepted the whole record. Marks store how many plain
+ * bytes each record in the output evbuffer holds.
  */
 #include "stream/transport.h"
 
@@ -23,11 +23,11 @@
 #include "tls/tls_codec.h"
 
 #define MARKS_FIRST 32
-/* A peer that asks for new keys without end, and takes no answer, is not read above so many bytes
- * of answers: they are none that its owner knows to be owed. */
+/* A peer may request key updates without end and not read the answers, which the owner does not
+ * count as owed. If so many bytes of answers are queued, reading stops. */
 #define ANSWERS_MAX 40960
 
-/* The records that wait in the output evbuffer, in order. */
+/* Marks of the records in the output evbuffer, in order. */
 struct marks {
     struct tls_mark *at;
     size_t first, end, room;
@@ -37,9 +37,9 @@ struct stream_tls {
     struct tls_codec codec;
     struct marks marks;
     size_t owed_bytes;   /* plain, in the marks */
-    size_t answer_bytes; /* of the records in them that hold none */
+    size_t answer_bytes; /* of the records that hold no plain bytes */
     bool is_truncated;   /* the peer's FIN came without close_notify */
-    bool is_ending;      /* our close_notify waits in the output evbuffer */
+    bool is_ending;      /* our close_notify was sent or queued */
 };
 
 static size_t waiting(const struct stream *stream)
@@ -49,8 +49,8 @@ static size_t waiting(const struct stream *stream)
 
 /* ---- records out ---- */
 
-/* Makes room for so many more. What has gone gives its room back first, since a queue need never be
- * empty. 0 or -ENOMEM. */
+/* Makes room for `more` marks. The room of sent records is reused first, since the queue may never
+ * be empty. Returns 0 or -ENOMEM. */
 static int reserve_marks(struct marks *marks, size_t more)
 {
     size_t count = marks->end - marks->first, room = marks->room ? marks->room : MARKS_FIRST;
@@ -78,8 +78,8 @@ static void push_mark(struct stream_tls *tls, struct tls_mark mark)
     tls->answer_bytes += mark.plain_bytes == 0 ? mark.record_bytes : 0;
 }
 
-/* So many bytes of the records have gone; returns the plain bytes of those that are whole now. An
- * idle connection keeps no marks. */
+/* Removes `bytes` sent bytes of records. Returns the plain bytes of the records that are now
+ * completely sent. An idle connection keeps no marks. */
 static size_t pop_marks(struct stream_tls *tls, size_t bytes)
 {
     struct marks *marks = &tls->marks;
@@ -101,7 +101,7 @@ static size_t pop_marks(struct stream_tls *tls, size_t bytes)
     return plain;
 }
 
-/* What the kernel did not take of the room's records, after `sent` bytes of them. */
+/* Queues the room's records except their first `sent` bytes. */
 static int keep_rest(struct stream *stream, size_t sent)
 {
     struct stream_tls *tls = stream->tls;
@@ -133,7 +133,8 @@ static size_t plain_within(const struct tls_room *room, size_t sent)
     return plain;
 }
 
-/* Sends what the codec has made, and keeps the rest. *plain is how many of its bytes went whole. */
+/* Sends the room's records and queues the rest. *plain is the number of plain bytes in completely
+ * sent records. */
 static int flush(struct stream *stream, size_t *plain)
 {
     struct tls_room *room = stream->tls->codec.room;
@@ -150,7 +151,7 @@ static int flush(struct stream *stream, size_t *plain)
     return failure;
 }
 
-/* The codec's own words alone: none of the stream's bytes. Behind close_notify there are none. */
+/* Sends records without plain bytes, such as alerts. After close_notify none may be sent. */
 static int flush_own(struct stream *stream)
 {
     size_t none;
@@ -198,7 +199,7 @@ static size_t tls_owed(const struct stream *stream)
 
 /* ---- records in ---- */
 
-/* Feeds the codec with what waits, from where it waits. Returns like take(). */
+/* Feeds the codec with its kept records, or else with received ones. Returns like take(). */
 static ssize_t feed(struct stream *stream)
 {
     struct tls_codec *codec = &stream->tls->codec;
@@ -212,8 +213,8 @@ static ssize_t feed(struct stream *stream)
     return came;
 }
 
-/* What OpenSSL had to say meanwhile (an alert, the answer to a KeyUpdate) goes out at once, also
- * where the connection has failed: it says why. */
+/* Sends the records that OpenSSL made meanwhile (an alert, the answer to a KeyUpdate), even if the
+ * connection has failed: an alert tells the peer why. */
 static ssize_t settle(struct stream *stream, ssize_t result)
 {
     int unsent = flush_own(stream);
@@ -236,8 +237,9 @@ static int tls_shake(struct stream *stream)
     if (came < 0)
         return came == -EAGAIN ? 0 : (int)came;
     int result = (int)settle(stream, tls_codec_shake(codec));
-    /* A client's last message asks for no answer. Without TCP_NODELAY its first data would wait for
-     * our delayed acknowledgement (RFC 9293, 3.7.4 and 3.8.6.3). */
+    /* Acknowledge the client's last handshake message at once, since we do not answer it. If the
+     * client does not set TCP_NODELAY, its first data would wait for our delayed acknowledgement
+     * (RFC 9293, 3.7.4 and 3.8.6.3). */
     if (result == 1)
         sock_set_option(bufferevent_getfd(stream->bev), IPPROTO_TCP, TCP_QUICKACK, 1);
     return result;
@@ -289,9 +291,9 @@ static void tls_close(struct stream *stream)
     stream->tls = NULL;
 }
 
-/* Where the kernel has no room for close_notify, the last byte to go is its own. A stream that was
- * cut off is not answered with a clean end: whoever cut it may stand between, and the peer would
- * not learn that bytes are missing. */
+/* If the kernel has no room for close_notify, returns false until it is written. A truncated stream
+ * is not answered with close_notify: an attacker in between may have cut it, and the peer would not
+ * learn that bytes are missing. */
 static bool tls_say_end(struct stream *stream)
 {
     struct stream_tls *tls = stream->tls;
@@ -301,12 +303,12 @@ static bool tls_say_end(struct stream *stream)
         int failure = flush_own(stream);
         tls->is_ending = true;
         if (failure)
-            return true; /* a peer that is gone: it has taken all that it was owed */
+            return true; /* the peer is gone; nothing was owed to it */
     }
     return waiting(stream) == 0;
 }
 
-/* ---- what is reported of it ---- */
+/* ---- description ---- */
 
 static const char *tls_error_text(const struct stream *stream)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In place of transport_tls.c if the build left TLS out. */
+/* Replaces transport_tls.c if the program is built without TLS. */
 #include "stream/transport.h"
 
 static int refuse(struct stream *stream, const struct stream_how *how)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A Unix stream socket: peek, send, and take out of the kernel's queue what was sent.
+/* A Unix stream socket: peeks at bytes, sends them, and removes the sent ones from the kernel's
+ * queue.
  *
  *     kernel's queue --peek--> scratch --send--> kernel
- *                    <--------- rest: not taken out of the queue at all
+ *                    <--------- rest: stays in the queue
  *
- * The price is that the kernel's queue is all the room there is, so the owner holds a stream that
- * owes anything, and on_writable() pays. It has SO_OOBINLINE like every other, because a peek
- * passes over an urgent byte that the read after it does not.
+ * So the kernel's queue is the only buffer: the owner stops reading a stream that owes bytes, and
+ * on_writable() sends them. SO_OOBINLINE is set as on TCP, because MSG_PEEK skips an urgent byte
+ * that the read after it returns.
  */
 #include "stream/transport.h"
 
@@ -22,8 +23,8 @@ static int consume(struct stream *stream, size_t bytes)
     return sock_consume(bufferevent_getfd(stream->bev), stream->env->scratch, bytes);
 }
 
-/* Sends from the bytes that lie in front of the queue; returns those sent and taken out, or -errno
- * where the stream is dead. */
+/* Sends bytes from the front of the queue and removes the sent ones, whose number is *sent. Returns
+ * 0, or -errno if the stream has failed. */
 static int pass_on(struct stream *stream, const unsigned char *bytes, size_t length, size_t *sent)
 {
     ssize_t taken = transport_send(stream, bytes, length);
@@ -36,7 +37,7 @@ static int await_room(struct stream *stream)
     return event_add(&stream->bev->ev_write, NULL) < 0 ? -ENOMEM : 0;
 }
 
-/* Bytes that were held back are looked at anew. */
+/* Peeks at the bytes owed again, and sends them. */
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct stream *stream = arg;
@@ -49,7 +50,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     if (bytes > 0)
         failure = pass_on(stream, stream->env->scratch, (size_t)bytes, &sent);
     if (sent > 0) {
-        /* Sent is sent, whatever failed after that. */
+        /* The bytes were sent, even if removing them from the queue failed. */
         stream->held_back -= (uint32_t)sent;
         stream->env->callbacks.on_drained(stream, sent);
         if (!stream->bev)
@@ -61,7 +62,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
         stream->env->callbacks.on_error(stream, -failure);
 }
 
-/* The bufferevent's write event too is borrowed: what is owed is not in its output. */
+/* The bufferevent's write event is borrowed too: the bytes owed are not in its output evbuffer. */
 static int unix_open(struct stream *stream, const struct stream_how *how)
 {
     (void)how;
@@ -92,7 +93,7 @@ static int unix_give(struct stream *stream, const unsigned char *bytes, size_t l
 
 static void unix_drop(struct stream *stream, size_t bytes)
 {
-    (void)consume(stream, bytes); /* a failure shows again at the next read */
+    (void)consume(stream, bytes); /* the next read reports a failure again */
 }
 
 static size_t unix_owed(const struct stream *stream)

@@ -14,7 +14,7 @@
 
 /* Mozilla's recommendations (Server Side TLS 5.7): "modern" is TLS 1.3 alone; "intermediate" adds
  * TLS 1.2 with forward secrecy and authenticated encryption. Finite-field Diffie-Hellman is left
- * out of it: whoever lacks elliptic curves is gone, and its cost is the attacker's lever. */
+ * out: no client in use lacks elliptic curves, and its CPU cost helps an attacker. */
 #define INTERMEDIATE_CIPHERS                                     \
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:" \
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:" \
@@ -24,12 +24,12 @@
 
 struct tls_context {
     SSL_CTX *ssl;
-    unsigned char alpn[ALPN_MAX + 1]; /* as RFC 7301 has it: a length before each name */
+    unsigned char alpn[ALPN_MAX + 1]; /* RFC 7301's form: a length before each name */
     unsigned alpn_bytes;
     _Atomic uint32_t references;
 };
 
-/* OpenSSL's words for what went wrong last; empties its queue, which is the whole thread's. */
+/* OpenSSL's text for its last error. Empties the error queue, which belongs to the whole thread. */
 static const char *reason(void)
 {
     unsigned long code = ERR_peek_last_error();
@@ -46,7 +46,7 @@ static void refuse_unread(struct error *err, const char *what, const char *path)
     error_prefix(err, "%s: ", what);
 }
 
-/* Opens a regular file, so that no pipe holds up the start. */
+/* Opens a regular file only, so that the start cannot block on a pipe. */
 static FILE *open_file(const char *what, const char *path, struct stat *status, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -71,7 +71,7 @@ static int check_readable(const char *what, const char *path, struct error *err)
     return file ? 0 : -1;
 }
 
-/* Instead of asking at the terminal. */
+/* Prevents OpenSSL from asking for a passphrase at the terminal. */
 static int no_passphrase(char *out, int size, int is_writing, void *arg)
 {
     (void)out;
@@ -108,7 +108,7 @@ static int use_key(SSL_CTX *ssl, const struct tls_settings *settings, struct err
     int is_used = SSL_CTX_use_PrivateKey(ssl, key);
     EVP_PKEY_free(key);
     if (is_used != 1 || SSL_CTX_check_private_key(ssl) != 1) {
-        ERR_clear_error(); /* for a key of another kind it speaks of no certificate at all */
+        ERR_clear_error(); /* for a key of another type OpenSSL reports a missing certificate */
         return error_usage(err, "key: '%s' does not belong to the certificate '%s'", path,
                            settings->cert);
     }
@@ -156,7 +156,7 @@ static int use_client_ca(SSL_CTX *ssl, const struct tls_settings *settings, stru
     return 0;
 }
 
-/* ---- what is agreed to ---- */
+/* ---- what is negotiated ---- */
 
 /* "http/1.1:echo" to "\x08http/1.1\x04echo". */
 static int parse_alpn(struct tls_context *context, const char *list, struct error *err)
@@ -201,20 +201,19 @@ static bool set_profile(SSL_CTX *ssl, enum tls_profile profile)
 static void set_rules(SSL_CTX *ssl)
 {
     static const unsigned char ID[] = "evechod";
-    /* A FIN without close_notify would be fatal, and what we owe could not be sent any more. So
-     * OpenSSL takes it for an end, and the stream, which watches for close_notify, tells them
-     * apart.
-     */
+    /* By default a FIN without close_notify is fatal in OpenSSL, and the bytes owed could not be
+     * sent any more. With this option OpenSSL treats it as an end, and the stream, which watches
+     * for close_notify, distinguishes the two. */
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                  SSL_OP_IGNORE_UNEXPECTED_EOF);
-    /* An idle connection keeps no record buffers. */
+    /* So an idle connection keeps no record buffers. */
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_max_early_data(ssl, 0); /* it can be replayed */
+    SSL_CTX_set_max_early_data(ssl, 0); /* early data can be replayed */
     SSL_CTX_set_recv_max_early_data(ssl, 0);
-    /* Sessions are the clients' to keep, in tickets. Those of TLS 1.3 come after the handshake, and
-     * one that is still unread when a client closes makes the close a reset; so none is sent here,
-     * and the stream sends one before its first echo. */
+    /* The client stores the sessions, as tickets; the server has no cache. Tickets of TLS 1.3 are
+     * sent after the handshake. If a client closes before it has read one, its kernel sends a
+     * reset. So none is sent with the handshake; the stream sends one before its first echo. */
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(ssl, 0);
     SSL_CTX_set_session_id_context(ssl, ID, sizeof(ID) - 1);

@@ -9,14 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* So much may be fed at once and opened in one go; a record that was begun before adds its own. */
+/* The plain bytes of one feed of records are decrypted at once; a record begun earlier adds its
+ * own. */
 #define FED_BYTES (256U * 1024U)
 #define RECORD_BYTES 16384U /* plain bytes of the largest record (RFC 8446, 5.1) */
 #define PLAIN_BYTES (FED_BYTES + RECORD_BYTES)
 #define RECORDS_FIRST (FED_BYTES + 2 * RECORD_BYTES)
 #define MARKS_FIRST 64
 
-/* ---- the BIO: OpenSSL's side of the room ---- */
+/* ---- the BIO: OpenSSL reads from and writes to the room ---- */
 
 static int bio_read(BIO *bio, char *out, size_t length, size_t *came)
 {
@@ -33,7 +34,7 @@ static int bio_read(BIO *bio, char *out, size_t length, size_t *came)
     return 1;
 }
 
-/* Room for one more of `size` bytes; the array or NULL. */
+/* Makes room for one more element of `size` bytes. Returns the array, or NULL. */
 static void *grow(void *array, size_t size, size_t need, size_t *have)
 {
     size_t room = *have;
@@ -63,7 +64,7 @@ static bool make_room(struct tls_room *room, size_t bytes)
     return true;
 }
 
-/* OpenSSL writes a record at a time. */
+/* OpenSSL writes one record in each call. */
 static int bio_write(BIO *bio, const char *bytes, size_t length, size_t *written)
 {
     struct tls_room *room = BIO_get_data(bio);
@@ -82,7 +83,7 @@ static int bio_write(BIO *bio, const char *bytes, size_t length, size_t *written
 static long bio_control(BIO *bio, int command, long number, void *pointer)
 {
     (void)bio, (void)number, (void)pointer;
-    return command == BIO_CTRL_FLUSH; /* everything is where it belongs */
+    return command == BIO_CTRL_FLUSH; /* nothing to flush: the records are in the room */
 }
 
 static BIO_METHOD *method;
@@ -140,7 +141,8 @@ void tls_room_clear(struct tls_room *room)
 
 /* ---- life ---- */
 
-/* The SSL tells of each alert; the only one that says that the peer has finished is this. */
+/* OpenSSL calls this for each alert. Only a received close_notify means that the peer has
+ * finished. */
 static void on_info(const SSL *ssl, int where, int value)
 {
     struct tls_codec *codec = SSL_get_app_data(ssl);
@@ -155,7 +157,7 @@ int tls_codec_open(struct tls_codec *codec, struct tls_room *room, SSL *ssl)
         tls_codec_close(codec);
         return -1;
     }
-    /* The SSL gives back a reference for either side. */
+    /* SSL_free() drops one reference for reading and one for writing. */
     BIO_up_ref(room->bio);
     SSL_set0_rbio(ssl, room->bio);
     BIO_up_ref(room->bio);
@@ -172,7 +174,7 @@ void tls_codec_close(struct tls_codec *codec)
 
 /* ---- records in ---- */
 
-/* What was kept comes before what has come now. */
+/* Kept records precede new ones. */
 void tls_codec_feed(struct tls_codec *codec, const unsigned char *records, size_t length)
 {
     struct tls_room *room = codec->room;
@@ -209,15 +211,15 @@ bool tls_codec_has_more(const struct tls_codec *codec)
     return tls_codec_unread(codec) > 0 || codec->has_ended || codec->failure;
 }
 
-/* Before each call of OpenSSL's that may fail: what failed before, here or in another connection,
- * is none of its reasons. */
+/* Call before each OpenSSL call that may fail, so that an earlier error of this or another
+ * connection is not taken for its reason. */
 static void forget_failures(struct tls_codec *codec)
 {
     ERR_clear_error();
     codec->room->is_refused = false;
 }
 
-/* What went wrong, after a call that did not go on: -EAGAIN where it only waits for records. */
+/* The error of a call that did not succeed: -EAGAIN if it only needs more records. */
 static int failure_of(struct tls_codec *codec, int result)
 {
     int why = SSL_get_error(codec->ssl, result);
@@ -230,7 +232,7 @@ static int failure_of(struct tls_codec *codec, int result)
     if (ERR_SYSTEM_ERROR(code))
         return -ERR_GET_REASON(code);
     if (ERR_GET_LIB(code) == 0)
-        return -EPROTO; /* a number without a library is no reason */
+        return -EPROTO; /* no library: not a valid error code */
     codec->reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
     codec->error = ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED
                        ? X509_verify_cert_error_string(SSL_get_verify_result(codec->ssl))
@@ -262,7 +264,7 @@ ssize_t tls_codec_read_to(struct tls_codec *codec, unsigned char *bytes, size_t 
         else
             failure = failure_of(codec, result);
     }
-    /* The bytes first: the end and any failure came behind them. */
+    /* Return the bytes first: the end or the failure came after them. */
     codec->failure = failure == -EAGAIN || codec->has_ended ? 0 : failure;
     if (length > 0)
         return (ssize_t)length;
@@ -276,8 +278,8 @@ ssize_t tls_codec_read(struct tls_codec *codec)
 
 /* ---- records out ---- */
 
-/* The ticket of TLS 1.3 goes out with the first bytes: one that a client has not read makes its
- * close a reset. TLS 1.2 has sent its own. */
+/* Sends the session ticket of TLS 1.3 with the first data: if a client closes before it has read a
+ * ticket, its kernel sends a reset. TLS 1.2 sends its ticket in the handshake. */
 static void offer_ticket(struct tls_codec *codec)
 {
     codec->has_ticket = codec->has_spare = true;
@@ -286,18 +288,19 @@ static void offer_ticket(struct tls_codec *codec)
     ERR_clear_error();
 }
 
-/* Plain bytes of the largest record that the peer takes; one with little memory says so in its
- * hello (RFC 6066, 4). A piece is a record, so that each has its own mark. */
+/* Plain bytes of the largest record that the peer accepts; a peer with little memory sends a limit
+ * in its hello (RFC 6066, 4). tls_codec_write() passes one record's worth at a time, so that each
+ * record has its mark. */
 static size_t largest_record(const SSL *ssl)
 {
     unsigned code = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl));
     return code ? 256U << code : RECORD_BYTES;
 }
 
-/* OpenSSL keeps the buffer of a handshake's message, and frees it where it is asked. */
+/* OpenSSL keeps the buffer of a handshake message until it is asked to free it. */
 static void free_spare(struct tls_codec *codec)
 {
-    codec->has_spare = SSL_free_buffers(codec->ssl) != 1; /* in use: after the next write then */
+    codec->has_spare = SSL_free_buffers(codec->ssl) != 1; /* in use: retry after the next write */
 }
 
 int tls_codec_write(struct tls_codec *codec, const unsigned char *bytes, size_t length)
@@ -330,7 +333,7 @@ void tls_codec_end(struct tls_codec *codec)
     ERR_clear_error();
 }
 
-/* ---- what is told of it ---- */
+/* ---- description ---- */
 
 static size_t copy(char *out, size_t size, const void *bytes, size_t length)
 {
@@ -347,7 +350,7 @@ static void describe_peer(SSL *ssl, struct tls_info *out)
     char *bytes = NULL;
     if (!text)
         return;
-    /* Without memory for all of it, part would be somebody else's name. */
+    /* If memory is short, copy nothing: a part of the name would be another name. */
     if (X509_NAME_print_ex(text, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253) >= 0) {
         long length = BIO_get_mem_data(text, &bytes);
         out->subject_length =

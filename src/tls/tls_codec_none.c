@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In place of tls_codec.c if the build left TLS out: there is no context to open a codec with
- * (tls_none.c), so none is ever opened. */
+/* Replaces tls_codec.c if the program is built without TLS: there is no context to open a codec
+ * with (tls_none.c), so no codec is ever opened. */
 #include "tls/tls_codec.h"
 
 struct tls_room *tls_room_new(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In place of tls.c where the build left TLS out: a context is never made. */
+/* Replaces tls.c if the program is built without TLS: tls_context_new() always fails. */
 #include <stddef.h>
 
 #include "tls/tls.h"
