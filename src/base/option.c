@@ -28,7 +28,7 @@ static const char *expected(const struct option_row *row, char *out, size_t size
     static const char *const KINDS[] = {
         [OPTION_COUNT] = "a number like 64 or 10k",
         [OPTION_SIZE] = "a size like 64, 256k, 1M or 1G",
-        [OPTION_TIME] = "a time like 250ms, 30s, 5m or 1h",
+        [OPTION_TIME] = "a time like 250ms, 1.5s, 5m or 1h",
         [OPTION_MODE] = "octal permissions like 0660",
     };
     if (row->kind != OPTION_WORD) {

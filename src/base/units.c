@@ -40,17 +40,47 @@ static int parse_digits(const char **text, uint64_t *number)
     return 0;
 }
 
+/* Adds the digits behind a point, in units of `factor`: 5 of "1.5k" add 512. -1 unless that is a
+ * whole number: half a byte, or half a millisecond, cannot be counted. From the last digit on, so
+ * that a remainder anywhere is one of the whole. */
+static int add_fraction(const char *digits, size_t length, uint64_t factor, uint64_t *value)
+{
+    uint64_t fraction = 0;
+    while (length > 0) {
+        uint64_t tenths = (uint64_t)(digits[--length] - '0') * factor + fraction;
+        if (tenths % 10 != 0)
+            return -1;
+        fraction = tenths / 10;
+    }
+    if (*value > UINT64_MAX - fraction)
+        return -1;
+    *value += fraction;
+    return 0;
+}
+
 static int parse_with(const struct unit *units, const char *text, uint64_t *value)
 {
     uint64_t number;
+    const char *digits = "";
+    size_t length = 0;
     if (parse_digits(&text, &number) < 0)
         return -1;
+    if (*text == '.') {
+        digits = text + 1;
+        length = strspn(digits, "0123456789");
+        text = digits + length;
+        if (length == 0)
+            return -1;
+    }
     for (; units->name; units++) {
         if (strcmp(units->name, text) != 0)
             continue;
         if (number > UINT64_MAX / units->factor)
             return -1;
-        *value = number * units->factor;
+        number *= units->factor;
+        if (add_fraction(digits, length, units->factor, &number) < 0)
+            return -1;
+        *value = number;
         return 0;
     }
     return -1;

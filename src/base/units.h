@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Numbers with units, as written in options and endpoints (evecho(1), Numbers).
  *
- *     sizes   64  64k  1M  1G      powers of 1024, in bytes
- *     counts  64  1k               k is 1000
- *     times   250ms  30s  5m  1h   without a unit: seconds
+ *     sizes   64  64k  1M  1.5G          powers of 1024, in bytes
+ *     counts  64  1k  1.5k               k is 1000
+ *     times   250ms  0.2  1.5s  5m  1h   without a unit: seconds
  *
- * Everything else is refused: a sign, a space, a fraction, a second number, an overflow.
+ * Everything else is refused: a sign, a space, a second number, an overflow, and a fraction of a
+ * byte, of a count or of a millisecond.
  */
 #ifndef BASE_UNITS_H
 #define BASE_UNITS_H

@@ -72,7 +72,7 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
 
 @test "malformed sizes" {
     local value
-    for value in 12x -1 1.5k '' 0x10 ' 64' '64 ' +64 k 1kk 64K8 99999999999999999999 17000000000G; do
+    for value in 12x -1 1.5 '' 0x10 ' 64' '64 ' +64 k 1kk 64K8 99999999999999999999 17000000000G; do
         usage_error --buffer "'$value'" -- --buffer "$value"
     done
     usage_error --max-owed 1q -- --max-owed 1q

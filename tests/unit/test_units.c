@@ -17,6 +17,11 @@ static void test_sizes(void **state)
         {"64K", 65536},
         {"1M", 1048576},
         {"1G", 1073741824},
+        {"1.5k", 1536},
+        {"1.50k", 1536},
+        {"0.25M", 262144},
+        {"64.0", 64},
+        {"1.00000000000000000000000000000000k", 1024},
         {"18446744073709551615", UINT64_MAX},
         {"18014398509481983k", 18014398509481983U * 1024},
     };
@@ -29,7 +34,13 @@ static void test_sizes(void **state)
         "1 k",
         " 1",
         "1kk",
-        "1.5k",
+        "1.5",
+        "1.0001k",
+        "1.",
+        ".5k",
+        "1..5k",
+        "1.5.5k",
+        "1,5k",
         "0x10",
         "1b",
         "1e3",
@@ -61,14 +72,35 @@ static void test_counts(void **state)
     assert_int_equal(units_parse_count("2M", &value), 0);
     assert_int_equal(value, 2000000);
     assert_int_equal(units_parse_count("1G", &value), -1);
+    assert_int_equal(units_parse_count("1.5k", &value), 0);
+    assert_int_equal(value, 1500);
+    assert_int_equal(units_parse_count("1.5", &value), -1);
+    assert_int_equal(units_parse_count("0.0005k", &value), -1);
 }
 
 static void test_times(void **state)
 {
     static const struct example RIGHT[] = {
-        {"0", 0}, {"5", 5000}, {"250ms", 250}, {"30s", 30000}, {"5m", 300000}, {"1h", 3600000},
+        {"0", 0},        {"5", 5000},  {"250ms", 250},  {"30s", 30000},   {"5m", 300000},
+        {"1h", 3600000}, {"0.2", 200}, {"1.5s", 1500},  {"0.5m", 30000},  {"1.25h", 4500000},
+        {"0.001", 1},    {"2.0ms", 2}, {"0.2000", 200}, {"0.0001h", 360}, {"0.0", 0},
     };
-    static const char *const WRONG[] = {"", "ms", "5M", "5 s", "1d", "5ss", "-5s", "1h30m"};
+    static const char *const WRONG[] = {"",
+                                        "ms",
+                                        "5M",
+                                        "5 s",
+                                        "1d",
+                                        "5ss",
+                                        "-5s",
+                                        "1h30m",
+                                        "0.0001",
+                                        ".5",
+                                        "5.",
+                                        "5.s",
+                                        "0.5ms",
+                                        "1.5.5s",
+                                        "18446744073709551615.5s",
+                                        "18446744073709551.616s"};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(RIGHT); i++) {
         uint64_t value = 1;
