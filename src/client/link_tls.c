@@ -19,12 +19,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tls/alpn.h"
 #include "tls/tls_codec.h"
 
 #define RECORD_BYTES 16384          /* plain ones (RFC 8446, 5.1) */
 #define RECORD_WIRE_BYTES 17408     /* a record with all that is around it, and some more */
 #define RECEIVE_BYTES (64U * 1024U) /* at most at once: what is opened is still in the cache */
-#define ALPN_MAX 256                /* bytes of the whole list */
 /* A server that asks for new keys without end, and reads no answer, is not read above so much. */
 #define KEPT_MAX 40960
 
@@ -478,23 +478,14 @@ static int set_identity(SSL_CTX *context, const struct link_tls_options *options
     return refuse_file("key", key, "a private key without a password", err);
 }
 
-/* "h2,echo/1" as TLS wants it: each with its length before it (RFC 7301, 3.1). */
 static int set_alpn(SSL_CTX *context, const char *list, struct error *err)
 {
     unsigned char wire[ALPN_MAX];
-    unsigned used = 0;
-    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-        size_t length = strcspn(at, ",");
-        if (length == 0 || used + 1 + length > sizeof(wire))
-            return error_option(err, "alpn",
-                                "'%s' is not a list like h2,http/1.1 of at most %d "
-                                "bytes",
-                                list, ALPN_MAX - 1);
-        wire[used++] = (unsigned char)length;
-        memcpy(wire + used, at, length);
-        used += (unsigned)length;
-    }
-    if (used && SSL_CTX_set_alpn_protos(context, wire, used) != 0)
+    int length = list ? alpn_encode(list, wire) : 0;
+    if (length < 0)
+        return error_option(err, "alpn", "'%s' is not a list like h2,http/1.1 of at most %d bytes",
+                            list, ALPN_MAX - 1);
+    if (length && SSL_CTX_set_alpn_protos(context, wire, (unsigned)length) != 0)
         return error_start(err, "no memory for --alpn");
     return 0;
 }

@@ -93,7 +93,7 @@ static const struct option_row ROWS[] = {
     {"tls-profile", 0, OPTION_WORD, BOTH | FOR(TLS), "intermediate|modern", "intermediate", 0, 0,
      TLS_PROFILES, AT(tls.profile), "intermediate: TLS 1.2 and 1.3; modern: TLS 1.3 alone"},
     {"alpn", 0, OPTION_TEXT, BOTH | FOR(TLS), "LIST", NULL, 0, 0, NULL, AT(tls.alpn),
-     "application protocols that TLS agrees to, the best first, with colons between"},
+     "application protocols that TLS agrees to, the best first, like h2:http/1.1"},
     {"handshake-timeout", 0, OPTION_TIME, BOTH | FOR(TLS), "TIME", "10s", 0, MS_MAX, NULL,
      AT(policy.handshake_ms),
      "reset a connection whose TLS handshake is not done within, in all; 0: never"},

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tls/alpn.h"
+
 /* Mozilla's recommendations (Server Side TLS 5.7): "modern" is TLS 1.3 alone; "intermediate" adds
  * TLS 1.2 with forward secrecy and authenticated encryption. Finite-field Diffie-Hellman is left
  * out: no client in use lacks elliptic curves, and its CPU cost helps an attacker. */
@@ -20,11 +22,10 @@
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:" \
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 #define GROUPS "X25519:P-256:P-384"
-#define ALPN_MAX 255
 
 struct tls_context {
     SSL_CTX *ssl;
-    unsigned char alpn[ALPN_MAX + 1]; /* RFC 7301's form: a length before each name */
+    unsigned char alpn[ALPN_MAX]; /* RFC 7301's form: a length before each name */
     unsigned alpn_bytes;
     _Atomic uint32_t references;
 };
@@ -158,25 +159,6 @@ static int use_client_ca(SSL_CTX *ssl, const struct tls_settings *settings, stru
 
 /* ---- what is negotiated ---- */
 
-/* "http/1.1:echo" to "\x08http/1.1\x04echo". */
-static int parse_alpn(struct tls_context *context, const char *list, struct error *err)
-{
-    for (const char *name = list; name; name = strchr(name, ':')) {
-        name += *name == ':' && name != list;
-        size_t length = strcspn(name, ":");
-        if (length == 0 || context->alpn_bytes + 1 + length > ALPN_MAX)
-            return error_usage(
-                err,
-                "alpn: '%.100s' is not a list of protocols like http/1.1:echo, of at "
-                "most %d bytes",
-                list, ALPN_MAX - 1);
-        context->alpn[context->alpn_bytes++] = (unsigned char)length;
-        memcpy(context->alpn + context->alpn_bytes, name, length);
-        context->alpn_bytes += (unsigned)length;
-    }
-    return 0;
-}
-
 static int on_alpn(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_bytes,
                    const unsigned char *offered, unsigned offered_bytes, void *arg)
 {
@@ -188,6 +170,19 @@ static int on_alpn(SSL *ssl, const unsigned char **chosen, unsigned char *chosen
         return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301, 3.2 */
     *chosen = name;
     return SSL_TLSEXT_ERR_OK;
+}
+
+static int set_alpn(struct tls_context *context, const char *list, struct error *err)
+{
+    int length = alpn_encode(list, context->alpn);
+    if (length < 0)
+        return error_usage(err,
+                           "alpn: '%.100s' is not a list of protocols like http/1.1:echo, of at "
+                           "most %d bytes",
+                           list, ALPN_MAX - 1);
+    context->alpn_bytes = (unsigned)length;
+    SSL_CTX_set_alpn_select_cb(context->ssl, on_alpn, context);
+    return 0;
 }
 
 static bool set_profile(SSL_CTX *ssl, enum tls_profile profile)
@@ -231,11 +226,7 @@ static int fill(struct tls_context *context, const struct tls_settings *settings
     if (use_cert(ssl, settings->cert, notice, err) < 0 || use_key(ssl, settings, err) < 0 ||
         use_client_ca(ssl, settings, err) < 0)
         return -1;
-    if (settings->alpn && parse_alpn(context, settings->alpn, err) < 0)
-        return -1;
-    if (settings->alpn)
-        SSL_CTX_set_alpn_select_cb(ssl, on_alpn, context);
-    return 0;
+    return settings->alpn ? set_alpn(context, settings->alpn, err) : 0;
 }
 
 struct tls_context *tls_context_new(const struct tls_settings *settings, struct error *notice,

@@ -23,7 +23,7 @@ struct tls_settings {
     char *cert;           /* PEM: the certificate and its intermediates */
     char *key;            /* PEM, no passphrase; NULL: in the certificate's file */
     char *client_ca;      /* PEM: the CAs that clients' certificates are checked against */
-    char *alpn;           /* protocols, the preferred first, separated by colons: http/1.1:echo */
+    char *alpn;           /* protocols, the preferred first: http/1.1:echo (alpn.h) */
     uint64_t client_cert; /* enum tls_client_cert */
     uint64_t profile;     /* enum tls_profile */
 };

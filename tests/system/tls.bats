@@ -62,6 +62,26 @@ last_reason_is() { [[ $(field reason) == "$1" ]]; }
 
 # ---- as a user meets it
 
+chooses_echo() {
+    TLS=${ENDPOINT#tls://}
+    hello | s_client -quiet -no_ign_eof -alpn h2,echo >out
+    wait_for 5 closed_at_least 1
+    [[ $(field alpn) == echo ]] || fail "$1: $(field alpn)"
+    stop_server
+    : >"$LOG"
+}
+
+@test "--alpn takes commas and colons between the protocols, on the command line and in a file" {
+    local list
+    for list in none,echo none:echo; do
+        start_server -l "tls://127.0.0.1:0,$CERT" --alpn "$list"
+        chooses_echo "$list"
+    done
+    printf 'listen = tls://127.0.0.1:0,%s\nalpn = none,echo\n' "$CERT" >conf
+    start_server --config conf
+    chooses_echo "in a file"
+}
+
 @test "openssl s_client: an echo, and the close line tells what was agreed on" {
     start_tls alpn=http/1.1:echo
     hello | s_client -quiet -no_ign_eof -CAfile "$PKI/server.pem" -verify_return_error \

@@ -175,13 +175,15 @@ static void test_clients(void **state)
 static void test_alpn(void **state)
 {
     struct tls_settings settings = {.cert = cert, .key = key};
-    static const char *const WRONG[] = {"", ":", "a:", ":a", "a::b"};
+    static const char *const WRONG[] = {"", ":", "a:", ":a", "a::b", ",", "a,", ",a", "a,:b"};
     char list[257];
     (void)state;
     for (size_t i = 0; i < COUNT_OF(WRONG); i++) {
         settings.alpn = (char *)(uintptr_t)WRONG[i];
         assert_refused(&settings, "alpn: ");
     }
+    settings.alpn = (char *)(uintptr_t) "h2,http/1.1:echo";
+    assert_taken(&settings, "");
     memset(list, 'x', sizeof(list) - 1);
     list[256] = '\0';
     settings.alpn = list;
