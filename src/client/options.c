@@ -20,6 +20,7 @@
 
 /* A connection is made there. */
 #define FOR_STREAMS OPTION_FOR(ENDPOINTS_STREAMS_HERE)
+#define FOR_TLS OPTION_FOR(ENDPOINTS_TLS)
 
 /* Rows that several commands share. */
 #define ROW_TIMEOUT(seconds)                                                            \
@@ -42,43 +43,45 @@
         "json", 0, OPTION_TEXT, 0, "FILE", NULL, 0, 0, NULL, AT(json), \
             "write the results there as JSON; - is standard output"    \
     }
-#define ROW_TEXT(name, argument, field, help)                                \
-    {                                                                        \
-        name, 0, OPTION_TEXT, 0, argument, NULL, 0, 0, NULL, AT(field), help \
+#define ROW_TEXT(name, use, argument, field, help)                             \
+    {                                                                          \
+        name, 0, OPTION_TEXT, use, argument, NULL, 0, 0, NULL, AT(field), help \
     }
 /* How a connection is made: TLS in curl's words, and the PROXY header. */
-#define ROWS_LINK                                                                                  \
-    ROW_TEXT("cacert", "FILE", cacert, "tls://: whom to trust, PEM; else whom the system trusts"), \
-        ROW_TEXT("cert", "FILE", cert, "tls://: our own certificate, PEM"),                        \
-        ROW_TEXT("key", "FILE", key, "tls://: its key, PEM; else it is in --cert's file"),         \
-        {"insecure",                                                                               \
-         'k',                                                                                      \
-         OPTION_FLAG,                                                                              \
-         0,                                                                                        \
-         NULL,                                                                                     \
-         NULL,                                                                                     \
-         0,                                                                                        \
-         0,                                                                                        \
-         NULL,                                                                                     \
-         AT(insecure),                                                                             \
-         "tls://: any certificate will do"},                                                       \
-        ROW_TEXT("servername", "NAME", server_name,                                                \
-                 "tls://: ask for this name and expect its certificate; else ENDPOINT's host"),    \
-        ROW_TEXT("alpn", "LIST", alpn, "tls://: protocols to offer, like h2,http/1.1"),            \
-        {"proxy",                                                                                  \
-         0,                                                                                        \
-         OPTION_WORD,                                                                              \
-         FOR_STREAMS,                                                                              \
-         "none|v1|v2",                                                                             \
-         "none",                                                                                   \
-         0,                                                                                        \
-         0,                                                                                        \
-         PROXY_WORDS,                                                                              \
-         AT(proxy),                                                                                \
-         "begin each connection with a PROXY protocol header"},                                    \
-        ROW_TEXT("proxy-src", "ADDRESS:PORT", proxy_source,                                        \
-                 "the source in that header; else our own end"),                                   \
-        ROW_TEXT("proxy-dst", "ADDRESS:PORT", proxy_destination,                                   \
+#define ROWS_LINK                                                                                \
+    ROW_TEXT("cacert", FOR_TLS, "FILE", cacert,                                                  \
+             "tls://: whom to trust, PEM; else whom the system trusts"),                         \
+        ROW_TEXT("cert", FOR_TLS, "FILE", cert, "tls://: our own certificate, PEM"),             \
+        ROW_TEXT("key", FOR_TLS, "FILE", key,                                                    \
+                 "tls://: its key, PEM; else it is in --cert's file"),                           \
+        {"insecure",                                                                             \
+         'k',                                                                                    \
+         OPTION_FLAG,                                                                            \
+         FOR_TLS,                                                                                \
+         NULL,                                                                                   \
+         NULL,                                                                                   \
+         0,                                                                                      \
+         0,                                                                                      \
+         NULL,                                                                                   \
+         AT(insecure),                                                                           \
+         "tls://: any certificate will do"},                                                     \
+        ROW_TEXT("servername", FOR_TLS, "NAME", server_name,                                     \
+                 "tls://: ask for this name and expect its certificate; else ENDPOINT's host"),  \
+        ROW_TEXT("alpn", FOR_TLS, "LIST", alpn, "tls://: protocols to offer, like h2,http/1.1"), \
+        {"proxy",                                                                                \
+         0,                                                                                      \
+         OPTION_WORD,                                                                            \
+         FOR_STREAMS,                                                                            \
+         "none|v1|v2",                                                                           \
+         "none",                                                                                 \
+         0,                                                                                      \
+         0,                                                                                      \
+         PROXY_WORDS,                                                                            \
+         AT(proxy),                                                                              \
+         "begin each connection with a PROXY protocol header"},                                  \
+        ROW_TEXT("proxy-src", FOR_STREAMS, "ADDRESS:PORT", proxy_source,                         \
+                 "the source in that header; else our own end"),                                 \
+        ROW_TEXT("proxy-dst", FOR_STREAMS, "ADDRESS:PORT", proxy_destination,                    \
                  "the destination in that header; else the peer's end")
 #define ROW_QUIET                                                                           \
     {                                                                                       \
@@ -131,7 +134,7 @@ static const struct option_row BENCH_ROWS[] = {
      "stop after so many messages; 0: after --duration"},
     {"requests-per-connection", 0, OPTION_COUNT, FOR_STREAMS, "N", "0", 0, 0, NULL,
      AT(per_connection), "then close it and open another; 0: never"},
-    {"resume", 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(resume),
+    {"resume", 0, OPTION_FLAG, FOR_TLS, NULL, NULL, 0, 0, NULL, AT(resume),
      "tls://: each such connection resumes the TLS session of the one before it"},
     {"ramp-up", 0, OPTION_TIME, FOR_STREAMS, "TIME", "0", 0, MS_MAX, NULL, AT(ramp_up_ms),
      "spread the opening of the connections over this"},
@@ -224,6 +227,9 @@ static int read_endpoint(struct client_options *options, struct error *err)
         return error_prefix(err, "'%.200s': ", options->endpoint_text);
     if (attributes)
         return error_usage(err, "'%.200s': a client's endpoint takes no attributes",
+                           options->endpoint_text);
+    if (endpoint_has_port(&options->endpoint) && options->endpoint.port == 0)
+        return error_usage(err, "'%.200s': port 0 is for listening alone; 1 to 65535 is expected",
                            options->endpoint_text);
     return option_set_check(&options->set, option_set_given(&options->set),
                             endpoint_kinds(&options->endpoint), err);

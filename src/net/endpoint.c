@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define PORT_MAX 65535
 #define TEXT_MAX 512
@@ -37,10 +38,24 @@ static long parse_number(const char *text, long max)
 static int set_port(const char *text, struct endpoint *endpoint, struct error *err)
 {
     long port = parse_number(text, PORT_MAX);
+    size_t digits = strspn(text, "0123456789");
+    if (port < 0 && digits > 0 && text[digits] == '/')
+        return error_usage(err, "'%s': nothing may follow the port: %.*s alone is expected", text,
+                           (int)digits, text);
     if (port < 0)
-        return error_usage(err, "'%s' is not a port: 0 to %d is expected", text, PORT_MAX);
+        return error_usage(err, "'%s' is not a port: a number from 0 to %d is expected", text,
+                           PORT_MAX);
     endpoint->port = (uint16_t)port;
     return 0;
+}
+
+static int refuse_without_port(const char *host, enum endpoint_kind kind, struct error *err)
+{
+    size_t length = strlen(host);
+    if (length > 0 && host[length - 1] == ':')
+        length--;
+    return error_usage(err, "no port; %s://%.*s:PORT is expected", endpoint_scheme(kind),
+                       length ? (int)length : 4, length ? host : "HOST");
 }
 
 static int set_host(const char *text, size_t length, struct endpoint *endpoint, struct error *err)
@@ -63,6 +78,8 @@ static int parse_host_port(const char *text, enum endpoint_kind kind, struct end
     endpoint->kind = kind;
     if (*text == '[') {
         const char *end = strchr(text, ']');
+        if (end && (!end[1] || (end[1] == ':' && !end[2])))
+            return refuse_without_port(text, kind, err);
         if (!end || end[1] != ':')
             return error_usage(err, "expected [IPv6]:PORT");
         if (!memchr(text, ':', (size_t)(end - text)))
@@ -72,8 +89,8 @@ static int parse_host_port(const char *text, enum endpoint_kind kind, struct end
         return set_port(end + 2, endpoint, err);
     }
     const char *colon = strchr(text, ':');
-    if (!colon)
-        return error_usage(err, "no port; " EXPECTED);
+    if (!colon || !colon[1])
+        return refuse_without_port(text, kind, err);
     if (strchr(colon + 1, ':'))
         return error_usage(err, "an IPv6 address goes in brackets: [::1]:PORT");
     if (set_host(text, (size_t)(colon - text), endpoint, err) < 0)
@@ -123,6 +140,39 @@ static const char *after(const char *text, const char *prefix)
     return strncmp(text, prefix, length) == 0 ? text + length : NULL;
 }
 
+/* True if the text begins with that name and a colon, in letters of any size. */
+static bool has_scheme(const char *text, const char *name)
+{
+    size_t length = strlen(name);
+    return strncasecmp(text, name, length) == 0 && text[length] == ':';
+}
+
+/* A scheme that is not known, or is not written as one: the error names what would be right. 0 if
+ * the text has none: "tcp:7007" is a port of the host "tcp". */
+static int refuse_scheme(const char *text, struct error *err)
+{
+    static const enum endpoint_kind KINDS[] = {ENDPOINT_TCP, ENDPOINT_TLS, ENDPOINT_UDP};
+    const char *rest = strchr(text, ':');
+    if (!rest)
+        return 0;
+    rest++;
+    bool has_slashes = strncmp(rest, "//", 2) == 0;
+    for (size_t i = 0; i < sizeof(KINDS) / sizeof(KINDS[0]); i++) {
+        const char *scheme = endpoint_scheme(KINDS[i]), *host = rest + strspn(rest, "/");
+        if (!has_scheme(text, scheme) || parse_number(rest, PORT_MAX) >= 0)
+            continue;
+        return error_usage(err, "a scheme %s: %s://%s is expected",
+                           has_slashes ? "is written in small letters" : "ends in '//'", scheme,
+                           *host ? host : "HOST:PORT");
+    }
+    if (has_scheme(text, "vsock"))
+        return error_usage(err, "'vsock:' is not supported; socat can stand between (VSOCK-LISTEN, "
+                                "VSOCK-CONNECT), and tcp:// or unix: is expected here");
+    return has_slashes
+               ? error_usage(err, "'%.*s' is not supported; " EXPECTED, (int)(rest - text), text)
+               : 0;
+}
+
 static int parse_plain(const char *text, struct endpoint *endpoint, struct error *err)
 {
     const char *rest;
@@ -136,16 +186,19 @@ static int parse_plain(const char *text, struct endpoint *endpoint, struct error
         return parse_unix(rest, endpoint, err);
     if ((rest = after(text, "fd:")))
         return parse_fd(rest, endpoint, err);
-    if (strstr(text, "://"))
-        return error_usage(err, "unknown scheme; " EXPECTED);
+    if (refuse_scheme(text, err) < 0)
+        return -1;
     if (strchr(text, '/'))
         return parse_unix(text, endpoint, err);
     if (*text && strspn(text, "0123456789") == strlen(text)) {
         memcpy(endpoint->host, "localhost", sizeof("localhost"));
         return set_port(text, endpoint, err);
     }
+    if (!*text)
+        return error_usage(err, "an empty endpoint; " EXPECTED);
     if (!strchr(text, ':'))
-        return error_usage(err, "%s", *text ? EXPECTED : "an empty endpoint; " EXPECTED);
+        return error_usage(err, "no port; %s:PORT is expected, or ./%s for a Unix socket", text,
+                           text);
     return parse_host_port(text, ENDPOINT_TCP, endpoint, err);
 }
 
@@ -201,6 +254,11 @@ unsigned endpoint_kinds_inherited(enum endpoint_kind kind)
     return kind == ENDPOINT_UDP    ? ENDPOINTS_FD_UDP
            : kind == ENDPOINT_UNIX ? ENDPOINTS_FD_UNIX
                                    : ENDPOINTS_FD_TCP;
+}
+
+bool endpoint_has_port(const struct endpoint *endpoint)
+{
+    return endpoint->kind != ENDPOINT_UNIX && endpoint->kind != ENDPOINT_FD;
 }
 
 bool endpoint_is_same(const struct endpoint *one, const struct endpoint *other)

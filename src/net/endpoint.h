@@ -63,6 +63,9 @@ unsigned endpoint_kinds_inherited(enum endpoint_kind kind);
 /* "tcp", "tls", "udp", "unix" or "fd". */
 const char *endpoint_scheme(enum endpoint_kind kind);
 
+/* True if a host and a port lead to it: TCP, TLS, UDP. */
+bool endpoint_has_port(const struct endpoint *endpoint);
+
 /* True if both are the same endpoint, even if spelt differently. */
 bool endpoint_is_same(const struct endpoint *one, const struct endpoint *other);
 

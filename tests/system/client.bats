@@ -106,6 +106,8 @@ teardown() {
     refused bench --require errors=1ms x:1
     refused bench --require p99=1s,errors=0,p99=2s x:1
     refused bench --json same --hdr-out same x:1
+    refused ping x:0
+    grep -q 'port 0 is for listening alone' stderr
     refused ping fd:3
     refused ping tcp://x:1,idle-timeout=3s
     refused check --only none x:1
@@ -128,6 +130,14 @@ teardown() {
     ends 0 evecho ping -c 2 -i 1ms -q "$ENDPOINT" --json -
     jq -e '.schema == 1 and .completed == 2 and .lost == 0 and .p99_ns > 0 and .config.count == 2
         and .errors.mismatch == 0' stdout
+}
+
+@test "ping: an interval of a fraction of a second" {
+    start_server
+    ends 0 evecho ping -c 3 -i 0.02 --timeout 1.5s --json json "$ENDPOINT"
+    json '.config.interval_ms == 20 and .config.timeout_ms == 1500'
+    ends 2 evecho ping -i 0.0001 "$ENDPOINT"
+    grep -q -- "--interval: '0.0001' is not a time like 250ms, 1.5s" stderr
 }
 
 @test "ping: SIGQUIT tells midway, SIGINT ends with the summary" {

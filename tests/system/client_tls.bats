@@ -132,11 +132,13 @@ refused() {
         cat --cert "$PKI/client.pem" --key "$PKI/ca.key" tls://x:1
     refused 2 "--cert: .*client.pem' has no private key with it" cat --cert "$PKI/client.pem" tls://x:1
     refused 2 "--alpn: 'h2,,x' is not a list" cat --alpn h2,,x tls://x:1
+    refused 2 "--alpn: 'h2,:x' is not a list" cat --alpn h2,:x tls://x:1
     refused 2 "--servername: " cat --servername "" tls://x:1
     refused 2 "--proxy: 'v3' is not one of none, v1, v2" cat --proxy v3 x:1
     refused 2 "--proxy: expected only for tcp://, tls:// or unix:" ping --proxy v1 udp://x:1
     refused 2 "--proxy-src: 'nowhere' is not like" cat --proxy v1 --proxy-src nowhere x:1
     refused 2 '--proxy-src: needs --proxy v1 or v2' cat --proxy-src 1.2.3.4:5 x:1
+    refused 2 "--proxy-src: expected only for tcp://, tls:// or unix:" ping --proxy-src 1.2.3.4:5 udp://x:1
     refused 2 "--proxy-dst: '1.2.3.4:70000' is not like" cat --proxy v2 --proxy-dst 1.2.3.4:70000 x:1
     refused 2 "both IPv4 or both IPv6" cat --proxy v2 --proxy-src 1.2.3.4:5 --proxy-dst '[::1]:5' x:1
     openssl pkey -in "$PKI/client.key" -aes128 -passout pass:word -out locked.key
@@ -144,9 +146,15 @@ refused() {
         cat --cert "$PKI/client.pem" --key locked.key tls://x:1
 }
 
-@test "as with curl, TLS options mean nothing where there is none" {
-    start_server
-    ends 0 evecho ping -c 1 --cacert "$PKI/ca.pem" --servername other -k "$ENDPOINT"
+@test "a TLS option for an endpoint without TLS is refused, and tls:// is named" {
+    local words at
+    for words in "--cacert $PKI/ca.pem" "--cert $PKI/client.pem" "--key $PKI/client.key" -k "--servername x" "--alpn h2"; do
+        for at in tcp://x:1 x:1 udp://x:1 "unix:$T/s"; do
+            # shellcheck disable=SC2086 # words
+            refused 2 "expected only for tls://, not ${at%%[/x]*}" ping $words "$at"
+        done
+    done
+    refused 2 "--resume: expected only for tls://, not tcp://" bench --resume x:1
 }
 
 @test "TLS to a port without it, and the other way about" {
@@ -205,6 +213,8 @@ refused() {
 @test "ALPN: what is offered and what was chosen" {
     reverser -alpn echo,h2
     ends 1 evecho ping -c 1 --timeout 200ms -k --alpn h2,echo "$TLS"
+    grep -q ', ALPN echo$' stdout
+    ends 1 evecho ping -c 1 --timeout 200ms -k --alpn h2:echo "$TLS"
     grep -q ', ALPN echo$' stdout
     refused 3 'no application protocol' ping -c 1 -k --alpn nothing "$TLS"
 }

@@ -144,6 +144,47 @@ static void test_wrong(void **state)
     }
 }
 
+/* What is nearly right is told what would be. */
+static void test_hints(void **state)
+{
+    static const char *const HINTS[][2] = {
+        {"tcp:localhost:7007", "a scheme ends in '//': tcp://localhost:7007"},
+        {"tls:localhost:7443", "a scheme ends in '//': tls://localhost:7443"},
+        {"udp:[::1]:7", "a scheme ends in '//': udp://[::1]:7"},
+        {"tcp:/localhost:7007", "a scheme ends in '//': tcp://localhost:7007"},
+        {"tls:", "a scheme ends in '//': tls://HOST:PORT"},
+        {"tls://", "no port; tls://HOST:PORT is expected"},
+        {"TCP://localhost:7007", "in small letters: tcp://localhost:7007"},
+        {"tcp://localhost", "no port; tcp://localhost:PORT is expected"},
+        {"tcp://localhost:", "no port; tcp://localhost:PORT is expected"},
+        {"tls://[::1]", "no port; tls://[::1]:PORT is expected"},
+        {"[::1]", "no port; tcp://[::1]:PORT is expected"},
+        {"[::1]:", "no port; tcp://[::1]:PORT is expected"},
+        {"localhost", "no port; localhost:PORT is expected, or ./localhost for a Unix socket"},
+        {"localhost:", "no port; tcp://localhost:PORT is expected"},
+        {"localhost:http", "'http' is not a port: a number from 0 to 65535 is expected"},
+        {"tcp://localhost:7007/", "nothing may follow the port: 7007 alone is expected"},
+        {"tcp://[::1]:7007/path", "nothing may follow the port: 7007 alone is expected"},
+        {"vsock:2:7007", "'vsock:' is not supported"},
+        {"vsock://2:7007", "'vsock:' is not supported"},
+        {"http://localhost:80", "'http:' is not supported"},
+        {"sctp://localhost:80", "'sctp:' is not supported"},
+        {"quic://localhost:80", "expected tcp://, tls:// or udp://HOST:PORT"},
+        {"::1", "an IPv6 address goes in brackets: [::1]:PORT"},
+        {"tcp://::1:7", "an IPv6 address goes in brackets: [::1]:PORT"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(HINTS); i++) {
+        struct endpoint endpoint;
+        struct error err = {0};
+        const char *attributes;
+        if (endpoint_parse(HINTS[i][0], &endpoint, &attributes, &err) == 0)
+            fail_msg("'%s' was taken", HINTS[i][0]);
+        if (!strstr(said(&err), HINTS[i][1]))
+            fail_msg("'%s': '%s', not '%s'", HINTS[i][0], said(&err), HINTS[i][1]);
+    }
+}
+
 static void test_long_ones(void **state)
 {
     char text[2000];
@@ -220,13 +261,10 @@ static void test_kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tcp),
-        cmocka_unit_test(test_schemes),
-        cmocka_unit_test(test_unix_and_fd),
-        cmocka_unit_test(test_attributes),
-        cmocka_unit_test(test_wrong),
-        cmocka_unit_test(test_long_ones),
-        cmocka_unit_test(test_same_however_spelt),
+        cmocka_unit_test(test_tcp),         cmocka_unit_test(test_schemes),
+        cmocka_unit_test(test_unix_and_fd), cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_wrong),       cmocka_unit_test(test_hints),
+        cmocka_unit_test(test_long_ones),   cmocka_unit_test(test_same_however_spelt),
         cmocka_unit_test(test_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
