@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The client's eye: a stream that something was done to, and what is said of it. */
+/* The client's checker: it must describe a damaged stream correctly. */
 #include "fuzz.h"
 
 #include "base/pattern.h"
@@ -20,8 +20,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* A byte that was changed, bytes that were lost, bytes that came twice: each is found where it is,
- * and what came instead is placed. */
+/* Changes, removes or repeats bytes: the checker must find each damage at its offset, and locate
+ * the bytes received instead. */
 static void check(const struct input *input, unsigned char *bytes, size_t length)
 {
     uint64_t seed = pattern_seed(input->seed, 1),
@@ -42,16 +42,16 @@ static void check(const struct input *input, unsigned char *bytes, size_t length
         PROPERTY(failure.came == bytes[at] && failure.expected != failure.came);
         return;
     case 1:
-        from = offset + at + shift; /* lost */
+        from = offset + at + shift; /* removed */
         break;
     default:
-        from = offset + at - shift; /* again */
+        from = offset + at - shift; /* repeated */
     }
     pattern_fill(seed, from, bytes + at, length - at);
     right = pattern_match(seed, offset, bytes, length);
     PROPERTY(right >= at);
     if (right == length)
-        return; /* too short to tell apart: by chance they are the same */
+        return; /* too short to distinguish: equal by chance */
     place.offset = offset + right;
     failure = failure_explain(NULL, &place, bytes + right, length - right);
     PROPERTY(failure.how.outcome == OUTCOME_MISMATCH && failure.has_byte && !failure.is_extra);
@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static unsigned char bytes[STREAM_MAX];
     struct input input;
     uint64_t place;
-    /* Bytes that are nobody's have no place, or one where they really are. */
+    /* Foreign bytes have no offset, or one at which they really occur. */
     if (size >= PATTERN_LOCATE_BYTES && pattern_locate(7, data, size, UINT64_MAX, &place))
         PROPERTY(pattern_match(7, place, data, size < 8 ? size : 8) > 0);
     if (size < sizeof(input))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whole connections: the input decides what the simulated kernel, the clock and the peers do. */
+/* Complete connections: the input controls the simulated kernel, the clock and the peers. */
 #include "fuzz.h"
 
 #include "../sim/kernel.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Endpoints and numbers with units, as anybody may write them. */
+/* Endpoints and numbers with units, of any text. */
 #include "fuzz.h"
 
 #include "base/units.h"
@@ -12,7 +12,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* What is printed parses back to the same value. */
+/* A printed value must parse back to itself. */
 static void check_numbers(const char *text)
 {
     char printed[UNITS_TEXT_MAX];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The log's lines with whatever bytes a peer brings: one event is one line, of printable bytes, and
- * as JSON it is read back the same. */
+/* The log's lines with any bytes from a peer: one event must be one line of printable bytes, and as
+ * JSON it must parse back to the same values. */
 #include "fuzz.h"
 
 #include <ctype.h>
@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char line[LOG_LINE_MAX];
     size_t half = size / 2;
-    /* The room varies too: a field that does not fit is left out whole. */
+    /* The size varies too: a field that does not fit must be left out as a whole. */
     size_t room = size > 0 && data[0] % 2 ? sizeof(line) : 200;
     const struct log_field fields[] = {
         LOG_NUMBER("id", 7),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The daemon's command line, a word a line; what follows the first empty line is the configuration
- * file. Nothing is opened but that file, which is memory. */
+/* The daemon's command line, one word a line; the text after the first empty line is the
+ * configuration file. Only that file is opened, and it is in memory. */
 #include "fuzz.h"
 
 #include <sys/mman.h>
@@ -29,7 +29,8 @@ static void write_config(const char *text, size_t length)
         abort();
 }
 
-/* Understood or refused with a word why; whatever was understood is within its bounds. */
+/* Each word must be accepted or refused with a reason; accepted values must be within their
+ * bounds. */
 static void read_words(int argc, char **argv)
 {
     static const struct activation NONE = {0};
@@ -53,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t length = size < TEXT_MAX - 1 ? size : TEXT_MAX - 1;
     memcpy(text, data, length);
     text[length] = '\0';
-    /* The file may have NUL bytes, words may not. */
+    /* The file may contain NUL bytes, the words may not. */
     char *blank = memmem(text, length, "\n\n", 2);
     const char *file = blank ? blank + 2 : text + length;
     write_config(file, (size_t)(text + length - file));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A PROXY header, in as many pieces as it has bytes; and the one that the client builds. */
+/* A PROXY header, received byte by byte; and the header that the client builds. */
 #include "fuzz.h"
 
 #include "net/proxy.h"
@@ -25,7 +25,8 @@ static void check_whole(const struct proxy_header *header, const unsigned char *
     PROPERTY(proxy_transport_word((enum proxy_transport)header->transport) != NULL);
 }
 
-/* What is whole stays whole, what is wrong stays wrong, and in the end there is a verdict. */
+/* A complete header must stay complete, an invalid one must stay invalid, and PROXY_HEADER_MAX
+ * bytes must give a verdict. */
 static void check_pieces(const uint8_t *data, size_t size)
 {
     ssize_t verdict = 0;
@@ -58,7 +59,7 @@ static void check_built(const uint8_t *data, size_t size)
     }
     size_t length = proxy_build(data[1] % 2 ? PROXY_V1 : PROXY_V2, &ends[0], &ends[1], bytes);
     PROPERTY(length > 0 && proxy_parse(bytes, length, &header, &why) == (ssize_t)length);
-    /* An IPv4 address inside IPv6 is told as what it is. */
+    /* An IPv4-mapped IPv6 address is written as IPv4. */
     if (data[0] % 2 == 0)
         PROPERTY(memcmp(header.source.bytes, ends[0].bytes, 4) == 0 &&
                  header.source.port == ends[0].port && header.destination.port == ends[1].port);

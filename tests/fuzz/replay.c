@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Runs a fuzz target once over every file of its corpus: what was found once stays found, with any
- * compiler. Told as TAP, a point a file; with arguments, over those files. */
+/* Runs a fuzz target once over every file of its corpus, with any compiler, so that earlier
+ * findings stay tested. Prints TAP, one point a file. With arguments, runs over those files. */
 #include "fuzz.h"
 
 #include <dirent.h>
@@ -12,7 +12,7 @@ static void run_file(const char *path, const char *name)
     static uint8_t bytes[INPUT_MAX];
     FILE *file = fopen(path, "rb");
     size_t size = file ? fread(bytes, 1, sizeof(bytes), file) : 0;
-    /* Exactly as long as it is, so that a sanitizer sees a step beyond. */
+    /* A buffer of exactly this size, so that a sanitizer detects an overrun. */
     uint8_t *data = malloc(size ? size : 1);
     if (!file || !data) {
         printf("not ok - %s: cannot be read\n", name);

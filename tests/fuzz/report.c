@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The client's options, thresholds and JSON report: a word a line, then results of any numbers. */
+/* The client's options, thresholds and JSON report: one word a line, then results with any
+ * numbers. */
 #include "fuzz.h"
 
 #include <jansson.h>
@@ -50,7 +51,8 @@ static void fill(struct bench_results *results, const uint8_t *data, size_t size
     results->errors[numbers[2] % OUTCOME_COUNT] = numbers[3] >> 24;
     results->established = numbers[4] >> 24;
     results->start_ns = numbers[5] >> 24;
-    results->end_ns = results->start_ns + 1000000 + (numbers[6] >> 24); /* a bench takes time */
+    results->end_ns =
+        results->start_ns + 1000000 + (numbers[6] >> 24); /* a bench never takes 0 ns */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A scraper's request, in as many pieces as it has bytes. */
+/* A scraper's HTTP request, received byte by byte. */
 #include "fuzz.h"
 
 #include <stdbool.h>
@@ -16,7 +16,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static void check_whole(const struct request *request, const char *bytes, size_t size)
 {
-    /* A URI without a path means "/", which is no byte of the request. */
+    /* A URI without a path means "/", which does not point into the request. */
     bool is_inside = request->path >= bytes && request->path < bytes + size;
     PROPERTY(request->path_length > 0 && request->path[0] == '/');
     PROPERTY(is_inside ? request->path + request->path_length <= bytes + size
@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct request request = {0}, first = {0};
     enum request_verdict verdict = REQUEST_MORE;
     size_t told_at = 0;
-    /* Once it has a verdict, more bytes change nothing. */
+    /* After a verdict, more bytes must not change it. */
     for (size_t length = 0; length <= size && length < 600; length++) {
         enum request_verdict now = request_parse(bytes, length, &request);
         PROPERTY(verdict == REQUEST_MORE || now == verdict);

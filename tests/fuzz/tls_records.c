@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A service's TLS codec: the input says what its client says, when, in which pieces it is fed, and
- * what is changed on its way. Keys are new each time, so the same input makes other records. */
+/* A service's TLS codec: the input determines the client's data, its timing, the pieces in which
+ * the codec is fed, and the damage to the records. Keys are new each time, so the same input gives
+ * different records. */
 #include "fuzz.h"
 
 #include "../unit/tls_pair.h"
 
-#define SAID_MAX (1 << 20) /* so much the client says at most */
+#define SAID_MAX (1 << 20) /* the most bytes that the client sends */
 #define ALL SIZE_MAX
 
 static struct tls_end service, client;
@@ -47,7 +48,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return tls_pair_setup(NULL);
 }
 
-/* What the service has to say is in marks, a record or more each, and goes to nobody. */
+/* Each mark of the service's output must cover one or more records; the output is discarded. */
 static void service_says(size_t plain)
 {
     const struct tls_room *room = service.room;
@@ -67,7 +68,7 @@ static void service_says(size_t plain)
         (void)tls_carry(&service, &client);
 }
 
-/* Whatever was done to the records, what comes out is what the client said. */
+/* However the records were damaged, the decrypted bytes must be a prefix of the client's data. */
 static void service_reads(size_t most)
 {
     fed = service.wire_length < most ? service.wire_length : most;

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The table of fault cases in docs/RELIABILITY.md against the tests: a title that begins with ids
-# ("F01 F15 ...") is a test of each, and each id's row names exactly the files where it has one.
+# Compares the table of fault cases in docs/RELIABILITY.md with the tests: a title that begins with
+# ids ("F01 F15 ...") tests each of them, and the row of an id must name exactly the files with such
+# a test.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
 page=docs/RELIABILITY.md

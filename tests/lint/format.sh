@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# One formatter of one version decides; others disagree with it about details.
+# One version of the formatter decides, since versions differ in details.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
 version=14

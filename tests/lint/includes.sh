@@ -1,18 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Data flows one way and includes follow it, between the rooms
+# Data flows in one direction, and includes follow it, between the rooms
 #   daemon -> echo -> stream -> tls -> net -> base     client -> stream, tls, net, base
-# and within two of them, as `ranks` says. A file includes its own rank or a lower one. The loop is
-# all of stream that the client knows (and library, for its hooks). libevent is named by the owners of events; a bufferevent by
-# the stream and its transports alone.
+# and within two of them, as `ranks` says. A file includes files of its own rank or a lower one. Of
+# src/stream the client includes only the loop (and library, for its hooks). Only the owners of
+# events include libevent, and only the stream and its transports use bufferevents.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
 ranks='counters=1 evecho_listener=12 evecho=70 account=10 policy=10 bucket=15 tls=15 limit=20 service=20 conn=30 proxy=35 udp=35 listener=40 worker=50 acceptor=65
 http=45 options=60 status=68 server_parts=69 report=70 drain=71 reload=71 server=75 main=80 notify=5 pidfile=5 privilege=5 metrics=5 request=5 activation=5 sandbox=62 watchdog=55'
 
-# Ranks: a room's hundred, plus the place in its own line. A file that serves several others and
-# knows none of them (notify, pidfile...) has 5.
+# A rank is the room's hundred plus the place in its line below. A file that serves several others
+# and includes none of them (notify, pidfile...) has 5.
 wrong_way()
 {
     c_files src | xargs awk -v ranks="$ranks" '
@@ -54,7 +54,8 @@ includes_outside()
         grep -vE "^src/($2):"
 }
 
-# HACKING.md draws the same order, in one line: each that it names has a lower rank than those before.
+# HACKING.md draws the same order in one line: each file in it must have a lower rank than those
+# before it.
 wrong_picture()
 {
     awk -v ranks="$ranks stream=0.4 tls=0.3 net=0.2 base=0.1" '

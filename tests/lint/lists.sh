@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A file that no local.am names is in no tarball, and a test is never run.
+# A file that no local.am names is missing from the tarball, and a test that none names never runs.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
 # Programs are listed without their .c, shims with .so in its place.

@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Each counter's metric is on the page (the system tests ask the program for all the others).
+# Each counter's metric must be in the man page (the system tests check the other metrics in the
+# program's output).
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
 page=man/evechod.8
 
-# No log's word and no text of the list ends so.
+# No log word and no text in the list ends like this.
 undocumented()
 {
     grep -oE '"[a-z_]+_(total|bytes)"' src/echo/counters.h | tr -d '"' | while read -r metric; do

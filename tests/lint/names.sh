@@ -1,19 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Every file, function and section that a document, a page or a comment names exists. A file is named
-# by its path or by the end of one; a function as `name()`, or with its file: `conn.c: end()`; a section
-# by its page, "evechod(8), CAVEATS", or by a document in capitals, "(HACKING: Proof)".
+# Every file, function and section that a document, a page or a comment names must exist. A file is
+# named by its path or the end of its path; a function as `name()`, or with its file: `conn.c:
+# end()`; a section with its page, "evechod(8), CAVEATS", or with a document in capitals, "(HACKING:
+# Proof)".
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
 scratch=$(mktemp -d) || exit 99
 trap 'rm -rf "$scratch"' EXIT
 
-# Of libraries, of the system, or made by the build or the user.
+# Names from libraries or the system, or files made by the build or the user.
 strangers='bufferevent_struct\.h|bufferevent_openssl\.c|config\.h|report\.md|sys/queue\.h|systemd\.socket|testssl\.sh|web\.socket'
 libraries='(readable|skip)$|(SSL|BIO|ERR|event|evbuffer|bufferevent|evconnlistener)_'
 
-# Prose as "file:line:text": documents and pages whole, of all else the comments.
+# Prints prose as "file:line:text": whole documents and pages, and the comments of other files.
 prose()
 {
     project_files | while read -r file; do
@@ -69,7 +70,7 @@ missing_files()
         }' "$scratch/files" "$scratch/prose"
 }
 
-# Defined at the left margin, as ours are.
+# Our functions are defined at the left margin.
 missing_in_file()
 {
     grep -oE '^[^:]*:[0-9]+:|[a-z_0-9]+\.[ch]: [a-z_0-9]+\(\)' "$scratch/prose" |
@@ -90,7 +91,7 @@ missing_functions()
             !($2 in known) && $2 !~ libraries { print $1 " " $2 "()" }' "$scratch/functions" -
 }
 
-# A section of a page is a .Sh or .Ss line, one of a document a heading.
+# A section is a .Sh or .Ss line of a page, or a heading of a document.
 missing_sections()
 {
     grep -oE '^[^:]*:[0-9]+:|(evechod\(8\)|evecho\(1\)), [A-Z][A-Za-z]+( [A-Z]+)*|\([A-Z]{4,}: [A-Z][a-z]+' "$scratch/prose" |

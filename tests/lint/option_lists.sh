@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=sh disable=SC2154 # $scratch is the caller's
 #
-# option_lists.sh: what --help and a page say about options, as lists that can be
-# compared. In a page an option is an item such as
+# option_lists.sh: extracts the options of --help and of a page as lists that can be compared. In a
+# page an option is an item such as
 #   .It Fl l , Fl Fl listen Ar endpoint
-# and where --help ends with a default in brackets, the item's text has it after
-# the word "default" ("Default: 60s.", "The default is auto."), macros aside.
+# and if --help ends with a default in brackets, the item's text has it after the word "default"
+# ("Default: 60s.", "The default is auto."); macros are ignored.
 
-# Lines of "name letter default", "-" where there is none.
+# Lines of "name letter default", with "-" for none.
 options_of_help()
 {
     awk '
@@ -30,7 +30,7 @@ options_of_help()
         END { flush_row() }' "$1"
 }
 
-# The same of the page.
+# The same for the page.
 options_of_page()
 {
     awk '
@@ -95,7 +95,7 @@ same_options()
     awk '{ print $1, $2 }' "$scratch/page" >"$scratch/page-plain"
     tap_clean "--help and $3 have the same options and letters" \
         "$(both_ways "$scratch/options-plain" "$scratch/page-plain" "$3")"
-    # "none" on the page is as good as silence.
+    # "none" in the page equals no default.
     sed 's/ none$/ -/' "$scratch/page" | sorted >"$scratch/page-defaults"
     sed 's/ none$/ -/' "$1" | sorted >"$scratch/options-defaults"
     tap_clean "--help and $3 have the same defaults" \

@@ -1,8 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# evechod's own table of options, as --help prints it, against everything else
-# that lists them.
+# Compares evechod's table of options, as --help prints it, with every other list of them.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 . "${top_srcdir:-.}/tests/lint/option_lists.sh"
 
@@ -16,7 +15,7 @@ trap 'rm -rf "$scratch"' EXIT
     echo "# evechod --help failed"
 options_of_help "$scratch/help" | sorted >"$scratch/options"
 awk '{ print $1 }' "$scratch/options" | sorted >"$scratch/names"
-# What makes no sense in a file, and what the service does not do yet.
+# Options that are not allowed in a file.
 grep -vxE 'check-config|config|help|version' "$scratch/names" >"$scratch/file-names"
 
 tap_plan 6
@@ -27,7 +26,7 @@ same_options "$scratch/options" $page $page
 sed -nE 's/^#? ?([a-z-]+) = .*/\1/p' $example | sorted >"$scratch/example"
 tap_clean "the example has every option that a file may have" \
     "$(both_ways "$scratch/file-names" "$scratch/example" "$example")"
-# Its certificate is there.
+# The certificate exists here.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
     -keyout "$scratch/key.pem" -out "$scratch/cert.pem" 2>/dev/null
 cp "$scratch/cert.pem" "$scratch/clients.pem"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# evecho's tables of options, a command each, against its page: the command's own section, and the
-# one for what all commands have.
+# Compares evecho's tables of options, one for each command, with its page: the command's own
+# section, and the section for the options of all commands.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 . "${top_srcdir:-.}/tests/lint/option_lists.sh"
 

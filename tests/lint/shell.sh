@@ -4,7 +4,7 @@
 
 command -v shellcheck >/dev/null || tap_skip_all "no shellcheck (Debian: shellcheck)"
 
-# Every file whose first line asks for a shell, or that is sourced by one that does.
+# Every file whose first line names a shell, or that such a file sources.
 shell_files()
 {
     project_files | while read -r file; do
@@ -21,10 +21,9 @@ bats_files()
     project_files | grep -E '\.(bats|bash)$'
 }
 
-# A bats file and the library it loads set each other's variables (SC2034,
-# SC2153) and pass each other arguments (SC2119, SC2120); every test is a
-# subshell and means it (SC2030, SC2031); strace's words have commas (SC2054), and
-# a file is written before it is shown (SC2094).
+# A bats file and the library it loads set each other's variables (SC2034, SC2153) and pass each
+# other arguments (SC2119, SC2120); every test is a subshell on purpose (SC2030, SC2031); strace's
+# arguments contain commas (SC2054); and a file is written before it is printed (SC2094).
 across='SC2030,SC2031,SC2034,SC2054,SC2094,SC2119,SC2120,SC2153'
 
 tap_plan 2

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A function that fits on a screen can be read. A function's body stands between a brace in
-# the first column and its partner (the format lint keeps that true). A long file is a smell
-# and not a fault: the alarm rings late, so that nobody squeezes lines to stay below it.
+# Functions must fit on a screen. A function's body is between a brace in the first column and the
+# matching one (the format lint ensures that). A long file is a smell, not a fault: the limit is
+# high, so that no one squeezes lines to stay below it.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
 function_lines=60

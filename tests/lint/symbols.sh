@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Names that others can see. An external symbol begins with the noun of a header of its room, so its
-# file is known from its name; no two types share one; and the echo (src/echo) knows no process.
+# External names. An external symbol begins with the noun of a header of its room, so its name shows
+# its file; no two types share a name; and the echo (src/echo) uses nothing of the process.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
-# Plurals and parts: a waker is in loop.h, a command in commands.h, udp_* in udp_flow.h and others.
+# Exceptions: a waker is in loop.h, a command in commands.h, udp_* in udp_flow.h and others.
 besides='base=json_write stream=waker echo=buckets echo=counter client=ending client=stream client=bench client=cat client=udp'
 
 nouns()
@@ -31,7 +31,8 @@ types_of_one_name()
         sed -E 's/^(static )?(const )?//' | sort | uniq -d
 }
 
-# What only a process has: its end, signals, its environment, its standard streams, libevent's hooks.
+# Functions that affect the whole process: exit, signals, environment, standard streams, libevent's
+# hooks.
 processes_in_the_echo()
 {
     c_files src/echo src/stream | grep -v '^src/stream/library\.' | xargs grep -nE \

@@ -1,14 +1,14 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What the lints share. A lint collects offending lines as text; no text is a
-# pass, and what there is becomes the failure's diagnostics. They run from the
-# top of the tree, on the files that are in it: a tarball has no git to ask.
+# Shared by the lints. A lint collects offending lines as text; if the text is empty the lint
+# passes, otherwise the text becomes the diagnostics. Lints run from the top of the tree, on the
+# files in it: a tarball has no git.
 cd "${top_srcdir:-.}" || exit 99
 
 tap_count=0
 
-# tap_plan N: how many points will come.
+# tap_plan N: announces N points.
 tap_plan()
 {
     echo "1..$1"
@@ -46,7 +46,7 @@ c_files()
     find "$@" -name '*.[ch]' -type f 2>/dev/null | LC_ALL=C sort
 }
 
-# project_files: every file of ours that is text. What a build left is not.
+# project_files: every text file of the project, without the files of a build.
 project_files()
 {
     {

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What every file has, and what none may have.
+# Properties that every file must have, and those that none may have.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
 licence='SPDX-License-Identifier: BSD-2-Clause'
 
-# Prose is covered by COPYING; so are files whose first byte is spoken for.
+# COPYING covers documents, and files whose first byte is fixed by their format.
 without_licence()
 {
     project_files | grep -vE '\.md$|^\.clang-format$' | while read -r file; do
@@ -14,7 +14,7 @@ without_licence()
     done
 }
 
-# The brackets keep these patterns from finding themselves.
+# The brackets prevent these patterns from matching themselves.
 unfinished='TOD[O]|FIXM[E]|XX[X][: ]'
 machine_paths='(^|[^[:alnum:]_.$}/)~-])/(wor[k]|hom[e]|roo[t]|User[s])/'
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* tls/tls_codec.h for a world without OpenSSL: the records of records.h, and contexts of nothing.
- * So the transport and everything above it run unchanged, and a world costs no key. Linked in the
- * place of tls_codec.c and tls.c. */
+/* Implements tls/tls_codec.h without OpenSSL: the records of records.h, and empty contexts. So the
+ * transport and everything above it run unchanged, without the cost of keys. Linked instead of
+ * tls_codec.c and tls.c. */
 #include "tls/tls_codec.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@
 #define HELLO_BYTES 3000
 #define TICKET_BYTES 200
 
-/* A connection's part of it: the record that has begun to come. */
+/* The state of one connection: the record received in part. */
 struct ssl_st {
     unsigned char record[RECORD_HEADER + RECORD_MOST];
     size_t length;
@@ -133,7 +133,7 @@ bool tls_codec_has_more(const struct tls_codec *codec)
     return codec->kept_length > 0 || codec->has_ended || codec->failure;
 }
 
-/* As far as the input goes. */
+/* Fills the record from the input, as far as that reaches. */
 static void fill_record(struct ssl_st *ssl, struct tls_room *room, size_t whole)
 {
     size_t part = ssl->length < whole ? whole - ssl->length : 0;
@@ -145,7 +145,7 @@ static void fill_record(struct ssl_st *ssl, struct tls_room *room, size_t whole)
     room->input_length -= part;
 }
 
-/* The next whole record's kind and what follows its header; 0 where none is whole. */
+/* Returns the kind of the next complete record and its body; 0 if none is complete. */
 static int next_record(struct tls_codec *codec, const unsigned char **bytes, size_t *length)
 {
     struct ssl_st *ssl = codec->ssl;
@@ -188,7 +188,7 @@ int tls_codec_shake(struct tls_codec *codec)
     return 1;
 }
 
-/* Takes one record. 0 and more, or what went wrong; -EAGAIN where it is not whole. */
+/* Reads one record. Returns 0 or more, or -errno; -EAGAIN if it is not complete. */
 static int read_record(struct tls_codec *codec, size_t *plain)
 {
     const unsigned char *bytes;
@@ -228,7 +228,7 @@ ssize_t tls_codec_read(struct tls_codec *codec)
 
 int tls_codec_write(struct tls_codec *codec, const unsigned char *bytes, size_t length)
 {
-    int failure = codec->failure; /* it is over */
+    int failure = codec->failure; /* the connection has failed */
     if (!failure && !codec->has_ticket)
         failure = make_record(codec, RECORD_TICKET, NULL, TICKET_BYTES);
     codec->has_ticket = true;

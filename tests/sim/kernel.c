@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The fortified headers would put other names in the place of ours. */
+/* The fortified headers would rename the calls that are defined here. */
 #undef _FORTIFY_SOURCE
 #define _FORTIFY_SOURCE 0
 
@@ -30,11 +30,11 @@
 #define SOCKETS_MAX 8
 #define EPOLL_FD (FIRST_FD + SOCKETS_MAX)
 #define START_MS 1000000
-#define PATTERN_BYTES 65537 /* a prime: no power of two fits into it */
+#define PATTERN_BYTES 65537 /* a prime, so no power of two divides it */
 
 static struct {
     uint64_t random, now_ms;
-    const unsigned char *decisions; /* used up before the seed is */
+    const unsigned char *decisions; /* used before the seed */
     size_t decisions_left;
     struct kernel_rates rates;
     struct kernel_socket sockets[SOCKETS_MAX];
@@ -42,15 +42,15 @@ static struct {
     bool is_tracing;
     char complaint[160];
     uint64_t live;
-    int pipe;     /* its end to write to; 0: none */
-    int pipe_out; /* its end to read from */
+    int pipe;     /* its end for writing; 0: none */
+    int pipe_out; /* its end for reading */
 } the;
 
 static unsigned char pattern[PATTERN_BYTES];
 
 #define TRACE(...) (the.is_tracing ? (void)fprintf(stderr, __VA_ARGS__) : (void)0)
 
-/* ---- the world's own ---- */
+/* ---- the state of the world ---- */
 
 uint64_t rare_seen[RARE_COUNT];
 
@@ -142,14 +142,14 @@ void kernel_pass(uint64_t ms)
     the.now_ms += ms;
 }
 
-/* ---- records that pass by ---- */
+/* ---- scanning TLS records ---- */
 
 static uint64_t least(uint64_t one, uint64_t other)
 {
     return one < other ? one : other;
 }
 
-/* The pattern from an offset on: given out, or compared with; false where it differs. */
+/* Writes the pattern from an offset on, or compares bytes with it; false if they differ. */
 static bool with_pattern(const struct kernel_socket *socket, uint64_t offset, unsigned char *to,
                          const unsigned char *from, uint64_t length)
 {
@@ -165,7 +165,7 @@ static bool with_pattern(const struct kernel_socket *socket, uint64_t offset, un
     return true;
 }
 
-/* A header's bytes, or a run of what follows one; returns how many of them. */
+/* Scans bytes of a header, or of a body. Returns their number. */
 static uint64_t scan_some(const struct kernel_socket *socket, struct kernel_scan *scan,
                           const unsigned char *bytes, uint64_t length)
 {
@@ -273,7 +273,7 @@ uint64_t kernel_send(struct kernel_socket *socket, uint64_t bytes)
     if (socket->is_peer_reset || socket->has_peer_fin)
         return 0;
     if (socket->is_closed && bytes > 0) {
-        kernel_reset(socket); /* nobody is there */
+        kernel_reset(socket); /* the peer is gone */
         return 0;
     }
     if (wire && bytes > 0)
@@ -299,9 +299,9 @@ void kernel_reset(struct kernel_socket *socket)
     socket->error = ECONNRESET;
 }
 
-/* ---- what the service's calls come to ---- */
+/* ---- the results of the service's calls ---- */
 
-/* The socket of a call, a complaint where it is no longer one. */
+/* The socket of a call; complains if the descriptor is closed. */
 static struct kernel_socket *socket_of(int fd)
 {
     struct kernel_socket *socket = kernel_at(fd);
@@ -316,7 +316,7 @@ static int fails_with(int error)
     return -1;
 }
 
-/* What a call may fail with although nothing is wrong, or because much is. 0: it does not. */
+/* The errno, transient or fatal, that this call fails with; 0: it succeeds. */
 static int failure_of(struct kernel_socket *socket, bool is_write)
 {
     static const int WRITE_ERRORS[] = {ENOBUFS, ENOMEM, EIO, EPIPE, ECONNRESET, ETIMEDOUT};
@@ -326,7 +326,7 @@ static int failure_of(struct kernel_socket *socket, bool is_write)
     if (!happens(the.rates.errors))
         return 0;
     int error = is_write ? WRITE_ERRORS[kernel_random(6)] : READ_ERRORS[kernel_random(4)];
-    /* These three say that the connection is no more; of the others nobody else learns. */
+    /* These three mean that the connection has ended; of the others the peer learns nothing. */
     if (error == EPIPE || error == ECONNRESET || error == ETIMEDOUT)
         socket->is_peer_reset = true;
     return error;
@@ -342,7 +342,7 @@ static ssize_t do_read(struct kernel_socket *socket, const struct iovec *iov, in
         room += iov[i].iov_len;
     if (waiting == 0 && socket->error) {
         error = socket->error;
-        socket->error = 0; /* told once: errors are not sticky */
+        socket->error = 0; /* reported once: socket errors are not sticky */
         return fails_with(error);
     }
     if (waiting == 0 || room == 0)
@@ -383,7 +383,7 @@ static void compare(struct kernel_socket *socket, const unsigned char *bytes, ui
     socket->out += length;
 }
 
-/* What was written is at most what was sent, or, of TLS, read. */
+/* The service cannot have written more than the peer has sent, or, over TLS, than it has read. */
 static bool is_known(const struct kernel_socket *socket)
 {
     const struct kernel_wire *wire = socket->wire;
@@ -427,14 +427,14 @@ static ssize_t do_write(struct kernel_socket *socket, const struct iovec *iov, i
     return (ssize_t)length;
 }
 
-/* What the peer will see of a close. */
+/* The effect of a close on the peer. */
 static void do_close(struct kernel_socket *socket)
 {
     bool is_unread = socket->sent > socket->read;
     socket->is_closed = true;
     socket->interest = 0;
-    /* A Unix socket has no reset, SO_LINGER or not: unread bytes are one (unix(7)). A TCP socket
-     * that both have ended has none any more. */
+    /* A Unix socket has no reset, even with SO_LINGER: closing it with unread bytes acts as one
+     * (unix(7)). A TCP socket that both ends have shut down cannot be reset any more. */
     if (socket->is_unix && is_unread)
         rare_saw(RARE_UNIX_RESET);
     if (socket->is_unix)
@@ -494,7 +494,7 @@ ssize_t read(int fd, void *buffer, size_t length)
     return kernel_at(fd) ? recv(fd, buffer, length, 0) : syscall(SYS_read, fd, buffer, length);
 }
 
-/* What fortified callers get instead; no header declares them. */
+/* Fortified callers use these instead; no header declares them. */
 ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t room, int flags);
 ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t room, int flags)
 {
@@ -519,7 +519,7 @@ static ssize_t do_send(struct kernel_socket *socket, const struct iovec *iov, in
     return bytes;
 }
 
-/* The loop writes what is owed; everybody else sends. */
+/* Only libevent calls writev(), for bytes owed; all other code uses send(). */
 ssize_t writev(int fd, const struct iovec *iov, int count)
 {
     struct kernel_socket *socket = socket_of(fd);
@@ -558,7 +558,7 @@ ssize_t write(int fd, const void *buffer, size_t length)
     return kernel_at(fd) ? send(fd, buffer, length, 0) : syscall(SYS_write, fd, buffer, length);
 }
 
-/* The pipe is empty before every take, and whenever a socket is closed. */
+/* Complains if the pipe is not empty before it is filled or when a socket is closed. */
 static void check_pipe(void)
 {
     int left = 0;
@@ -566,7 +566,7 @@ static void check_pipe(void)
         kernel_complain("bytes were left in the pipe", (uint64_t)left);
 }
 
-/* Between a socket and a real pipe, whose bytes are kept here too. */
+/* Moves bytes between a socket and a real pipe; the pipe's bytes are simulated too. */
 static ssize_t do_splice(int in, int out, size_t length)
 {
     static unsigned char held[1 << 20];
@@ -597,7 +597,7 @@ static ssize_t do_splice(int in, int out, size_t length)
     return bytes;
 }
 
-/* Few worlds come to one, so it fails more often than the rest. */
+/* Few worlds call it, so it fails more often than other calls. */
 ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t length, unsigned flags)
 {
     unsigned errors = the.rates.errors;
@@ -608,7 +608,7 @@ ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t length, 
     return bytes;
 }
 
-/* Whether the peer's kernel has told that it has all, which it may at any time. */
+/* True if the peer's kernel has acknowledged our FIN, which it may do at any time. */
 static bool is_fin_acked(struct kernel_socket *socket)
 {
     socket->has_fin_acked = socket->has_fin_acked || (socket->has_own_fin && kernel_random(2) == 1);
@@ -690,7 +690,7 @@ int getpeername(int fd, struct sockaddr *address, socklen_t *length)
     return 0;
 }
 
-/* POSIX has an int there, glibc not. */
+/* POSIX declares an int here, glibc does not. */
 #ifdef __GLIBC__
 int ioctl(int fd, unsigned long request, ...)
 #else
@@ -737,7 +737,7 @@ int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
     struct kernel_socket *socket = socket_of(fd);
     (void)epoll_fd;
     if (!socket)
-        return 0; /* the loop's own doors, which nobody knocks at here */
+        return 0; /* the loop's own wakers, which are not used here */
     TRACE("  epoll_ctl(%d, %d, %x)\n", operation, fd,
           operation == EPOLL_CTL_DEL ? 0 : event->events);
     if (operation == EPOLL_CTL_ADD && socket->interest)
@@ -746,13 +746,13 @@ int epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *event)
         return fails_with(ENOENT);
     if (operation == EPOLL_CTL_ADD && happens(the.rates.memories)) {
         rare_saw(RARE_NO_EPOLL_MEMORY);
-        return fails_with(ENOMEM); /* a change needs none */
+        return fails_with(ENOMEM); /* a change needs no memory */
     }
     socket->interest = operation == EPOLL_CTL_DEL ? 0 : event->events;
     return 0;
 }
 
-/* Never waits: the world moves between two turns of the loop. */
+/* Never blocks: the world changes between two iterations of the loop. */
 int epoll_wait(int epoll_fd, struct epoll_event *events, int room, int timeout_ms)
 {
     int ready = 0, first = (int)kernel_random(SOCKETS_MAX);

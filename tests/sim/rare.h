@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Paths that are taken rarely, and how often all worlds together took each: a rule that no world
- * reaches is not proved by any (tests/unit/test_sim.c fails then). They are seen from outside, in
- * what the service asks of the kernel and of the codec, or in what it tells. */
+/* Rarely taken paths, and how often all worlds together took each. A path that no world takes is
+ * not tested: then tests/unit/test_sim.c fails. The paths are detected from outside: by the
+ * service's calls to the kernel and the codec, or by its log. */
 #ifndef TESTS_SIM_RARE_H
 #define TESTS_SIM_RARE_H
 

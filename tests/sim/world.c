@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The peers and the judge: what happens in a world, and what must be true then. The kernel decides;
- * everything between it and the peers is the real thing. */
+/* The peers and the judge: the events of a world, and the properties checked after them. The
+ * simulated kernel makes the decisions; all code between it and the peers is the real code. */
 #include "world.h"
 
 #include <event2/bufferevent.h>
@@ -23,12 +23,12 @@
 struct peer {
     struct kernel_socket *socket;
     int fd;
-    uint64_t plan_bytes; /* what it means to send */
+    uint64_t plan_bytes; /* the bytes it plans to send */
     uint64_t chunk_bytes;
-    unsigned eagerness; /* of 8 chances to read, so many are taken */
-    bool is_closed;     /* as the log has it */
+    unsigned eagerness; /* it uses so many of 8 chances to read */
+    bool is_closed;     /* according to the log */
     bool is_fin;
-    bool is_tls, is_polite; /* says close_notify before its FIN */
+    bool is_tls, is_polite; /* sends close_notify before its FIN */
     bool has_said_end;
     uint64_t lost_bytes, discarded_bytes;
     char reason[16];
@@ -87,7 +87,7 @@ void log_write(struct log *log, uint64_t limited_events, enum log_level level, c
     bool is_cut = !peer->is_fin && !socket->is_unix && !socket->is_peer_reset;
     uint64_t cut = field_of(fields, count, "cut") ? number_of(fields, count, "cut") : 0;
     uint64_t untaken = kernel_untaken(socket), out = kernel_plain_out(socket);
-    /* What is in the kernel's hands of TLS are records; no more can be cut than went. */
+    /* Over TLS the kernel's queue holds records; no more can be cut than was written. */
     if (cut != (is_cut ? (untaken < out ? untaken : out) : 0) && !socket->has_fin_acked)
         kernel_complain("the log tells another cut than the reset makes", cut);
     if (number_of(fields, count, "out") != out)
@@ -101,14 +101,14 @@ void log_close(struct log *log)
     (void)log;
 }
 
-/* ---- what is seen of the inside: calls that pass through here (tests/local.am) ---- */
+/* ---- wrapped calls, to observe the inside (tests/local.am) ---- */
 
 int __real_bufferevent_disable(struct bufferevent *bev, short what);
 int __wrap_bufferevent_disable(struct bufferevent *bev, short what);
 bool __real_limit_is_owed_out(const struct limit *limit);
 bool __wrap_limit_is_owed_out(const struct limit *limit);
 
-/* A stream's argument is itself. */
+/* The bufferevent's callback argument is its stream. */
 int __wrap_bufferevent_disable(struct bufferevent *bev, short what)
 {
     void *stream;
@@ -136,8 +136,9 @@ static uint64_t counted(enum counter counter)
     return counter_get(worker_counters(world.worker, 0), counter);
 }
 
-/* The most that may be known of what a peer has sent: what was read. What is discarded may be left
- * unread (and of TLS is records), and a direct Unix stream counts what it has only looked at. */
+/* The most bytes of a peer that the service may have counted: those read. Discarded bytes may stay
+ * unread (and over TLS are records), and a direct Unix stream counts bytes that it has only peeked
+ * at. */
 static uint64_t most_known(const struct peer *peer)
 {
     const struct kernel_socket *socket = peer->socket;
@@ -152,7 +153,7 @@ static void judge_sums(void)
         const struct kernel_socket *socket = world.peers[i].socket;
         out += kernel_plain_out(socket);
         read += kernel_plain_read(socket);
-        /* Records that are kept, or behind a failure, were read and are not known. */
+        /* Records kept, or received after a failure, were read but not counted. */
         least += socket->wire ? 0 : socket->read;
         most += most_known(&world.peers[i]);
         has_unix = has_unix || world.peers[i].socket->is_unix;
@@ -166,7 +167,7 @@ static void judge_sums(void)
         kernel_complain("other bytes were read than were counted", read);
 }
 
-/* Where TLS must say its end, and must not. */
+/* Checks that close_notify was sent if it must be, and not sent if it must not. */
 static void judge_words(const struct peer *peer, bool is_truncated, bool has_words)
 {
     const struct kernel_scan *sent = peer->is_tls ? &peer->socket->wire->sent : NULL;
@@ -182,18 +183,18 @@ static void judge_words(const struct peer *peer, bool is_truncated, bool has_wor
         rare_saw(RARE_TRUNCATED);
 }
 
-/* A clean end is one that says "this was all". */
+/* Checks that a clean end was sent only if nothing was lost. */
 static void judge_end(const struct peer *peer)
 {
     const struct kernel_socket *socket = peer->socket;
     uint64_t out = kernel_plain_out(socket), sent = kernel_plain_sent(socket);
     bool is_whole = out == sent, has_words = peer->is_tls && socket->wire->out.has_end;
     bool is_truncated = strcmp(peer->reason, "truncated") == 0;
-    /* Without close_notify no end of TLS is a clean one. */
+    /* Over TLS an end without close_notify is not clean. */
     bool is_told = socket->ends_in_reset || socket->is_peer_reset || socket->is_peer_gone ||
                    (peer->is_tls && !has_words);
-    /* The two gaps, and the page names them: what was read into memory from a Unix socket, and what
-     * came so late that the peer's own end came with it. */
+    /* The two known gaps, documented in the page: bytes read into memory from a Unix socket, and
+     * bytes that arrived together with the peer's own end. */
     bool is_known = socket->is_unix
                         ? !world.is_direct && peer->lost_bytes + peer->discarded_bytes > 0
                         : socket->has_peer_fin && socket->has_own_fin && peer->discarded_bytes > 0;
@@ -210,8 +211,8 @@ static void judge_end(const struct peer *peer)
     judge_words(peer, is_truncated, has_words);
 }
 
-/* One that there was no memory for is reset before it is a connection; on a Unix socket that is a
- * plain close, where nothing came. */
+/* If memory is short, a peer is reset before it becomes a connection; on a Unix socket without
+ * unread bytes that is a plain close. */
 static bool is_refused(const struct peer *peer)
 {
     return !peer->is_closed && peer->socket->is_closed &&
@@ -239,7 +240,7 @@ static void judge_world(void)
         kernel_complain("other connections released than given", world.released);
 }
 
-/* ---- what happens ---- */
+/* ---- events ---- */
 
 static void turn(void)
 {
@@ -247,7 +248,7 @@ static void turn(void)
     judge_sums();
 }
 
-/* What the service has read and written, of TLS in records. */
+/* The bytes that the service has read and written; over TLS, bytes of records. */
 static uint64_t moved_bytes(void)
 {
     uint64_t bytes = counted(COUNTER_BYTES_IN);
@@ -256,7 +257,7 @@ static uint64_t moved_bytes(void)
     return bytes;
 }
 
-/* What waits in the kernel's queues comes through before time passes. */
+/* Runs the loop until the kernel's queues are empty, before time passes. */
 static void turn_while_moving(void)
 {
     int still = 0;
@@ -280,7 +281,7 @@ static uint64_t some_bytes(void)
     return kernel_random(2) ? most : 1 + kernel_random(most);
 }
 
-/* So much at a time that it is not copied. */
+/* Large enough for splice(2). */
 static uint64_t bulk_bytes(void)
 {
     return 40000 + kernel_random(260000);
@@ -291,13 +292,13 @@ static bool is_rarely(uint64_t once_in)
     return world.is_rude && kernel_random(once_in) == 0;
 }
 
-/* A TLS peer's first words, which need not wait for the service's. */
+/* Sends a TLS peer's hello, which need not wait for the service's. */
 static void greet(struct peer *peer)
 {
     kernel_speak_tls(peer->socket);
     peer->is_polite = !is_rarely(4);
     kernel_make_record(peer->socket, is_rarely(40) ? RECORD_KEYS : RECORD_HELLO, 1);
-    if (!is_rarely(30)) /* the rest never comes */
+    if (!is_rarely(30)) /* the rest is never sent */
         kernel_make_record(peer->socket, RECORD_HELLO, kernel_random(100));
 }
 
@@ -325,7 +326,7 @@ static void arrive(void)
         kernel_complain("not let in", 0);
 }
 
-/* Cuts off what it has not sent yet. */
+/* Discards the bytes not sent yet. */
 static void finish_sending(struct peer *peer)
 {
     if (peer->is_tls)
@@ -334,14 +335,14 @@ static void finish_sending(struct peer *peer)
     peer->socket->has_peer_fin = true;
 }
 
-/* Nobody takes the answers that it asks for. */
+/* Requests key updates and does not read the answers. */
 static void ask_for_keys(struct peer *peer)
 {
     for (uint64_t count = is_rarely(20) ? 300 : 1; count > 0; count--)
         kernel_make_record(peer->socket, RECORD_KEYS, kernel_random(count > 1 ? 4 : 60));
 }
 
-/* Records of so many bytes, and whatever else belongs to TLS. */
+/* Makes records of so many bytes in all, mixed with TLS's other records. */
 static void make_records(struct peer *peer, uint64_t bytes)
 {
     uint64_t most = kernel_random(3) ? RECORD_MOST : 1 + kernel_random(2000);
@@ -383,7 +384,7 @@ static void send_some(struct peer *peer)
         finish_sending(peer);
 }
 
-/* A peer whose program ended: what it was not sent is of no use to it any more. */
+/* The peer's program has ended: it needs no more bytes. */
 static void vanish(struct peer *peer)
 {
     finish_sending(peer);
@@ -449,7 +450,7 @@ static bool is_all_over(void)
 
 static const struct kernel_rates QUIET = {.shorts = 200, .agains = 100};
 
-/* Everybody is at their best again: what was promised to them must come. */
+/* All failures stop and every peer reads: each must receive all the bytes promised to it. */
 static void end_gently(void)
 {
     kernel_set_rates(&QUIET);
@@ -464,7 +465,7 @@ static void end_gently(void)
     }
 }
 
-/* Some have more to say where they were told that nobody listens any more. */
+/* Some peers send more although the service has ended its side. */
 static void speak_late(struct peer *peer)
 {
     struct kernel_socket *socket = peer->socket;
@@ -476,10 +477,10 @@ static void speak_late(struct peer *peer)
     peer->plan_bytes = peer->is_tls ? socket->wire->made : socket->sent;
 }
 
-/* Nobody does anything else any more: the deadlines must end it all. */
+/* The peers do nothing any more: the deadlines must end all connections. */
 static void end_harshly(const struct policy_values *values)
 {
-    /* What was taken before we look once more starts the stall time anew. */
+    /* Bytes acknowledged between two checks restart the stall timeout. */
     uint64_t longest_ms = values->idle_ms + 2 * values->stall_ms + values->flush_ms +
                           values->linger_ms + values->quiet_ms + values->handshake_ms + 500;
     kernel_set_rates(&QUIET);
@@ -490,7 +491,7 @@ static void end_harshly(const struct policy_values *values)
         turn_while_moving();
     }
     if (values->idle_ms == 0 || values->stall_ms == 0)
-        worker_abort_all(world.worker, REASON_FORCED); /* where there is no deadline */
+        worker_abort_all(world.worker, REASON_FORCED); /* for connections without a deadline */
     for (int i = 0; i < 100; i++)
         turn();
 }
@@ -518,7 +519,7 @@ static void set_up(struct policy_values *values)
         limit_new(&(struct limit_values){.owed_bytes = kernel_random(3) ? 0 : 1 + some_bytes()});
     world.policy = policy_new(values, "tcp://sim", 0);
     world.tls_policy = policy_new(values, "tls://sim", 0);
-    world.tls_policy->tls = (struct tls_context *)&world; /* it holds nothing (codec.c) */
+    world.tls_policy->tls = (struct tls_context *)&world; /* never dereferenced (codec.c) */
     struct worker_config config = {.loop = &world.loop,
                                    .path = world.is_direct ? STREAM_DIRECT : STREAM_BUFFERED,
                                    .listeners = 1,
@@ -534,7 +535,7 @@ static void tear_down(void)
 {
     static const struct kernel_rates NOTHING = {0};
     kernel_set_rates(&NOTHING);
-    worker_abort_all(world.worker, REASON_FORCED); /* only where the judge has complained */
+    worker_abort_all(world.worker, REASON_FORCED); /* only if the judge has complained */
     for (int i = 0; i < 5; i++)
         turn();
     worker_free(world.worker);
