@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * canary: is everybody else still being served?
+ * canary: checks that a server still serves other clients in time.
  *
  *     canary [-t SECONDS] [-p PERIOD_MS] [-w WAIT_MS] ENDPOINT
  *
- * Sends eight bytes on one connection every 10 ms, whether or not the last answer is there, and
- * checks what comes back, until a line or the end comes on standard input. An answer that is not
- * there WAIT_MS (2000) after its question is lost. Exit 0 where none is.
+ * Sends eight bytes on one connection every 10 ms without waiting for the previous echo, and checks
+ * the bytes received, until it reads a line or the end on standard input. An echo that has not
+ * arrived after WAIT_MS (2000) counts as lost. Exits 0 if none is lost.
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -20,7 +20,7 @@
 static struct {
     int fd;
     unsigned period_ms, wait_ms;
-    uint64_t sent_at[PINGS_MAX]; /* us; then the round trip */
+    uint64_t sent_at[PINGS_MAX]; /* in us; after the echo, the round-trip time */
     unsigned sent;
     uint64_t got; /* bytes */
     uint64_t worst_us;

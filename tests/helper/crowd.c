@@ -5,15 +5,18 @@
  *     crowd [-t SECONDS] [-n COUNT] [-m SIZE] [-j IN_FLIGHT] [-k] [-r] [-e] [-a]
  *           [-b ADDRESS [-B]] ENDPOINT
  *
- * Each connection sends a message of the position-coded pattern and checks its echo; then all are
- * held open, the facts are printed, and a line on standard input lets them finish: one more message
- * each, a half-close, and the other side's FIN. A server that finishes first while they are held is
- * answered in kind and counted.
+ * Each connection sends a message of the position-coded pattern and checks its echo. Then all are
+ * held open and the facts are printed. After a line on standard input each finishes: one more
+ * message, a half-close, and the server's FIN. If the server closes first while they are held, they
+ * close too, and are counted.
  *
- *     -k  no holding: each finishes as soon as it has its echo      -r  finish by a reset
- *     -e  connect and say nothing at all                            -a  any outcome will do: facts
- * only -j  how many may wait for their first echo at one time        -b  where we come from
- *     -B  each from an address of its own: that of -b, the next, ...
+ *     -k  do not hold: each finishes after its echo
+ *     -r  finish with a reset
+ *     -e  connect and send nothing
+ *     -a  accept any outcome, and print the facts only
+ *     -j  the most connections that wait for their first echo at one time
+ *     -b  our source address
+ *     -B  each from its own address: that of -b, the next, ...
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -100,7 +103,7 @@ static void hold(struct member *m)
     watch(m, EPOLLIN);
 }
 
-/* Each member has a pattern of its own, so that bytes of one in another are seen. */
+/* Each member has its own pattern, so that bytes echoed to the wrong member are detected. */
 static uint64_t seed_of(const struct member *m)
 {
     return (uint64_t)(m - crowd.members) + 1;
@@ -126,7 +129,7 @@ static void give(struct member *m)
     wire_fill(seed_of(m), m->sent, bytes, m->due - m->sent);
     n = send(m->fd, bytes, m->due - m->sent, MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        on_end(m, true); /* the error is told once: a read would see a clean end */
+        on_end(m, true); /* the kernel reports the error once: a read would return a clean end */
         return;
     }
     if (n > 0)
@@ -244,7 +247,7 @@ static void bear(struct member *m)
     m->fd = wire_socket(&crowd.addr);
     if (m->fd < 0)
         usage("out of descriptors: raise ulimit -n");
-    /* The port is chosen with the destination known, so that one in TIME_WAIT is used again. */
+    /* Delays the choice of the port until connect(2), so that a port in TIME_WAIT can be reused. */
     setsockopt(m->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
     if (crowd.has_from && bind(m->fd, (struct sockaddr *)&crowd.from.sa, crowd.from.len) != 0)
         usage("cannot bind");
@@ -297,7 +300,7 @@ static void on_go(void)
     release();
 }
 
-/* All are as far as they get by themselves: say so, and await the go. */
+/* All members hold, or have ended: print the facts, and wait for the line. */
 static void announce(void)
 {
     struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};

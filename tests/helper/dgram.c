@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * dgram: sends datagrams and says what came back.
+ * dgram: sends datagrams and reports the answers.
  *
  *     dgram [-b ADDRESS:PORT] [-f ADDRESS:PORT] [-n COUNT] [-s SIZE] [-g GAP_US] [-w WAIT_MS] [-B]
  *           ENDPOINT
  *
- * All are sent first, with GAP_US between two, then answers are awaited until as many have come or
- * none comes for WAIT_MS. Datagram i begins with its number, where it has room for it, and goes on
- * with a pattern. -b binds the socket, which is never connected: whoever answers is told. -B may
- * send to broadcast addresses. -f forges the sender's IPv4 address and port (a raw socket) and
- * waits for nothing. Prints sent=, back=, right= (whole and right), from= (who answered last),
- * answerers= (how many times that changed) and longest=.
+ * Sends all datagrams first, GAP_US apart, then waits until as many answers have arrived or none
+ * arrives for WAIT_MS. Datagram i begins with its number, if it has room for it, followed by a
+ * pattern. -b binds the socket, which is never connected, so that the address of each answer is
+ * known. -B permits broadcast addresses. -f forges the sender's IPv4 address and port (a raw
+ * socket) and does not wait for answers. Prints sent=, back=, right= (complete and correct), from=
+ * (the address of the last answer), answerers= (how many times that changed) and longest=.
  */
 #include <arpa/inet.h>
 #include <netinet/ip.h>
@@ -68,7 +68,7 @@ static const char *text_of(const struct sockaddr_storage *from)
     return text;
 }
 
-/* The kernel fills in what is 0: length and checksum of the IP header. */
+/* The kernel fills in fields that are 0: length and checksum of the IP header. */
 static int send_forged(int fd, const struct plan *plan, const uint8_t *bytes)
 {
     static uint8_t packet[sizeof(struct iphdr) + sizeof(struct udphdr) + SIZE_MAX_BYTES];

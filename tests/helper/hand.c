@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * hand: opens listening sockets and hands them to a command as descriptors 3, 4, ...
+ * hand: opens listening sockets and passes them to a command as descriptors 3, 4, ...
  *
  *     hand [-m] ENDPOINT... -- COMMAND ARGUMENT...
  *
- * As a service manager does it (sd_listen_fds(3)), and with the traps it sets: the sockets block,
- * and an IPv6 one is for IPv4 too. udp://ADDRESS:PORT is a bound socket for datagrams. With -m
- * the TCP ones are Multipath TCP.
+ * It works as a service manager does (sd_listen_fds(3)), with the same difficulties: the sockets
+ * block, and an IPv6 socket serves IPv4 too. udp://ADDRESS:PORT is a bound datagram socket. With -m
+ * the TCP sockets are Multipath TCP.
  */
 #include <fcntl.h>
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * leash: runs a command that can outlive neither its time nor its parent.
+ * leash: runs a command with a time limit, which also ends when its parent does.
  *
  *     leash SECONDS COMMAND ARGUMENT...
  *
- * Of our descriptors it gets 0, 1 and 2 alone. It keeps our process id (so a test signals it and
- * looks at /proc without a wrapper in between): an alarm and a parent-death signal survive
- * execve(2). SIGALRM ends it at the latest.
+ * The command inherits only descriptors 0, 1 and 2. It keeps our process id, so a test can signal
+ * it and read its /proc directly: an alarm and a parent-death signal survive execve(2). SIGALRM
+ * ends it at the latest.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* An echo that lies on purpose, at a chosen offset of every connection's stream, so that a checker
- * can be checked: liar [-l tcp://127.0.0.1:PORT] [-o K] MODE OFFSET [N]
+/* liar: an echo with deliberate faults at a chosen offset of every connection's stream, to test a
+ * checker: liar [-l tcp://127.0.0.1:PORT] [-o K] MODE OFFSET [N]
  *
- *     honest            no lie at all
- *     drop, double      N bytes from OFFSET on never come, or come twice
- *     swap              the byte at OFFSET and the next change places
- *     flip              one bit of the byte at OFFSET
- *     delay             N ms pass before the byte at OFFSET leaves
- *     slow              no lie: every byte takes N us (OFFSET is 0)
- *     truncate, reset   a FIN, or a reset, where the byte at OFFSET should come
- *     extra             N bytes that nobody sent, before the byte at OFFSET
- *     mute              the byte at OFFSET and all behind it never come, and no end
+ *     honest            no fault
+ *     drop, double      N bytes from OFFSET on are lost, or sent twice
+ *     swap              the byte at OFFSET and the next are swapped
+ *     flip              one bit of the byte at OFFSET is flipped
+ *     delay             the byte at OFFSET is sent N ms late
+ *     slow              no fault: every byte takes N us (OFFSET is 0)
+ *     truncate, reset   a FIN, or a reset, instead of the byte at OFFSET
+ *     extra             N foreign bytes before the byte at OFFSET
+ *     mute              the byte at OFFSET and all after it are lost, and no end is sent
  *     deaf              urgent bytes are dropped, as by most proxies (OFFSET is 0)
- *     stuck             reads on behind an urgent byte only when more comes, or, with N = 2, never
+ *     stuck             reads past an urgent byte only when more arrives, or, with N = 2, never
  *     tired             connection OFFSET (the round trip's is 0) and all later ones are mute
- *     far               no lie: each piece is echoed N ms after it came, as on a long path
- *     late-MODE         that lie about one byte, after N ms
- *     spoil             after N ms one bit of the byte at OFFSET, then a reset once that byte is
- *                       acknowledged
- *     behind            N bytes that nobody sent, behind the first OFFSET bytes and at once
- *     foresee           the same, but the N bytes that the client will send there
- *     parting           N bytes that nobody sent, before its own end
- *     replay            in place of a connection's bytes those of the first one
- *     rerun             honest until SIGUSR1; then in place of each connection's bytes those of the
- *                       one that was the same number before it
+ *     far               no fault: each piece is echoed N ms late, as on a long path
+ *     late-MODE         that fault of one byte, after N ms
+ *     spoil             after N ms one bit of the byte at OFFSET is flipped; then a reset once that
+ *                       byte is acknowledged
+ *     behind            N foreign bytes right after the first OFFSET bytes
+ *     foresee           the same, with the N bytes that the client will send there
+ *     parting           N foreign bytes before its own end
+ *     replay            each connection receives the bytes of the first one instead of its own
+ *     rerun             honest until SIGUSR1; then each connection receives the bytes of the one
+ *                       that had its number before
  *
- * With -o only connection K lies, counted from 1, and all others are served honestly.
+ * With -o only connection K is lied to, counted from 1; all others are served honestly.
  *
- * One process a connection: it lies about bytes, so its own reading and writing is as plain as can
- * be.
+ * One process serves one connection. Its faults are in the bytes, so its reading and writing are as
+ * simple as possible.
  */
 #include <arpa/inet.h>
 #include <endian.h>
@@ -53,9 +53,9 @@
 #define CHUNK 65536
 #define SLICE_US 10000
 #define LATE "late-"
-#define WAIT_MS 50 /* for the rest of what a lie takes, where a client has sent less so far */
+#define WAIT_MS 50 /* wait for the rest of the bytes that a lie needs */
 #define KEPT 1048576
-#define RUN_MAX 32               /* connections of a run that are kept */
+#define RUN_MAX 32               /* connections of a run that are stored */
 #define STEP 0x9e3779b97f4a7c15U /* from one word of the client's pattern to the next */
 
 struct lie {
@@ -86,7 +86,7 @@ static void put(int fd, const char *bytes, size_t length)
     }
 }
 
-/* A path with a bandwidth: some hundredths of a second at a time. */
+/* Simulates a path's bandwidth: sends pieces of some hundredths of a second. */
 static void put_slowly(int fd, const char *bytes, size_t length, size_t byte_us)
 {
     size_t most = byte_us < SLICE_US ? SLICE_US / byte_us : 1;
@@ -128,7 +128,7 @@ static void end_once_acknowledged(int fd)
     end_with_reset(fd);
 }
 
-/* What the client will send from `offset` on, made of the first word that it has sent. */
+/* Sends the bytes that the client will send from `offset` on, computed from its first word. */
 static void put_foreseen(int fd, uint64_t word, size_t offset, size_t n)
 {
     for (size_t i = offset; i < offset + n; i++) {
@@ -137,8 +137,8 @@ static void put_foreseen(int fd, uint64_t word, size_t offset, size_t n)
     }
 }
 
-/* The stream's bytes from OFFSET on, of which `length` are here. Returns how many were dealt with.
- */
+/* Lies about the stream's bytes from OFFSET on, of which `length` have been received. Returns the
+ * number of bytes used. */
 static size_t tell_lie(int fd, const struct lie *lie, char *bytes, size_t length)
 {
     size_t n = lie->n < length ? lie->n : length;
@@ -216,7 +216,8 @@ static void on_run_over(int number)
     is_run_over = 1;
 }
 
-/* The first run's connection of that number is kept, the second one's gets its bytes. */
+/* Stores a connection of the first run; the connection of the same number in the second run
+ * receives its bytes. */
 static void serve_rerun(int fd, long number, int is_second)
 {
     static char bytes[CHUNK];
@@ -246,8 +247,9 @@ static void serve_replay(int fd)
     }
 }
 
-/* Reads once each time that more has come, as one who takes a short read for the last. The kernel
- * ends a read at an urgent mark, so what is behind it waits. With N = 2 it does so for ever. */
+/* Reads once whenever more bytes arrive, like a program that takes a short read for the end of the
+ * data. The kernel ends a read at an urgent mark, so the bytes after it stay unread. With N = 2
+ * they stay unread for ever. */
 static void serve_stuck(int fd, const struct lie *lie)
 {
     static char bytes[CHUNK];
@@ -281,7 +283,7 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* A long path: what came N ms ago leaves, whatever else comes meanwhile. */
+/* Simulates a long path: sends each piece N ms after it was received, while it receives others. */
 static void serve_late(int fd, const struct lie *lie)
 {
     static char bytes[CHUNK];

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * link_emulator: a bad line between two network namespaces.
+ * link_emulator: a faulty link between two network namespaces.
  *
  *     link_emulator [-t SECONDS] [-s SEED] [-l LOSS] [-u TWICE] [-r EARLY] [-d DELAY_MS] [-m MTU]
  *         [-x BAD] NETNS NETNS DEVICE
  *
- * Carries packets between the TUN devices of one name in two namespaces (files such as
- * /proc/PID/ns/net), which their owner has made and given addresses. Of each hundred packets LOSS
- * never arrive, TWICE arrive twice, EARLY overtake others, and BAD have a bit of their last byte
- * flipped; all take DELAY_MS. An IPv4 packet longer than MTU is dropped, and its sender told so
- * (RFC 1191), whatever its DF says. What befalls the n-th packet follows from the seed and n alone.
- * SIGTERM ends it, with its facts.
+ * Forwards packets between the TUN devices of one name in two namespaces (files such as
+ * /proc/PID/ns/net); the caller has made the devices and set their addresses. Of each hundred
+ * packets LOSS are dropped, TWICE are duplicated, EARLY overtake others, and BAD have a bit of
+ * their last byte flipped; all are delayed by DELAY_MS. An IPv4 packet longer than MTU is dropped
+ * and reported to its sender (RFC 1191), regardless of its DF bit. The fate of the n-th packet
+ * depends only on the seed and n. On SIGTERM it prints its facts and ends.
  */
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -24,11 +24,11 @@
 #include "wire.h"
 
 #define PACKET_MAX 2048
-#define QUEUE_MAX 4096 /* packets under way; a line holds no more, and drops */
+#define QUEUE_MAX 4096 /* packets in transit; the link drops any more */
 #define IPV4_BYTES 20
 #define ICMP_BYTES 8
 #define QUOTED_BYTES 28 /* an IPv4 and a UDP header */
-#define SCALE 1000000u  /* what a chance is counted in */
+#define SCALE 1000000u  /* the unit of a probability */
 
 struct packet {
     uint64_t due_us, order;
@@ -79,7 +79,7 @@ static int open_end(const char *netns, const char *device)
     return fd;
 }
 
-/* ---- what is under way, first due first ---- */
+/* ---- packets in transit, the first due first ---- */
 
 static bool is_before(const struct packet *a, const struct packet *b)
 {
@@ -148,7 +148,7 @@ static void send_off(const uint8_t *bytes, size_t len, int to)
         line.lost++;
         return;
     }
-    /* Those that overtake leave at once; without a delay the others wait a moment for them. */
+    /* An overtaking packet is sent at once; without a delay the others wait a moment for it. */
     if (is_early)
         line.overtaken++;
     else if (line.early > 0 && line.delay_us == 0)
@@ -176,8 +176,8 @@ static void put_word(uint8_t *out, size_t word)
     out[1] = (uint8_t)word;
 }
 
-/* "Fragmentation needed", with the first bytes of the packet, back to its sender as if from the one
- * it was for. */
+/* Sends "Fragmentation needed", with the first bytes of the packet, back to its sender, as if from
+ * its destination. */
 static void refuse_length(const uint8_t *packet, int end)
 {
     uint8_t answer[IPV4_BYTES + ICMP_BYTES + QUOTED_BYTES] = {0x45};

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * naive: the echo server of the textbooks, kept as the tests' proof that they bite.
+ * naive: a textbook echo server, to prove that the tests can fail.
  *
  * The read callback moves the input to the output, the event callback frees the bufferevent on EOF
- * or error, and each connection leaves a line on standard error: what most people would write, and
- * right for every small test. It prints the same ready lines as the real server and ignores every
- * option but -l, so that the same tests can be run against it (HACKING.md has what it fails).
+ * or error, and each connection writes a line on standard error. Most people would write it like
+ * this, and it passes every small test. It prints the same ready lines as the real server and
+ * ignores every option except -l, so that the same tests can run against it (HACKING.md lists those
+ * that it fails).
  */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -46,7 +47,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
 
-/* "An error callback is good enough": no pause, so a lasting error is asked for again at once. */
+/* "An error callback is good enough": it does not pause, so after a lasting error accept(2) is
+ * called again at once. */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
     (void)listener, (void)arg;

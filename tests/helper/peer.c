@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * peer: one raw socket that does what it is told, step by step, and checks every byte it gets.
+ * peer: one raw socket that runs a script step by step and checks every byte received.
  *
  *     peer [-t SECONDS] [-i MS] [-w MS] [-s SEED] ENDPOINT STEP...
  *
- * Bytes out come from the position-coded pattern of wire.h (or from text: and oob: steps); what
- * comes back at an offset must be what was sent there, and nothing may come that was not sent. The
- * facts are printed at the end as key=value lines; the exit code is 0 only where each byte was
- * right and the stream ended as the script expects.
+ * It sends the position-coded pattern of wire.h (or the bytes of text: and oob: steps). The byte
+ * received at an offset must be the byte sent there, and no byte may be received that was not sent.
+ * It prints its facts at the end as key=value lines. It exits 0 only if each byte was correct and
+ * the stream ended as the script expects.
  */
 #include <sched.h>
 #include <stdarg.h>
@@ -27,7 +27,7 @@ enum end { END_OPEN, END_EOF, END_RESET, END_TIMEOUT, END_CLOSED };
 
 static const char *const END_WORDS[] = {"open", "eof", "reset", "timeout", "closed"};
 
-/* Bytes that a step gave word for word, in place of the pattern. */
+/* Literal bytes of a step, instead of the pattern. */
 struct text {
     uint64_t offset;
     const char *bytes;
@@ -42,14 +42,14 @@ static struct peer {
     int rcvbuf;
     const char *bind_to;
     uint64_t seed;
-    int idle_ms; /* no progress for so long while some is due: the step has failed */
-    int hold_ms; /* no progress for so long while writing: the server holds us */
+    int idle_ms; /* without progress for so long while some is due, the step fails */
+    int hold_ms; /* without progress for so long while writing, the server has stopped reading */
     uint64_t sent, got;
     enum end end;
     bool end_expected;
     struct text texts[TEXTS_MAX];
     size_t text_count;
-    char why[256]; /* the first expectation that did not hold */
+    char why[256]; /* the first expectation that failed */
     uint64_t started_us;
 } peer = {.fd = -1, .idle_ms = 10000, .hold_ms = 400, .seed = 1};
 
@@ -77,7 +77,7 @@ static __attribute__((noreturn)) void report(void)
     exit(peer.why[0] != '\0' ? TOOL_BROKEN : TOOL_OK);
 }
 
-/* What must come back at an offset: the text of a step where there is one, else the pattern. */
+/* The byte expected at an offset: of a step's text if one is there, else of the pattern. */
 static uint8_t expected_at(uint64_t offset)
 {
     for (size_t i = 0; i < peer.text_count; i++) {
@@ -137,14 +137,14 @@ static void connect_now(void)
     }
     error = wire_connect(peer.fd, &peer.addr, peer.idle_ms);
     if (error == ECONNRESET) {
-        set_end(END_RESET); /* before we looked */
+        set_end(END_RESET); /* before we checked */
     } else if (error != 0) {
         printf("connect=%s\n", strerror(error));
         exit(TOOL_NO_CONNECTION);
     }
 }
 
-/* Takes what is there; true where something came or the stream ended. */
+/* Reads the available bytes. True if any were read or the stream ended. */
 static bool take(size_t at_most)
 {
     static uint8_t buffer[CHUNK];
@@ -161,7 +161,7 @@ static bool take(size_t at_most)
     return true;
 }
 
-/* A failed write is the end; how it came is told by what can still be read. */
+/* A failed write is the end of the stream; the remaining input shows how it ended. */
 static void end_of_writing(int error)
 {
     if (error == EPIPE && peer.is_unix) {
@@ -171,7 +171,7 @@ static void end_of_writing(int error)
     set_end(END_RESET);
 }
 
-/* Writes up to `limit` more bytes of the pattern; how many, or 0 where the socket is full. */
+/* Writes up to `limit` more bytes of the pattern. Returns their number, 0 if the socket is full. */
 static size_t give(uint64_t limit)
 {
     static uint8_t buffer[CHUNK];
@@ -199,7 +199,7 @@ static bool wait_for(short events, int ms)
     return n > 0;
 }
 
-/* Moves bytes both ways until so many are sent and so many have come back, or the stream ends. */
+/* Writes and reads until so many bytes are sent and so many are received, or the stream ends. */
 static void pump(uint64_t send_to, uint64_t read_to)
 {
     while (peer.end == END_OPEN && (peer.sent < send_to || peer.got < read_to)) {
@@ -269,7 +269,7 @@ static void step_read(char *arg)
     pump(0, peer.got + size_of(arg));
 }
 
-/* Gives bytes of its own: all in one write, so that they arrive together. */
+/* Sends literal bytes, all in one write, so that they arrive together. */
 static void give_text(char *bytes, int flags)
 {
     size_t len = strlen(bytes);
@@ -294,7 +294,7 @@ static void step_oob(char *arg)
     give_text(arg, MSG_OOB);
 }
 
-/* Writes and never reads, until so much is sent or the server has held us for hold_ms. */
+/* Writes without reading until so many bytes are sent or none is accepted for hold_ms. */
 static void step_fill(char *arg)
 {
     uint64_t from = peer.sent;
@@ -309,7 +309,8 @@ static void step_fill(char *arg)
     fflush(stdout);
 }
 
-/* Spins until the other side's program has taken all we wrote (Unix), or its kernel has (TCP). */
+/* Spins until the server's program has read all our bytes (Unix), or its kernel has acknowledged
+ * them (TCP). */
 static bool is_taken(void)
 {
     uint64_t until = wire_now_us() + (uint64_t)peer.hold_ms * 1000;
@@ -324,7 +325,7 @@ static bool is_taken(void)
     return true;
 }
 
-/* COUNT[:MICROSECONDS]: the count; *pause is what follows, or zero. */
+/* COUNT[:MICROSECONDS]: returns the count; *pause is the second number, or zero. */
 static uint64_t count_and_pause(char *arg, struct timespec *pause)
 {
     char *after = strchr(arg, ':');
@@ -340,7 +341,7 @@ static uint64_t count_and_pause(char *arg, struct timespec *pause)
     return size_of(arg);
 }
 
-/* drip:COUNT[:US]: a byte a write, and either a pause or the proof that it was taken. */
+/* drip:COUNT[:US]: writes byte by byte, and after each pauses or waits until it was read. */
 static void step_drip(char *arg)
 {
     struct timespec pause;
@@ -362,7 +363,7 @@ static void step_drip(char *arg)
     fflush(stdout);
 }
 
-/* sip:COUNT:US: a slow reader, a byte at a time. */
+/* sip:COUNT:US: reads slowly, byte by byte. */
 static void step_sip(char *arg)
 {
     struct timespec pause;
@@ -394,7 +395,7 @@ static void step_reset(char *arg)
     step_close(arg);
 }
 
-/* A peer's own silence, in which it neither writes nor reads. */
+/* The peer neither writes nor reads for a time. */
 static void step_stall(char *arg)
 {
     uint64_t ms = size_of(arg);
@@ -403,7 +404,7 @@ static void step_stall(char *arg)
     nanosleep(&ts, NULL);
 }
 
-/* Until this, whoever started us may look around: the line on standard input is the go signal. */
+/* Waits for a line on standard input, so that the test can make checks before it. */
 static void step_wait_line(char *arg)
 {
     char line[256];
@@ -419,7 +420,8 @@ static void step_say(char *arg)
     fflush(stdout);
 }
 
-/* Reads to the end, which must be `wanted` (END_OPEN: any); a clean one may have to be whole. */
+/* Reads to the end, which must be `wanted` (END_OPEN: any). If must_be_whole, a clean end must
+ * follow all the bytes. */
 static void end_with(enum end wanted, bool must_be_whole)
 {
     read_to_end();
@@ -454,7 +456,7 @@ static void step_expect_eof(char *arg)
     end_with(END_EOF, false);
 }
 
-/* A reset that reaches us while we read nothing. */
+/* Waits for a reset without reading. */
 static void step_await_reset(char *arg)
 {
     struct pollfd p = {.fd = peer.fd, .events = 0};
@@ -467,7 +469,8 @@ static void step_await_reset(char *arg)
     peer.end_expected = true;
 }
 
-/* late:SIZE: bytes after the other side's FIN. They are owed to nobody: what comes is told. */
+/* late:SIZE: sends bytes after the server's FIN. They need not be echoed: the result is only
+ * reported. */
 static void step_late(char *arg)
 {
     struct pollfd p = {.fd = peer.fd, .events = 0};
@@ -485,10 +488,10 @@ static void step_late(char *arg)
         left -= (uint64_t)n;
     }
     bool is_told = poll(&p, 1, peer.idle_ms) == 1 && (!peer.is_unix || p.revents & POLLERR);
-    peer.end = is_told ? END_RESET : END_EOF; /* a Unix socket just hangs up, with nothing unread */
+    peer.end = is_told ? END_RESET : END_EOF; /* a Unix socket without unread bytes just hangs up */
 }
 
-enum { BEFORE = 1, AFTER = 2 }; /* runs without a connection; runs after its end as well */
+enum { BEFORE = 1, AFTER = 2 }; /* runs without a connection; runs also after its end */
 
 static const struct step {
     const char *name;
@@ -580,7 +583,7 @@ static void read_options(int argc, char **argv)
     peer.is_unix = strncmp(peer.endpoint, "unix:", 5) == 0;
     if (wire_address(peer.endpoint, &peer.addr) != 0)
         usage("no such endpoint", peer.endpoint);
-    alarm(life); /* the default action ends us */
+    alarm(life); /* the default action ends the process */
 }
 
 int main(int argc, char **argv)

@@ -2,9 +2,9 @@
 /*
  * shim_alloc: a preloaded library in which the n-th allocation fails, once or from then on.
  *
- * It takes its orders from a small text file that is mapped and shared (ALLOC_CONTROL), so a test
- * arms it at the moment it chooses, again and again in one process, and no system call of the shim
- * disturbs what is tested:
+ * A small text file that is mapped and shared (ALLOC_CONTROL) controls it. So a test can arm it at
+ * any moment, again and again in one process, and no system call of the shim disturbs the program
+ * under test:
  *
  *     bytes  0-15   the order's number; a new number arms the shim and starts the count again
  *     bytes 16-31   "off", "once" or "ever"
@@ -12,7 +12,7 @@
  *     bytes 48-63   written by the shim: allocations since it was armed
  *     bytes 64-79   written by the shim: how many of them failed
  *
- * Each is a word padded with blanks. Without ALLOC_CONTROL nothing fails.
+ * Each is a word padded with blanks. Without ALLOC_CONTROL no allocation fails.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -41,7 +41,7 @@ static struct {
     _Atomic uint64_t order, count, failed;
 } shim;
 
-/* dlsym() itself may allocate before we know where the real functions are. */
+/* dlsym() itself may allocate before the real functions are known. */
 static char early[EARLY_ROOM];
 static size_t early_used;
 

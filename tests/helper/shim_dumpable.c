@@ -2,9 +2,9 @@
 /*
  * shim_dumpable: a preloaded library under which a process stays dumpable.
  *
- * The daemon gives that up, so that its user's other processes cannot look into it: /proc/PID/fd is
- * root's from then on, and only root may attach a tracer. The tests of an ordinary user must do
- * both.
+ * The daemon makes itself undumpable, so that its user's other processes cannot inspect it: from
+ * then on root owns /proc/PID/fd, and only root can attach a tracer. Tests run by an ordinary user
+ * need both.
  */
 #include <dlfcn.h>
 #include <stdarg.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * shim_escape: a preloaded library that tries what a sandbox forbids, from within.
+ * shim_escape: a preloaded library that attempts calls that the sandbox forbids.
  *
- * As code that a peer had taken over would: at the first connection, in the thread that accepts it,
- * long after the start. Then the server goes on, if it still lives.
+ * It acts like code that an attacker controls: at the first connection, in the thread that accepts
+ * it, long after the start. Then the server continues, if it still runs.
  *
- *     ESCAPE="WHAT [PATH-OR-NUMBER]"   what to try
+ *     ESCAPE="WHAT [PATH-OR-NUMBER]"   the call to try
  *     ESCAPE_REPORT=FILE               gets "WHAT: ok" or "WHAT: " and the system's reason
  */
 #include <arpa/inet.h>
@@ -33,7 +33,7 @@ static struct {
     int (*accept4)(int, struct sockaddr *, socklen_t *, int);
     char what[32], argument[256];
     int report;
-    /* Opened before there is a sandbox: so that connecting and binding are tried, not socket(). */
+    /* Opened before the sandbox exists, so that connect() and bind() are tried, not socket(). */
     int tcp, local;
 } shim = {.report = -1};
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * shim_io: a preloaded library that makes the kernel stingy, by a seed.
+ * shim_io: a preloaded library that makes reads and writes short or transiently fail, by a seed.
  *
- * Reads and writes on stream sockets come up short, or fail with EAGAIN or EINTR, as the system may
- * do at any time and on a quiet machine never does. Nothing is made up: a short call really moves
- * that many bytes. Descriptors other than stream sockets are left alone.
+ * Reads and writes on stream sockets are short, or fail with EAGAIN or EINTR. The system may do
+ * this at any time, but rarely does on an idle machine. A short call really moves that many bytes.
+ * Other descriptors are not affected.
  *
- *     SHIM_SEED=N     which of the sequences (default 1)
- *     SHIM_RATE=N     of 100 calls, so many are disturbed (default 50)
+ *     SHIM_SEED=N     seed of the sequence (default 1)
+ *     SHIM_RATE=N     how many of 100 calls are disturbed (default 50)
  *     SHIM_MOST=N     a short call moves 1 to N bytes (default 997)
  *     SHIM_REPORT=F   at exit, "short=N eagain=N eintr=N calls=N" is written to F
  */
@@ -32,7 +32,7 @@ enum verdict { LEAVE, SHORTEN, FAIL };
 static struct {
     uint64_t seed;
     unsigned rate, most;
-    int report; /* opened at once: later the sandbox forbids it */
+    int report; /* opened at the start: the sandbox forbids it later */
     _Atomic uint64_t calls, shorts, eagains, eintrs;
 } shim;
 
@@ -104,7 +104,7 @@ static bool is_stream_socket(int fd)
     return is;
 }
 
-/* What becomes of this call; *len is shortened where it is to come up short. */
+/* Decides the result of this call; reduces *len if it shall be short. */
 static enum verdict judge(int fd, size_t *len)
 {
     uint64_t z, call;
@@ -264,8 +264,8 @@ EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t l
     return judge(fd, &len) == FAIL ? -1 : real_splice(in, in_at, out, out_at, len, flags);
 }
 
-/* What a fortified build calls instead. */
-/* What read and recv become where _FORTIFY_SOURCE knows the buffer; no header declares them. */
+/* The calls of a fortified build. */
+/* The names of read and recv if _FORTIFY_SOURCE knows the buffer; no header declares them. */
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags);
 

@@ -2,14 +2,13 @@
 /*
  * shim_libc: a preloaded library that makes the system calls of another C library.
  *
- * C libraries differ in the calls behind their functions: one asks whether standard output is a
- * terminal by TCGETS2, another by TIOCGWINSZ; one opens files by open(2), another by openat(2).
- * This one makes all of them, at every function below, before the real function runs or in its
- * place.
+ * C libraries differ in the system calls of their functions: one checks for a terminal with
+ * TCGETS2, another with TIOCGWINSZ; one opens files with open(2), another with openat(2). This
+ * library makes all of them in every function below, before the real function or instead of it.
  *
- *     LIBC_REPORT=FILE   gets a line for each function that was called, and "new: " with what came
- * of a call that no kernel has yet; "filter" where a filter is set up LIBC_OPEN=NUMBER   the system
- * call that opens files (default: that of open(2))
+ *     LIBC_REPORT=FILE   gets a line for each function called; "new: " and the result of a call
+ * that no kernel has yet; "filter" when a filter is installed LIBC_OPEN=NUMBER   the system call
+ * that opens files (default: that of open(2))
  */
 #include <asm/termbits.h>
 #include <dlfcn.h>
@@ -38,7 +37,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The same on every machine, and missing in some headers */
+/* The same on every machine, but missing in some headers */
 #define CALL_OPENAT2 437
 #define CALL_FACCESSAT2 439
 #ifndef TCGETS2
@@ -208,7 +207,7 @@ __attribute__((constructor)) static void shim_start(void)
     const char *path = getenv("LIBC_REPORT"), *call = getenv("LIBC_OPEN");
 
     if (real_syscall)
-        return; /* the C library was faster, and called a function of ours */
+        return; /* the C library called one of our functions before the constructor ran */
     *(void **)&real_syscall = dlsym(RTLD_NEXT, "syscall");
 #ifdef SYS_open
     open_call = SYS_open;
@@ -254,7 +253,7 @@ ASKED(int, setrlimit, (resource what, const struct rlimit *limit), (what, limit)
 ASKED(char *, strerror, (int number), (number))
 ASKED(FILE *, fdopen, (int fd, const char *mode), (fd, mode))
 
-/* These print: their arguments are passed on by their va_list. */
+/* Printing functions: their arguments are passed on as a va_list. */
 #define PRINTS(name, parameters, last, call) \
     EXPORT int name parameters               \
     {                                        \
@@ -295,7 +294,7 @@ EXPORT long syscall(long number, ...)
                         arguments[4], arguments[5]);
 }
 
-/* And these open a file by the call that was asked for. */
+/* These open a file with the chosen system call. */
 EXPORT int open(const char *path, int flags, ...)
 {
     va_list args;
@@ -308,7 +307,7 @@ EXPORT int open(const char *path, int flags, ...)
     return (int)open_by(open_call, path, flags, mode);
 }
 
-/* For reading alone: the daemon opens by open(2) what it writes. */
+/* For reading only: the daemon opens the files it writes with open(2). */
 EXPORT FILE *fopen(const char *path, const char *mode)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tlspeer: a TLS client that does, step by step, what well-behaved ones do not.
+ * tlspeer: a TLS client that runs a script of steps that ordinary clients do not make.
  *
  *     tlspeer [-2d] [-m N] [-a ALPN] [-n NAME] [-c CERT] [-k KEY] HOST:PORT STEP...
  *
- * TLS happens in memory and the socket is written by us, so that a step can hold records back, send
- * several in one segment, or a handshake byte by byte. Bytes are the pattern of wire.h; what comes
- * back at an offset must be what was sent there. No certificate is verified. With -m there are N of
- * them, a process each. With -d small writes wait for an acknowledgement (no TCP_NODELAY).
+ * TLS works in memory, and the tool itself writes to the socket, so a step can hold records back,
+ * send several in one segment, or send a handshake byte by byte. It sends the pattern of wire.h;
+ * the byte received at an offset must be the byte sent there. It verifies no certificate. With -m
+ * there are N clients, each a process. With -d small writes wait for an acknowledgement (no
+ * TCP_NODELAY).
  *
- *     trickle:MS    before anything else: what the handshake sends goes a byte at a time
- *     handshake     implied by all that follow
- *     send:SIZE     and read nothing      fill:SIZE   until SIZE, or nothing more is taken
- *     echo:SIZE     send it, read it      tiny:N      N records of a byte each
- *     mixed:SIZE    fill, with a KeyUpdate that asks for another after each record
+ *     trickle:MS    before anything else: the handshake is sent byte by byte
+ *     handshake     implied by all steps below
+ *     send:SIZE     and read nothing      fill:SIZE   until SIZE, or no more is accepted
+ *     echo:SIZE     send and read it      tiny:N      N records of one byte each
+ *     mixed:SIZE    fill, with a KeyUpdate that requests another after each record
  *     notify        close_notify          fin         half-close TCP
- *     cork uncork   between them nothing leaves, then all in one write
+ *     cork uncork   between them nothing is sent, then all in one write
  *     update:N      N times KeyUpdate with a request for another (TLS 1.3)
- *     renegotiate   ask for it (-2)       raw:TEXT    bytes outside of TLS
- *     pause:MS      read-all              until the end, which is told
+ *     renegotiate   request it (-2)       raw:TEXT    bytes outside of TLS
+ *     pause:MS      read-all              until the end, and report it
  *     close         without close_notify  reset
  *
- * Facts at the end: sent, got, end (notify, fin, reset, timeout, error, open), echo_us (how long
- * the last echo step took) and, if there is one, error; leak=yes if the bytes from the server held
- * what we had sent, unencrypted. The exit code is 0 if each byte was right and no step failed.
+ * Facts at the end: sent, got, end (notify, fin, reset, timeout, error, open), echo_us (the
+ * duration of the last echo step) and, if there is one, error; leak=yes if the server's bytes
+ * contained our data unencrypted. It exits 0 if each byte was correct and no step failed.
  */
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -42,7 +43,7 @@
 static struct peer {
     int fd;
     SSL *ssl;
-    BIO *in, *out; /* what has come, and what shall leave */
+    BIO *in, *out; /* bytes received, and bytes to send */
     int trickle_ms;
     bool is_delaying, is_corked, is_held, wants_fin, has_fin_sent, is_over;
     uint64_t sent, got;
@@ -75,7 +76,7 @@ static _Noreturn void fail(const char *end, const char *error)
 
 /* ---- the socket ---- */
 
-/* The first 16 bytes of the pattern must never be seen on the wire. */
+/* The first 16 bytes of the pattern must never appear on the wire. */
 static void look_for_leak(const uint8_t *bytes, size_t length)
 {
     uint8_t pattern[16];
@@ -117,7 +118,7 @@ static void give(void)
             BIO_read(peer.out, sink, left < (ssize_t)sizeof sink ? (int)left : (int)sizeof sink);
 }
 
-/* One turn: both ways, as far as asked. False where nothing happened within the time. */
+/* One round: writes, and reads if is_reading. False if nothing happened in time. */
 static bool turn(bool is_reading, int wait_ms)
 {
     bool is_giving = !peer.is_corked && BIO_pending(peer.out) > 0;
@@ -160,7 +161,7 @@ static void handshake(void)
     flush();
 }
 
-/* Reads what has come; 1, 0 at close_notify, -1 where there is nothing. */
+/* Reads available data. Returns 1, 0 at close_notify, or -1 if there is none. */
 static int read_some(void)
 {
     uint8_t bytes[CHUNK], expected[CHUNK];
@@ -195,7 +196,7 @@ static void update_keys(void)
     SSL_do_handshake(peer.ssl);
 }
 
-/* Returns after SIZE, or once nothing is taken for a while where that is allowed. */
+/* Returns after `size` bytes, or, if may_be_held, when none is accepted for a while. */
 static void send_all(uint64_t size, bool may_be_held, bool is_updating)
 {
     uint64_t until = peer.sent + size;
@@ -206,7 +207,7 @@ static void send_all(uint64_t size, bool may_be_held, bool is_updating)
         while (!peer.is_corked && BIO_pending(peer.out) > 4 * CHUNK) {
             if (turn(false, may_be_held ? HELD_MS : PATIENCE_MS))
                 continue;
-            peer.is_held = may_be_held; /* what is left goes while a step reads */
+            peer.is_held = may_be_held; /* the rest is sent while a later step reads */
             if (may_be_held)
                 return;
             fail("timeout", "nothing is taken");
@@ -242,7 +243,7 @@ static void read_all(void)
         if (result < 0 && !turn(true, PATIENCE_MS)) {
             if (!peer.is_over)
                 fail("timeout", "it does not end");
-            /* What had come before the end is in memory still. */
+            /* Data received before the end is still in memory. */
             while ((result = read_some()) > 0)
                 continue;
             break;

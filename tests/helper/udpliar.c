@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * udpliar: an echo by datagrams that lies on purpose, so that a checker can be checked.
+ * udpliar: a UDP echo with deliberate faults, to test a checker.
  *
  *     udpliar [-o K] MODE N [M]
  *
- *     honest      no lie at all
- *     drop        datagram N of each source port never comes back
- *     mute        nor does any behind it
- *     double      it comes back M times more
- *     swap        it comes back after the one behind it
- *     flip        one bit of its byte M
- *     cut         no more than M bytes of any datagram, as small buffers do it
- *     long        M bytes more
- *     late        after M ms
- *     again       at once, and once more after M ms
- *     corrected   with one bit of its byte M flipped, and then as it should be
- *     elsewhere   it comes back from another port
- *     wedge       an empty datagram, and nothing is answered any more
- *     silent      nothing ever comes back
- *     leave       datagram N is the last one of all that comes back: its port is closed then
- *     foresee     with it comes what the client will send next
- *     replay      in place of M bytes come those of the first source port that sent so many
+ *     honest      no fault
+ *     drop        datagram N of each source port is not answered
+ *     mute        nor is any after it
+ *     double      its answer is sent M times more
+ *     swap        its answer is sent after that of the next one
+ *     flip        one bit of byte M of its answer is flipped
+ *     cut         each answer is cut to M bytes, as by small buffers
+ *     long        its answer has M bytes more
+ *     late        its answer is sent after M ms
+ *     again       its answer is sent at once, and again after M ms
+ *     corrected   its answer is sent with one bit of byte M flipped, and then correctly
+ *     elsewhere   its answer is sent from another port
+ *     wedge       an empty datagram is sent, and nothing is answered any more
+ *     silent      nothing is answered
+ *     leave       datagram N is the last one answered: then the port is closed
+ *     foresee     the client's next datagram is sent with its answer
+ *     replay      the M bytes of the first source port that sent as many are sent instead
  *
- * The first of a source port has the number 0; -1 is every one. With -o only source port K lies, in
- * the order in which they were first seen, counted from 1.
+ * The first datagram of a source port has the number 0; N = -1 means every one. With -o it lies
+ * only to source port K, counted from 1 in the order of their first datagrams.
  */
 #include <arpa/inet.h>
 #include <endian.h>
@@ -39,7 +39,7 @@
 struct lie {
     const char *mode;
     long number, m;
-    long only; /* the source port that lies; 0: all do */
+    long only; /* the source port to lie to; 0: all */
 };
 
 struct kept {
@@ -49,7 +49,7 @@ struct kept {
 };
 
 static long seen[65536];  /* datagrams of each source port */
-static long order[65536]; /* of each source port, from 1 */
+static long order[65536]; /* number of each source port, from 1 */
 
 static int is(const struct lie *lie, const char *mode)
 {
@@ -74,7 +74,8 @@ static void put_late(int fd, const struct lie *lie, const char *bytes, size_t le
     _exit(0);
 }
 
-/* What the client will send next: its flow's 8 bytes, the number, and a pattern made of both. */
+/* Sends the client's next datagram: the 8 bytes of its flow, the number, and a pattern made of
+ * both. */
 static void put_foreseen(int fd, const char *bytes, size_t length, const struct sockaddr_in *to)
 {
     uint64_t words[BYTES_MAX / sizeof(uint64_t)], flow, number;
@@ -92,7 +93,7 @@ static void put_foreseen(int fd, const char *bytes, size_t length, const struct 
     put(fd, (const char *)words, length, to);
 }
 
-/* Those of the first source port come in place of any other's of the same number. */
+/* Sends the datagram of the first source port in place of another's of the same number. */
 static void replay(int fd, char *bytes, size_t length, long number, const struct sockaddr_in *to)
 {
     static struct kept first[KEPT];
@@ -104,7 +105,7 @@ static void replay(int fd, char *bytes, size_t length, long number, const struct
     put(fd, kept->bytes, length, to);
 }
 
-/* The datagram that is lied about. */
+/* Answers the datagram with the fault. */
 static void tell_lie(int fd, const struct lie *lie, char *bytes, size_t length,
                      const struct sockaddr_in *to)
 {

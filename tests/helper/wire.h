@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * wire.h: what the test tools share, and nothing of the program under test: a bug in our own
- * endpoint or pattern code must not be able to hide itself.
+ * wire.h: shared by the test tools. It uses nothing of the program under test, so that a bug in the
+ * program's own endpoint or pattern code cannot hide itself.
  *
- * Endpoints are the ones the server prints ("tcp://127.0.0.1:7007", "unix:/path", "unix:@name").
- * The pattern codes each byte's place in the stream: word i of a stream is a mix of seed and i, so
- * that a byte lost, doubled, swapped or late is seen at the first place where it is wrong.
+ * Endpoints have the server's form ("tcp://127.0.0.1:7007", "unix:/path", "unix:@name"). The
+ * pattern codes each byte's place in the stream: word i of a stream is a mix of the seed and i, so
+ * that a lost, duplicated or swapped byte is detected at the first wrong offset.
  */
 #ifndef TESTS_HELPER_WIRE_H
 #define TESTS_HELPER_WIRE_H
@@ -28,7 +28,7 @@
 /* Exit codes of every tool here. */
 enum {
     TOOL_OK = 0,
-    TOOL_BROKEN = 1, /* an expectation did not hold */
+    TOOL_BROKEN = 1, /* an expectation failed */
     TOOL_USAGE = 2,
     TOOL_NO_CONNECTION = 3,
     TOOL_LIFE_OVER = 4,
@@ -75,7 +75,7 @@ static inline void wire_fill(uint64_t seed, uint64_t offset, uint8_t *to, size_t
     }
 }
 
-/* 64, 64k, 1M, 1G: powers of 1024. -1 if it is none of these. */
+/* Parses 64, 64k, 1M, 1G: powers of 1024. -1 if the text is not a size. */
 static inline int64_t wire_size(const char *text)
 {
     char *end;
@@ -111,7 +111,8 @@ static inline int wire_unix_address(const char *path, struct wire_address *to)
     return 0;
 }
 
-/* Numeric addresses and names, "[v6]:port" or "host:port"; a port may be left out for a bind. */
+/* Parses numeric addresses and names, "[v6]:port" or "host:port"; the port may be left out for a
+ * bind. */
 static inline int wire_inet_address(const char *text, struct wire_address *to)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
@@ -167,7 +168,7 @@ static inline int wire_socket(const struct wire_address *addr)
     return fd;
 }
 
-/* Connects within the time; 0 or what went wrong. */
+/* Connects within the time. Returns 0 or an errno. */
 static inline int wire_connect(int fd, const struct wire_address *to, int wait_ms)
 {
     struct pollfd p = {.fd = fd, .events = POLLOUT};
@@ -184,7 +185,7 @@ static inline int wire_connect(int fd, const struct wire_address *to, int wait_m
     return error;
 }
 
-/* The next close() sends a reset instead of a FIN. */
+/* Makes the next close() send a reset instead of a FIN. */
 static inline void wire_reset_on_close(int fd)
 {
     struct linger now = {.l_onoff = 1, .l_linger = 0};
