@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "echo/conn_report.h"
 #include "net/sock.h"
 
 /* A held sender goes on when its peer has taken all but this part of the high-water mark. */
@@ -15,6 +14,14 @@
 #define TIGHT_READ_BYTES 4096
 /* So often in the stall time a peer is asked whether it has taken anything. */
 #define STALL_LOOKS 4
+
+/* What the last read has done with the bytes. */
+enum {
+    MOVED_NOWHERE, /* echoed, and the kernel has taken nothing of it yet */
+    MOVED_ON,      /* echoed, and the kernel has taken some */
+    MOVED_AWAY,    /* thrown away */
+    MOVED_LATE,    /* they came after our end, and can be answered by a reset */
+};
 
 static struct conn *conn_of(struct stream *stream)
 {
@@ -49,7 +56,7 @@ static bool is_balanced(const struct conn *conn)
 static void change_state(struct conn *conn, enum conn_state state)
 {
     if (!conn_may_change((enum conn_state)conn->state, state) || !is_balanced(conn))
-        conn_report_broken(conn, state);
+        conn->env->reporter->broken(conn, state);
     conn->state = (uint8_t)state;
 }
 
@@ -167,7 +174,7 @@ static void end(struct conn *conn, bool is_reset)
     if (account_close(account, is_reset ? stream_cut(&conn->stream) : 0,
                       env->drain_start_ms && is_our_choice((enum reason)conn->reason)))
         look_at_limit(env);
-    conn_report_closed(conn, is_reset);
+    env->reporter->closed(conn, is_reset);
     counter_add(account->counters, COUNTER_CLOSED, 1);
     counter_add(account->counters, counter_of_reason((enum reason)conn->reason), 1);
     counter_add_lifetime(account->counters, loop_now_ms() - conn->opened_ms);
@@ -307,17 +314,6 @@ static void settle(struct conn *conn, bool is_taken)
     }
 }
 
-/* Bytes that nobody will echo any more. Their sender is told by a reset, as soon as that takes
- * nothing from it; once its own FIN has come, none can be sent. */
-static void discard(struct conn *conn, size_t bytes)
-{
-    account_discarded(&conn->account, bytes);
-    if (stream_end(&conn->stream) == STREAM_END_TAKEN)
-        end(conn, true); /* not dropped: a Unix socket has no other reset */
-    else
-        stream_drop(&conn->stream, bytes);
-}
-
 /* What the service says of its own: all of it or, where it has no end, as much as may be owed. It
  * goes out by way of the loop, so that a reader without end gets its turns like everybody else.
  * False where that ended the connection. */
@@ -329,7 +325,7 @@ static bool say(struct conn *conn)
         room = conn->env->is_tight ? TIGHT_READ_BYTES : room;
         room = mark && mark < room ? mark : room;
     }
-    size_t length = conn_report_service(conn, bytes, room);
+    size_t length = conn->env->reporter->service(conn, bytes, room);
     int failure = stream_owe(&conn->stream, bytes, length);
     /* Where the system failed us, what was kept was made, and the rest was never said. */
     account_made(&conn->account, stream_owed(&conn->stream) - account_owed(&conn->account));
@@ -367,7 +363,18 @@ static ssize_t echo(struct conn *conn, size_t *sent)
     return failure;
 }
 
-/* Takes what nobody will see again. Returns what stream_take() does. */
+/* Bytes that came after our own end. Their sender learns of it by a reset, as soon as that takes
+ * nothing from it; once its own FIN has come, none can be sent. */
+static void discard(struct conn *conn, size_t bytes)
+{
+    account_discarded(&conn->account, bytes);
+    if (stream_end(&conn->stream) == STREAM_END_TAKEN)
+        conn->moved = MOVED_LATE; /* not dropped: a Unix socket has no other reset */
+    else
+        stream_drop(&conn->stream, bytes);
+}
+
+/* Takes bytes that nobody will see again. Returns what stream_take() does. */
 static ssize_t swallow(struct conn *conn)
 {
     const unsigned char *bytes;
@@ -383,6 +390,33 @@ static ssize_t swallow(struct conn *conn)
     return came;
 }
 
+/* The read callback: moves bytes and counts them, and no more. */
+static ssize_t on_readable(struct stream *stream)
+{
+    struct conn *conn = conn_of(stream);
+    size_t sent = 0;
+    bool is_echo = service_of(conn)->is_echo && conn->state != CONN_LINGER;
+    conn->moved = MOVED_AWAY;
+    ssize_t came = is_echo ? echo(conn, &sent) : swallow(conn);
+    if (is_echo)
+        conn->moved = sent > 0 ? MOVED_ON : MOVED_NOWHERE;
+    return came;
+}
+
+/* ---- the event callbacks: what follows from it ---- */
+
+static void on_moved(struct stream *stream)
+{
+    struct conn *conn = conn_of(stream);
+    conn->heard_ms = loop_now_ms();
+    if (conn->moved == MOVED_ON)
+        conn->taken_ms = conn->heard_ms;
+    if (conn->moved == MOVED_LATE)
+        end(conn, true);
+    else if (conn->moved != MOVED_AWAY)
+        settle(conn, conn->moved == MOVED_ON);
+}
+
 /* The peer's end came after ours. Over TLS its words may come before its FIN: then what came too
  * late is still to be told, and the linger's end does it where it cannot be now. */
 static void end_late(struct conn *conn)
@@ -393,32 +427,14 @@ static void end_late(struct conn *conn)
         end(conn, is_late);
 }
 
-static void on_peer_end(struct conn *conn)
+static void on_peer_end(struct stream *stream)
 {
+    struct conn *conn = conn_of(stream);
     conn->has_peer_fin = true;
     if (conn->state == CONN_LINGER)
         end_late(conn);
     else
-        begin_close(conn, stream_is_truncated(&conn->stream) ? REASON_TRUNCATED : REASON_EOF);
-}
-
-static void on_readable(struct stream *stream)
-{
-    struct conn *conn = conn_of(stream);
-    size_t sent = 0;
-    bool is_echo = service_of(conn)->is_echo && conn->state != CONN_LINGER;
-    ssize_t came = is_echo ? echo(conn, &sent) : swallow(conn);
-    if (came == 0) {
-        on_peer_end(conn);
-    } else if (came < 0 && came != -EAGAIN) {
-        abort_error(conn, (int)-came);
-    } else if (came > 0 && conn->state != CONN_CLOSED) {
-        conn->heard_ms = loop_now_ms();
-        if (sent > 0)
-            conn->taken_ms = conn->heard_ms;
-        if (is_echo)
-            settle(conn, sent > 0);
-    }
+        begin_close(conn, stream_is_truncated(stream) ? REASON_TRUNCATED : REASON_EOF);
 }
 
 static void on_drained(struct stream *stream, size_t bytes)
@@ -483,8 +499,8 @@ static void on_open(struct stream *stream)
 
 /* ---- life ---- */
 
-const struct stream_callbacks CONN_STREAM_CALLBACKS = {on_readable, on_drained, on_error, on_open,
-                                                       on_choked};
+const struct stream_callbacks CONN_STREAM_CALLBACKS = {
+    on_readable, on_moved, on_peer_end, on_drained, on_error, on_open, on_choked};
 
 static void let_go(struct conn_env *env, const struct conn_arrival *arrival)
 {

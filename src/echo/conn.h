@@ -50,12 +50,23 @@ enum conn_state {
 
 struct conn;
 
+/* What is said about a connection (conn_report.h). Nothing of it changes the connection. */
+struct conn_reporter {
+    /* It is about to be closed. */
+    void (*closed)(const struct conn *conn, bool is_reset);
+    /* Its sums or states cannot be right: a bug of ours. */
+    void (*broken)(const struct conn *conn, enum conn_state to);
+    /* The next bytes that its service sends of its own; returns how many, at most `room`. */
+    size_t (*service)(const struct conn *conn, unsigned char *out, size_t room);
+};
+
 /* What the connections of one worker share. */
 struct conn_env {
     struct stream_env stream;
     struct loop *loop;
     struct counters *counters; /* a set for each listener, by policy->listener */
     struct limit *limit;
+    const struct conn_reporter *reporter;
     struct log *log;         /* NULL: nothing is logged */
     const char *name;        /* of this service, for whoami */
     uint64_t drain_start_ms; /* 0: not draining */
@@ -101,6 +112,7 @@ struct conn {
     int error;          /* errno behind reason=error */
     uint8_t state;      /* enum conn_state */
     uint8_t reason;     /* enum reason, once it is FLUSH or later */
+    uint8_t moved;      /* enum: what the last read did (conn.c) */
     bool has_peer_fin;
 };
 

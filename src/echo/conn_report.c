@@ -61,7 +61,7 @@ const char *conn_report_state(enum conn_state state)
     return WORDS[state];
 }
 
-void conn_report_closed(const struct conn *conn, bool is_reset)
+static void report_closed(const struct conn *conn, bool is_reset)
 {
     char peer[CONN_REPORT_PEER_MAX], proxy[CONN_REPORT_PEER_MAX];
     struct tls_info tls;
@@ -93,7 +93,7 @@ void conn_report_closed(const struct conn *conn, bool is_reset)
     log_write(conn->env->log, 0, LOG_LEVEL_INFO, "connection closed", fields, count);
 }
 
-void conn_report_broken(const struct conn *conn, enum conn_state to)
+static void report_broken(const struct conn *conn, enum conn_state to)
 {
     log_event(conn->env->log, LOG_LEVEL_ERROR,
               "a connection broke its own rules: please report this", LOG_NUMBER("id", conn->id),
@@ -103,7 +103,7 @@ void conn_report_broken(const struct conn *conn, enum conn_state to)
               LOG_NUMBER("lost", conn->account.lost), LOG_NUMBER("sunk", conn->account.sunk));
 }
 
-size_t conn_report_service(const struct conn *conn, unsigned char *out, size_t room)
+static size_t make_service(const struct conn *conn, unsigned char *out, size_t room)
 {
     const struct service *service = service_at(conn->policy->values.service);
     char peer[CONN_REPORT_PEER_MAX], local[CONN_REPORT_PEER_MAX], proxy[CONN_REPORT_PEER_MAX];
@@ -125,3 +125,5 @@ size_t conn_report_service(const struct conn *conn, unsigned char *out, size_t r
     };
     return service->make(&facts, conn->account.made, out, room);
 }
+
+const struct conn_reporter CONN_REPORTER = {report_closed, report_broken, make_service};

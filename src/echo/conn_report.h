@@ -18,13 +18,8 @@ size_t conn_report_peer(const struct conn *conn, char *out, size_t size);
 /* "open", "paused"...: the state's name. */
 const char *conn_report_state(enum conn_state state);
 
-/* The one line that every connection ends with. */
-void conn_report_closed(const struct conn *conn, bool is_reset);
-
-/* An error line: sums or states that cannot be. */
-void conn_report_broken(const struct conn *conn, enum conn_state to);
-
-/* What its service says from here on; returns how many bytes, at most `room`. */
-size_t conn_report_service(const struct conn *conn, unsigned char *out, size_t room);
+/* The line that every connection ends with, an error line for sums or states that cannot be, and
+ * the bytes that a service sends of its own. */
+extern const struct conn_reporter CONN_REPORTER;
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "echo/conn_report.h"
 #include "echo/proxy_reader.h"
 #include "stream/pipe.h"
 #include "tls/tls.h"
@@ -251,6 +252,7 @@ struct worker *worker_new(const struct worker_config *config, struct error *err)
                    .read_max = SIZE_MAX},
         .loop = worker->loop,
         .limit = config->limit,
+        .reporter = &CONN_REPORTER,
         .log = config->log,
         .name = config->name,
         .on_closed = on_closed,

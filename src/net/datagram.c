@@ -214,7 +214,7 @@ static void take_control(struct datagram_batch *batch, struct control_place *pla
     }
 }
 
-static void take(struct datagram_batch *batch, int index)
+static void take_datagram(struct datagram_batch *batch, int index)
 {
     struct control_place *place = &batch->places[index];
     struct msghdr *header = &batch->received[index].msg_hdr;
@@ -240,7 +240,7 @@ int datagram_receive(struct datagram_batch *batch, int fd)
     if (count < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : -errno;
     for (int i = 0; i < count; i++)
-        take(batch, i);
+        take_datagram(batch, i);
     return count;
 }
 

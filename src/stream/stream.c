@@ -80,10 +80,23 @@ static bool is_full(const struct stream *stream)
     return stream->bev && stream->transport->is_full && stream->transport->is_full(stream);
 }
 
+/* The read callback of the owner, and then the one that follows from it. */
+static void read_once(struct stream *stream)
+{
+    const struct stream_callbacks *owner = &stream->env->callbacks;
+    ssize_t came = owner->on_readable(stream);
+    if (came > 0)
+        owner->on_moved(stream);
+    else if (came == 0)
+        owner->on_end(stream);
+    else if (came != -EAGAIN)
+        fail(stream, (int)-came);
+}
+
 static void read_on(struct stream *stream)
 {
     do
-        stream->env->callbacks.on_readable(stream);
+        read_once(stream);
     while (is_reading(stream) && has_more(stream));
     if (is_full(stream) && !stream->is_choked)
         choke(stream);

@@ -42,8 +42,15 @@ enum stream_end {
 
 /* Called from the loop, with the stream. Each may close the stream; after that none is called. */
 struct stream_callbacks {
-    /* Bytes or the end may have arrived: stream_relay() or stream_take() returns them. */
-    void (*on_readable)(struct stream *stream);
+    /* The read callback: bytes or the end may have arrived. It moves bytes by stream_relay(), or by
+     * stream_take() and stream_give(), and returns their number; 0 at the peer's end, -EAGAIN if
+     * nothing has arrived, or another -errno if the stream has failed. It must not close the
+     * stream: the next three follow from what it returns. */
+    ssize_t (*on_readable)(struct stream *stream);
+    /* Bytes have been moved. */
+    void (*on_moved)(struct stream *stream);
+    /* The peer has ended: nothing more arrives. */
+    void (*on_end)(struct stream *stream);
     /* The kernel accepted `bytes` of the bytes owed. */
     void (*on_drained)(struct stream *stream, size_t bytes);
     /* The stream has failed; `error` is the errno (stream_error_text() has the text). */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "echo/conn.h"
+#include "echo/conn_report.h"
 #include "fake_transport.h"
 #include "unit.h"
 
@@ -67,6 +68,7 @@ static inline int setup(void **state)
                                      .loop = &fixture->loop,
                                      .counters = &fixture->counters,
                                      .limit = limit_new(&(struct limit_values){0}),
+                                     .reporter = &CONN_REPORTER,
                                      .name = "unit",
                                      .on_closed = on_closed,
                                      .owner = fixture};
@@ -95,7 +97,7 @@ static inline int teardown(void **state)
 static inline void comes(struct fixture *fixture, size_t bytes)
 {
     fake.input = bytes;
-    CONN_STREAM_CALLBACKS.on_readable(&fixture->conn->stream);
+    fake_readable(&fixture->conn->stream);
 }
 
 static inline void drains(struct fixture *fixture, size_t bytes)
@@ -107,7 +109,7 @@ static inline void drains(struct fixture *fixture, size_t bytes)
 static inline void ends(struct fixture *fixture)
 {
     fake.has_peer_end = true;
-    CONN_STREAM_CALLBACKS.on_readable(&fixture->conn->stream);
+    fake_readable(&fixture->conn->stream);
 }
 
 static inline void fails(struct fixture *fixture, int error)

@@ -229,6 +229,15 @@ static inline int fake_descriptor(void)
     return ends[0];
 }
 
+/* What the loop does if the descriptor is readable: the bufferevent's own read callback. */
+static inline void fake_readable(struct stream *stream)
+{
+    bufferevent_data_cb on_read;
+    void *arg;
+    bufferevent_getcb(stream->bev, &on_read, NULL, NULL, &arg);
+    on_read(stream->bev, arg);
+}
+
 /* Whether the loop would report what comes. */
 static inline bool fake_is_reading(const struct stream *stream)
 {

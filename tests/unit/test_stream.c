@@ -97,7 +97,7 @@ static ssize_t move_on(struct fixture *fixture, struct stream_moved *moved, int 
     return came;
 }
 
-static void on_readable(struct stream *stream)
+static ssize_t on_readable(struct stream *stream)
 {
     struct fixture *fixture = fixture_of(stream);
     struct stream_moved moved = {0};
@@ -105,12 +105,20 @@ static void on_readable(struct stream *stream)
     ssize_t came = move_on(fixture, &moved, &failure);
     fixture->in += came > 0 ? (size_t)came : 0;
     fixture->out += moved.out;
-    fixture->has_ended = came == 0;
-    if (came < 0 && came != -EAGAIN && !failure)
-        fixture->error = (int)-came;
     fixture->echo_error = -failure;
     if (failure || (stream_owed(stream) > 0 && fixture->env.path == STREAM_DIRECT))
         stream_hold(stream);
+    return failure && came < 0 ? -EAGAIN : came;
+}
+
+static void on_moved(struct stream *stream)
+{
+    (void)stream;
+}
+
+static void on_end(struct stream *stream)
+{
+    fixture_of(stream)->has_ended = true;
 }
 
 static void on_drained(struct stream *stream, size_t bytes)
@@ -148,12 +156,13 @@ static struct fixture *open_pair(enum stream_path path, bool is_unix)
     fixture->peer = pair[1];
     assert_int_equal(loop_open(&fixture->loop, on_due, &err), 0);
     assert_int_equal(pipe_open(&fixture->pipe), 0);
-    fixture->env = (struct stream_env){.loop = &fixture->loop,
-                                       .callbacks = {on_readable, on_drained, on_error, NULL, NULL},
-                                       .path = path,
-                                       .scratch = malloc(STREAM_SCRATCH_BYTES),
-                                       .pipe = &fixture->pipe,
-                                       .read_max = SIZE_MAX};
+    fixture->env = (struct stream_env){
+        .loop = &fixture->loop,
+        .callbacks = {on_readable, on_moved, on_end, on_drained, on_error, NULL, NULL},
+        .path = path,
+        .scratch = malloc(STREAM_SCRATCH_BYTES),
+        .pipe = &fixture->pipe,
+        .read_max = SIZE_MAX};
     assert_int_equal(stream_open(&fixture->stream, &fixture->env, pair[0],
                                  &(struct stream_how){.is_unix = is_unix}),
                      0);
