@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "net/sock.h"
+#include "net/sock_option.h"
 
 /* Each place starts one cache line further on: at a distance of exactly 64 KiB the first lines of
  * all datagrams would compete for one set of the cache. */
@@ -62,26 +62,26 @@ struct datagram_batch {
 void datagram_let_fragment(int fd, int family)
 {
     /* IPv4: without DF, a router fragments packets that are too large for its next hop. */
-    sock_set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+    sock_option_set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
     /* IPv6: routers do not fragment, so the sender must, to the size that every link carries (RFC
      * 8200, 5). If a datagram fits the interface's MTU, Linux does not fragment it before it
      * receives a Packet Too Big. */
     if (family == AF_INET6)
-        sock_set_option(fd, IPPROTO_IPV6, IPV6_MTU, DATAGRAM_IPV6_MTU);
+        sock_option_set(fd, IPPROTO_IPV6, IPV6_MTU, DATAGRAM_IPV6_MTU);
 }
 
 void datagram_set_options(int fd, int family)
 {
     /* With CAP_NET_ADMIN this may exceed the system's limit. */
-    sock_set_option(fd, SOL_SOCKET, SO_RCVBUF, DATAGRAM_ROOM_BYTES);
-    sock_set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, DATAGRAM_ROOM_BYTES);
-    sock_set_option(fd, SOL_SOCKET, SO_SNDBUF, DATAGRAM_ROOM_BYTES);
-    sock_set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, DATAGRAM_ROOM_BYTES);
-    sock_set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
-    sock_set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    sock_option_set(fd, SOL_SOCKET, SO_RCVBUF, DATAGRAM_ROOM_BYTES);
+    sock_option_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, DATAGRAM_ROOM_BYTES);
+    sock_option_set(fd, SOL_SOCKET, SO_SNDBUF, DATAGRAM_ROOM_BYTES);
+    sock_option_set(fd, SOL_SOCKET, SO_SNDBUFFORCE, DATAGRAM_ROOM_BYTES);
+    sock_option_set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+    sock_option_set(fd, IPPROTO_IP, IP_PKTINFO, 1);
     datagram_let_fragment(fd, family);
     if (family == AF_INET6)
-        sock_set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+        sock_option_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 }
 
 int datagram_open(const struct address *address)
@@ -92,7 +92,7 @@ int datagram_open(const struct address *address)
     if (fd < 0)
         return -errno;
     if (address->family == AF_INET6)
-        sock_set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+        sock_option_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     datagram_set_options(fd, address->family);
     if (bind(fd, (struct sockaddr *)&storage, length) < 0) {
         int failure = errno;

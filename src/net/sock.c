@@ -18,6 +18,7 @@
 #include "base/lockfile.h"
 #include "net/address.h"
 #include "net/datagram.h"
+#include "net/sock_option.h"
 
 /* The unsent bytes that the kernel may buffer for a slow reader (TCP_NOTSENT_LOWAT), in addition to
  * our own buffer. Bytes in flight are not limited by it, so no path becomes slower. Without it the
@@ -35,29 +36,24 @@
 /* Port 0 means one free port for all addresses: the number of ports to try. */
 #define PORT_TRIES 32
 
-void sock_set_option(int fd, int level, int name, int value)
-{
-    (void)setsockopt(fd, level, name, &value, sizeof(value));
-}
-
 static void set_keepalive(int fd, uint64_t keepalive_ms)
 {
-    sock_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, keepalive_ms > 0);
+    sock_option_set(fd, SOL_SOCKET, SO_KEEPALIVE, keepalive_ms > 0);
     if (keepalive_ms == 0)
         return;
-    sock_set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)((keepalive_ms + 999) / 1000));
-    sock_set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, SOCK_KEEPALIVE_INTERVAL_S);
-    sock_set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, SOCK_KEEPALIVE_PROBES);
+    sock_option_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)((keepalive_ms + 999) / 1000));
+    sock_option_set(fd, IPPROTO_TCP, TCP_KEEPINTVL, SOCK_KEEPALIVE_INTERVAL_S);
+    sock_option_set(fd, IPPROTO_TCP, TCP_KEEPCNT, SOCK_KEEPALIVE_PROBES);
 }
 
 /* On a listening socket: accepted sockets inherit them on Linux, which saves seven system calls a
  * connection. On an accepted socket: for options that it did not inherit. */
 static void set_stream_options(int fd, uint64_t keepalive_ms)
 {
-    sock_set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+    sock_option_set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
     set_keepalive(fd, keepalive_ms);
-    sock_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    sock_set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
+    sock_option_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    sock_option_set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
 }
 
 /* SO_OOBINLINE leaves an urgent byte in its place. A Unix socket does not inherit it; without it
@@ -65,7 +61,7 @@ static void set_stream_options(int fd, uint64_t keepalive_ms)
 void sock_set_accepted(const struct sock_listening *listening, int fd, uint64_t keepalive_ms)
 {
     if (listening->is_unix)
-        sock_set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+        sock_option_set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
     else if (listening->is_inherited)
         set_stream_options(fd, keepalive_ms);
     else if (listening->keepalive_ms != keepalive_ms)
@@ -97,9 +93,9 @@ static int listen_tcp_once(const struct address *address, const struct sock_opti
     int fd = socket(address->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    sock_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    sock_option_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (address->family == AF_INET6)
-        sock_set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+        sock_option_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     set_stream_options(fd, options->keepalive_ms);
     if (bind(fd, (struct sockaddr *)&storage, length) < 0 || listen(fd, options->backlog) < 0) {
         int failure = errno;
@@ -439,7 +435,7 @@ static int drop_syns(int fd)
  * those with SYN cookies; so the filter is better. Since Linux 5.7 this needs no privilege. */
 static void refuse_syns(int fd)
 {
-    sock_set_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, INT_MAX);
+    sock_option_set(fd, SOL_SOCKET, SO_BINDTOIFINDEX, INT_MAX);
 }
 
 static void drop_all(int fd)

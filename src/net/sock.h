@@ -89,9 +89,6 @@ void sock_stop_new(struct sock_listening *listening);
  * the path remains. */
 int sock_close(struct sock_listening *listening);
 
-/* Sets an option that the service can do without: a failure is ignored. */
-void sock_set_option(int fd, int level, int name, int value);
-
 /* Makes a later close(2) send a reset (TCP) and discard the kernel's unsent data. */
 void sock_set_reset(int fd);
 

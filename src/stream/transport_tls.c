@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/sock.h"
+#include "net/sock_option.h"
 #include "tls/tls.h"
 #include "tls/tls_codec.h"
 
@@ -241,7 +241,7 @@ static int tls_shake(struct stream *stream)
      * client does not set TCP_NODELAY, its first data would wait for our delayed acknowledgement
      * (RFC 9293, 3.7.4 and 3.8.6.3). */
     if (result == 1)
-        sock_set_option(bufferevent_getfd(stream->bev), IPPROTO_TCP, TCP_QUICKACK, 1);
+        sock_option_set(bufferevent_getfd(stream->bev), IPPROTO_TCP, TCP_QUICKACK, 1);
     return result;
 }
 

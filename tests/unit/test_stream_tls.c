@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 
 #include "net/sock.h"
+#include "net/sock_option.h"
 #include "short_writes.h"
 #include "stream/loop.h"
 #include "stream/stream.h"
@@ -123,7 +124,7 @@ static struct fixture *open_shy(void)
     wanted = 0;
     tcp_pair(pair);
     fixture->fd = pair[1];
-    sock_set_option(pair[1], IPPROTO_TCP, TCP_NODELAY, 1); /* each record by itself */
+    sock_option_set(pair[1], IPPROTO_TCP, TCP_NODELAY, 1); /* each record by itself */
     assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
     assert_int_equal(loop_open(&fixture->loop, on_due, &err), 0);
     fixture->env = (struct stream_env){
