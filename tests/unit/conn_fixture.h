@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One connection on a fake transport and a fake clock, and what may happen to it. */
+/* One connection on a fake transport and a fake clock, and the events that it may receive. */
 #ifndef TESTS_CONN_FIXTURE_H
 #define TESTS_CONN_FIXTURE_H
 
@@ -92,7 +92,7 @@ static inline int teardown(void **state)
     return 0;
 }
 
-/* ---- what may happen to it ---- */
+/* ---- events ---- */
 
 static inline void comes(struct fixture *fixture, size_t bytes)
 {
@@ -117,7 +117,7 @@ static inline void fails(struct fixture *fixture, int error)
     CONN_STREAM_CALLBACKS.on_error(&fixture->conn->stream, error);
 }
 
-/* Lets the time go by, and every deadline on the way come. */
+/* Advances the clock, and runs every deadline that becomes due. */
 static inline void passes(struct fixture *fixture, uint64_t ms)
 {
     uint64_t end_ms = now_ms + ms;
@@ -163,7 +163,7 @@ static inline bool is_reading(const struct fixture *fixture)
     return fake_is_reading(&fixture->conn->stream);
 }
 
-/* Another connection under other values; the one of setup() ends. */
+/* Replaces the connection of setup() by one with other values. */
 static inline void open_again(struct fixture *fixture, const struct policy_values *values)
 {
     if (!fixture->is_closed)

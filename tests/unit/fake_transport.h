@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A transport and a clock that do what a test says: a table like any other (stream/transport.h), on
- * a stream that is real. The functions of base/clock.h are defined here, so that the archive's own
- * are not linked, and bufferevent_enable() and shutdown() pass through here (tests/local.am); for
- * one test file alone. */
+/* A transport and a clock under a test's control: a table like any other (stream/transport.h), on a
+ * real stream. The functions of base/clock.h are defined here, so that the archive's own are not
+ * linked, and bufferevent_enable() and shutdown() are wrapped (tests/local.am). Include it in one
+ * file of a test only. */
 #ifndef TESTS_FAKE_TRANSPORT_H
 #define TESTS_FAKE_TRANSPORT_H
 
@@ -36,12 +36,12 @@ uint64_t clock_now_ns(void)
 }
 
 static struct {
-    size_t input;   /* bytes that have come and were not taken */
-    size_t owed;    /* taken, and not yet taken by the kernel */
-    size_t room;    /* what the kernel takes of the next echo */
-    size_t dropped; /* taken, and given to nobody */
-    size_t unread;  /* what FIONREAD would say */
-    size_t untaken; /* what SIOCOUTQ would, and SIOCOUTQNSD */
+    size_t input;   /* bytes received and not taken */
+    size_t owed;    /* taken, and not yet accepted by the kernel */
+    size_t room;    /* how much the kernel accepts of the next echo */
+    size_t dropped; /* taken and discarded */
+    size_t unread;  /* the result of FIONREAD */
+    size_t untaken; /* the results of SIOCOUTQ and SIOCOUTQNSD */
     int take_error, give_error, half_close_error;
     bool has_peer_end;
     bool fails_to_open, fails_to_resume;
@@ -49,7 +49,7 @@ static struct {
     enum stream_end end;
     bool is_truncated, has_no_room; /* TLS */
     bool is_tls, has_said_end, is_half_closed, is_closed, is_reset;
-    size_t written; /* by stream_owe(); the last of it is kept */
+    size_t written; /* by stream_owe(); the last bytes are stored */
     unsigned char last[32768];
     size_t last_length;
 } fake;
@@ -178,8 +178,7 @@ static void fake_close(struct stream *stream)
     fake.is_reset = linger.l_onoff;
 }
 
-/* Not constant: what one take brings, and whether what is owed stays unread, are data of the table.
- */
+/* Not constant: take_bytes and owes_unread are data of the table, which tests change. */
 static struct transport fake_transport = {.open = fake_open,
                                           .take = fake_take,
                                           .give = fake_give,
@@ -212,7 +211,7 @@ static inline void fake_bind(int fd, const char *name)
                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length));
 }
 
-/* A descriptor whose peer has a name that must be escaped; the last one's peer is closed. */
+/* A descriptor whose peer has a name that must be escaped; closes the previous one's peer. */
 static inline int fake_descriptor(void)
 {
     int ends[2];
@@ -238,7 +237,7 @@ static inline void fake_readable(struct stream *stream)
     on_read(stream->bev, arg);
 }
 
-/* Whether the loop would report what comes. */
+/* True if the loop would report bytes received. */
 static inline bool fake_is_reading(const struct stream *stream)
 {
     return stream->bev && (bufferevent_get_enabled(stream->bev) & EV_READ) != 0;

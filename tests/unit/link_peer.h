@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The other end of a link, for the tests of links: a listening socket and what it accepts. */
+/* The other end of a link, for the tests of links: a listening socket and its connections. */
 #ifndef TESTS_LINK_PEER_H
 #define TESTS_LINK_PEER_H
 
@@ -14,9 +14,9 @@
 
 #include "client/link.h"
 
-#define LINK_PEER_MS 5000 /* a test that waits longer has failed */
+#define LINK_PEER_MS 5000 /* a test that waits longer fails */
 
-/* Listens on a free port of loopback, and makes the plan that leads there. */
+/* Listens on a free port of loopback, and makes a plan to connect to it. */
 static inline int link_peer_listen(struct link_plan *plan)
 {
     struct sockaddr_in *address = (struct sockaddr_in *)&plan->target.address;
@@ -30,7 +30,7 @@ static inline int link_peer_listen(struct link_plan *plan)
     return fd;
 }
 
-/* Takes a link on until it is open; the other side does nothing meanwhile. */
+/* Advances a link until it is open; the other end does nothing meanwhile. */
 static inline void link_peer_open(struct link *link)
 {
     enum link_step step = LINK_WAIT;

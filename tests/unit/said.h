@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a person would be told of an error. The text lives until the next call. */
+/* The text of an error, as printed for a person. It is valid until the next call. */
 #ifndef TESTS_UNIT_SAID_H
 #define TESTS_UNIT_SAID_H
 

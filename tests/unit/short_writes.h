@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* send and writev are defined here, before the C library's, so that single calls fall short or
- * fail, for libevent too; for one test file alone. */
+/* Defines send and writev instead of the C library's, so that single calls can be short or fail,
+ * for libevent too. Include it in one file of a test only. */
 #ifndef TESTS_SHORT_WRITES_H
 #define TESTS_SHORT_WRITES_H
 
@@ -14,9 +14,9 @@
 
 static struct {
     int error;       /* of the next write, once */
-    size_t most;     /* bytes a write takes; 0: all */
-    bool is_blocked; /* the kernel takes nothing */
-    unsigned calls;  /* so that a test knows it was in between */
+    size_t most;     /* the most bytes of a write; 0: all */
+    bool is_blocked; /* the kernel accepts nothing */
+    unsigned calls;  /* proves that the calls were intercepted */
 } writes;
 
 static bool is_failing(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Two connected TCP sockets: [0] is non-blocking, as a service has it, [1] its peer. */
+/* Two connected TCP sockets: [0] is non-blocking, as in a service, [1] is its peer. */
 #ifndef UNIT_TCP_PAIR_H
 #define UNIT_TCP_PAIR_H
 

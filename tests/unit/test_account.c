@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Every call of an account: what it writes, here and with the listener, and the identity. */
+/* Every call of an account: its effects on the account and the listener's counters, and the
+ * identity of the sums. */
 #include "unit.h"
 
 #include <string.h>
@@ -48,11 +49,11 @@ static void test_each_call(void **state)
     account_made(&account, 7);
     assert_int_equal(account.made, 7);
     assert_identity(&account, 77);
-    account_sunk(&account, 50); /* it came, and is owed to nobody */
+    account_sunk(&account, 50); /* received, and not to be echoed */
     assert_int_equal(account.in, 150);
     assert_int_equal(account.sunk, 50);
     assert_identity(&account, 77);
-    account_discarded(&account, 9); /* it never came in */
+    account_discarded(&account, 9); /* never received */
     assert_int_equal(account.discarded, 9);
     assert_identity(&account, 77);
     account_lose(&account, 20);
@@ -66,7 +67,7 @@ static void test_gauge(void **state)
     (void)state;
     assert_false(account_tell_owed(&account));
     account_came(&account, 10);
-    assert_int_equal(counted(COUNTER_OWED), 0); /* told, not written by itself */
+    assert_int_equal(counted(COUNTER_OWED), 0); /* reported by account_tell_owed() only */
     assert_true(account_tell_owed(&account));
     assert_int_equal(counted(COUNTER_OWED), 10);
     assert_false(account_tell_owed(&account));
@@ -82,13 +83,13 @@ static void test_gauge(void **state)
 static void test_close(void **state)
 {
     static const struct {
-        uint64_t came, went, cut; /* what the kernel says that a reset takes back */
+        uint64_t came, went, cut; /* the bytes that a reset discards, as the kernel reports */
         bool is_abandoned;
         uint64_t lost, cut_told, abandoned;
     } ROWS[] = {
         {0, 0, 0, false, 0, 0, 0},  {10, 10, 0, false, 0, 0, 0}, {10, 4, 0, false, 6, 0, 0},
         {10, 4, 3, false, 6, 3, 0}, {10, 4, 3, true, 6, 3, 9},   {10, 10, 10, true, 0, 10, 10},
-        {10, 4, 5, true, 6, 4, 10}, /* what was never the stream's own is none of it */
+        {10, 4, 5, true, 6, 4, 10}, /* bytes that were not the stream's own do not count */
         {0, 0, 300, true, 0, 0, 0},
     };
     (void)state;
@@ -122,7 +123,7 @@ static void test_two(void **state)
     assert_int_equal(counted(COUNTER_OWED), 3);
     assert_int_equal(counted(COUNTER_LOST), 10);
     account_went(&two, 3);
-    assert_true(account_close(&two, 0, true)); /* the gauge still said what was paid since */
+    assert_true(account_close(&two, 0, true)); /* the gauge still contained bytes sent since */
     assert_int_equal(counted(COUNTER_OWED), 0);
     assert_int_equal(counted(COUNTER_ABANDONED), 0);
     assert_false(account_close(&two, 0, false));

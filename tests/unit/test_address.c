@@ -36,7 +36,7 @@ static void test_formats(void **state)
     address = of_text("fe80::1%lo", 7);
     assert_int_equal(address.scope, if_nametoindex("lo"));
     assert_text(&address, "[fe80::1%lo]:7");
-    address.scope = 4294967294U; /* an interface that is gone */
+    address.scope = 4294967294U; /* an interface that does not exist */
     assert_text(&address, "[fe80::1%4294967294]:7");
 }
 
@@ -67,7 +67,7 @@ static void test_unknown_names(void **state)
     assert_non_null(strstr(said(&err), "cannot resolve 'nobody.invalid': "));
 }
 
-/* A mapped address is the IPv4 host that it stands for, to a limit as well. */
+/* An IPv4-mapped address is its IPv4 host, for limits too. */
 static void test_mapped(void **state)
 {
     struct sockaddr_in6 mapped = {.sin6_family = AF_INET6, .sin6_port = htons(5)};

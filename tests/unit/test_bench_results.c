@@ -15,7 +15,7 @@ static void begin(bool is_open_loop)
     results.is_open_loop = is_open_loop;
 }
 
-/* Whatever became of a message, its latency is the time that it waited. */
+/* Every message has a latency, whatever its outcome: the time that it waited. */
 static void test_all_are_in_the_latency(void **state)
 {
     (void)state;
@@ -68,7 +68,8 @@ static void test_the_warm_up_counts_nowhere(void **state)
     assert_int_equal(results.established, 2);
 }
 
-/* What comes behind the end moves it no more. A schedule's rate has it, a closed loop's has not. */
+/* An answer after the end does not move the end. The rate of a schedule counts it, that of a closed
+ * loop does not. */
 static void test_the_rate(void **state)
 {
     (void)state;
@@ -111,7 +112,7 @@ static void test_threads_add_up(void **state)
     assert_false(sum.is_stopped);
 }
 
-/* Every number differs, so that none can take another one's place. */
+/* All numbers differ, so that a mix-up is detected. */
 static void fill(struct bench_results *out, uint64_t from)
 {
     uint64_t *const numbers[] = {&out->resumed,
@@ -205,7 +206,7 @@ static void test_what_was_not_saved_is_refused(void **state)
         {"\"completed\":1001", "\"completes\":1001", "completed"},
         {"\"is_stopped\":false", "\"is_stopped\":12345", "is_stopped"},
         {"\"count\":2", "\"count\":3", "count"},
-        {"[[", "[{", "expected"}, /* no JSON any more */
+        {"[[", "[{", "expected"}, /* no longer JSON */
         {"\"slices\":[1", "\"slices\":{1", "expected"},
     };
     struct error err;
@@ -225,7 +226,7 @@ static void test_what_was_not_saved_is_refused(void **state)
     assert_int_equal(load(&sum, "[]", &err), -1);
 }
 
-/* It would be written behind the histogram's end. */
+/* It would be written past the histogram's end. */
 static void test_a_bucket_beyond_the_last_is_refused(void **state)
 {
     static char changed[65536];

@@ -10,7 +10,7 @@
 #define MS UINT64_C(1000000)
 #define START_NS (1000 * MS)
 #define SOURCES 200000
-#define PLACES 8192 /* of the table, as bucket.c has them */
+#define PLACES 8192 /* of the table in bucket.c */
 
 static struct address ipv4(uint32_t number)
 {
@@ -46,7 +46,7 @@ static void test_rate(void **state)
     assert_int_equal(take_many(buckets, &other, 1, START_NS), 1);
     assert_int_equal(take_many(buckets, &one, 5, START_NS + 1 * MS), 1);
     assert_int_equal(take_many(buckets, &one, 500, START_NS + 101 * MS), 100);
-    /* However long it was silent, no more than the bucket holds. */
+    /* After any silence, a burst is at most the bucket's size. */
     assert_int_equal(take_many(buckets, &one, 5000, START_NS + 100000 * MS), 1000);
     buckets_free(buckets);
     buckets_free(NULL);
@@ -60,7 +60,7 @@ static void test_steady(void **state)
     (void)state;
     for (uint64_t ms = 0; ms < 10000; ms++)
         admitted += take_many(buckets, &one, 1, START_NS + ms * MS);
-    assert_in_range(admitted, 1095, 1100); /* a full bucket and ten seconds' worth */
+    assert_in_range(admitted, 1095, 1100); /* a full bucket and the tokens of ten seconds */
     buckets_free(buckets);
 }
 
@@ -73,7 +73,7 @@ static void test_no_limit_and_reload(void **state)
     buckets_set_rate(buckets, 10);
     assert_int_equal(take_many(buckets, &one, 100, START_NS), 10);
     buckets_set_rate(buckets, 1000);
-    assert_int_equal(take_many(buckets, &one, 100, START_NS), 0); /* used stays used */
+    assert_int_equal(take_many(buckets, &one, 100, START_NS), 0); /* an empty bucket stays empty */
     assert_int_equal(take_many(buckets, &one, 100, START_NS + 10 * MS), 10);
     buckets_free(buckets);
 }
@@ -116,8 +116,8 @@ static void test_common(void **state)
     buckets_free(buckets);
 }
 
-/* Whoever drains a bucket cannot get a full one by inventing sources that push it out; and all that
- * he invents share what the table has. */
+/* An attacker that has emptied a bucket cannot refill it by inventing sources that evict it, and
+ * all invented sources share the table's places. */
 static void test_eviction_resets_nothing(void **state)
 {
     struct buckets *buckets = buckets_new(1, 64, 42);
@@ -135,7 +135,7 @@ static void test_eviction_resets_nothing(void **state)
     buckets_free(buckets);
 }
 
-/* Sources that are quiet enough to have full buckets cost a newcomer nothing. */
+/* Sources with full buckets are forgotten, so a new source finds a place. */
 static void test_quiet_sources_are_forgotten(void **state)
 {
     struct buckets *buckets = buckets_new(1, 64, 42);

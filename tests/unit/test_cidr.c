@@ -109,7 +109,8 @@ static void test_refused(void **state)
     }
 }
 
-/* A prefix with a scope is of that interface alone, one without of every interface. */
+/* A prefix with a scope matches that interface only, one without a scope matches every
+ * interface. */
 static void test_scopes(void **state)
 {
     struct cidr scoped, any;

@@ -33,7 +33,7 @@ static void test_echo_and_end(void **state)
     assert_int_equal(counted(fixture, COUNTER_BYTES_OUT), 30);
     ends(fixture);
     assert_closed(fixture, REASON_EOF, false, 0);
-    assert_false(fake.is_half_closed); /* closing says it */
+    assert_false(fake.is_half_closed); /* close() sends the FIN */
 }
 
 static void test_idle(void **state)
@@ -50,7 +50,7 @@ static void test_idle(void **state)
     assert_closed(fixture, REASON_IDLE, false, 0);
 }
 
-/* The loop was late: bytes wait unread, and that is not idle. */
+/* If the loop is late and bytes are unread, the connection is not idle. */
 static void test_false_idle(void **state)
 {
     struct fixture *fixture = *state;
@@ -63,7 +63,7 @@ static void test_false_idle(void **state)
     assert_state(fixture, CONN_LINGER);
 }
 
-/* A trickle defeats the stall time, not the flush time. */
+/* A trickle resets the stall timeout, but not the flush timeout. */
 static void test_flush_deadline(void **state)
 {
     struct fixture *fixture = *state;
@@ -89,8 +89,8 @@ static void test_linger_time(void **state)
     assert_int_equal(fixture->counters.lifetime_ms, 1200);
 }
 
-/* As soon as a reset takes nothing from the peer, and at the deadline; the peer's own end is too
- * late for one. */
+/* The reset is sent as soon as it destroys no data of the peer, or at the deadline; after the
+ * peer's own end it is too late. */
 static void test_discarded_bytes_end_in_a_reset(void **state)
 {
     struct fixture *fixture = *state;
@@ -102,7 +102,7 @@ static void test_discarded_bytes_end_in_a_reset(void **state)
     fake.end = STREAM_END_TAKEN;
     comes(fixture, 5);
     assert_closed(fixture, REASON_IDLE, true, 0);
-    assert_int_equal(fake.dropped, 10); /* a Unix socket's reset is what was not dropped */
+    assert_int_equal(fake.dropped, 10); /* a Unix socket is reset by closing it with unread bytes */
     assert_int_equal(fixture->conn->account.discarded, 15);
 }
 
@@ -115,7 +115,7 @@ static void test_discarded_bytes_at_the_linger_time(void **state)
     assert_closed(fixture, REASON_IDLE, true, 0);
 }
 
-/* What nobody has read in time is as late as the rest; the kernel resets for it. */
+/* Bytes unread at the deadline are late too; the kernel sends a reset for them. */
 static void test_unread_bytes_at_the_linger_time(void **state)
 {
     struct fixture *fixture = *state;
@@ -187,7 +187,7 @@ static void test_resume_fails(void **state)
     assert_closed(fixture, REASON_MEMORY, true, 0);
 }
 
-/* A reset while we linger ends it, and the reason stays what it was. */
+/* A reset during the linger time ends the connection but does not change its reason. */
 static void test_reset_in_linger(void **state)
 {
     struct fixture *fixture = *state;
@@ -196,7 +196,7 @@ static void test_reset_in_linger(void **state)
     assert_closed(fixture, REASON_IDLE, true, 0);
 }
 
-/* Where both have ended there is nothing to reset any more. */
+/* If both ends have finished, no reset is sent. */
 static void test_abort_in_linger(void **state)
 {
     struct fixture *fixture = *state;
@@ -223,7 +223,7 @@ static void test_half_close_fails(void **state)
     struct fixture *fixture = *state;
     fake.half_close_error = ENOTCONN;
     passes(fixture, 1000);
-    assert_closed(fixture, REASON_RESET, true, 0); /* one has come */
+    assert_closed(fixture, REASON_RESET, true, 0); /* the peer sent one */
     open_again(fixture, &VALUES);
     conn_start(fixture->conn);
     fake.half_close_error = ENOBUFS;
@@ -237,7 +237,8 @@ static void begin_drain(struct fixture *fixture)
     conn_drain(fixture->conn);
 }
 
-/* Bytes keep a connection open in a drain; quiet, counted from the drain's start, ends it. */
+/* During a drain, received bytes keep a connection open; silence since the drain's start ends
+ * it. */
 static void test_drain(void **state)
 {
     struct fixture *fixture = *state;
@@ -265,7 +266,7 @@ static void test_drain_waits_for_what_is_owed(void **state)
     drains(fixture, 10);
     passes(fixture, 100);
     assert_state(fixture, CONN_LINGER);
-    conn_drain(fixture->conn); /* nothing more to do for it */
+    conn_drain(fixture->conn); /* already finished */
 }
 
 static void test_drain_gives_up(void **state)
@@ -277,7 +278,7 @@ static void test_drain_gives_up(void **state)
     conn_abort(fixture->conn, REASON_DEADLINE);
     assert_closed(fixture, REASON_DEADLINE, true, 10);
     assert_int_equal(counted(fixture, COUNTER_ABANDONED), 10);
-    conn_abort(fixture->conn, REASON_FORCED); /* twice is once */
+    conn_abort(fixture->conn, REASON_FORCED); /* a second call has no effect */
     assert_closed(fixture, REASON_DEADLINE, true, 10);
 }
 
@@ -296,11 +297,12 @@ static void test_no_times_at_all(void **state)
     assert_true(conn_due_ms(fixture->conn, &why) == UINT64_MAX);
     comes(fixture, 100000);
     assert_true(conn_due_ms(fixture->conn, &why) == UINT64_MAX);
-    conn_on_due(fixture->conn); /* one that was set by other means */
+    conn_on_due(fixture->conn); /* a deadline that the test set itself */
     assert_int_equal(fixture->conn->state, CONN_OPEN);
     fixture->env.drain_start_ms = now_ms;
     drains(fixture, 100000);
-    passes(fixture, 1); /* no quiet time: nothing owed is enough; and no linger time is none */
+    passes(fixture, 1); /* without a quiet time, owing nothing is enough; without a linger time, it
+                           closes at once */
     assert_int_equal(fixture->conn->state, CONN_CLOSED);
     assert_int_equal(fixture->conn->reason, REASON_DRAIN);
     assert_false(fake.is_reset);
@@ -329,8 +331,8 @@ static void test_start_fails(void **state)
     assert_closed(fixture, REASON_MEMORY, true, 0);
 }
 
-/* The line that every connection ends with, a peer's bytes escaped. */
-/* What the log has to say of it. */
+/* The log line at a connection's end, with the peer's bytes escaped. */
+/* Opens a log for the connection. */
 static void log_to(struct fixture *fixture, char *path)
 {
     struct error err;
@@ -346,7 +348,8 @@ static void log_to(struct fixture *fixture, char *path)
 static void read_log(struct fixture *fixture, const char *path, char *text, size_t size)
 {
     FILE *file = fopen(path, "r");
-    /* The log gives up by this clock, and the writer's wait is by the true one. */
+    /* log_close() uses the fake clock for its time limit, but the writer's wait uses the real
+     * one. */
     now_ms += 1ULL << 32;
     log_close(fixture->env.log);
     fixture->env.log = NULL;
@@ -369,11 +372,12 @@ static void test_close_line(void **state)
     snprintf(expected, sizeof(expected),
              " info connection closed id=7 peer=\"unix:@a\\x0ab.%d\" listener=unix:/t in=10 out=3 "
              "lost=7 discarded=0 seconds=1.234 end=reset reason=error error=\"%s\"\n",
-             (int)getpid(), strerror(EIO)); /* its words are the C library's */
+             (int)getpid(), strerror(EIO)); /* strerror(3) depends on the C library */
     assert_non_null(strstr(text, expected));
 }
 
-/* A byte that went missing without a word is told at the next change, and it still ends. */
+/* An unexplained missing byte is reported at the next change of state, and the connection still
+ * ends. */
 static void test_broken_sums(void **state)
 {
     struct fixture *fixture = *state;
@@ -390,7 +394,7 @@ static void test_broken_sums(void **state)
     assert_closed(fixture, REASON_ERROR, true, 7);
 }
 
-/* Everything in every order, the sums right after each step. */
+/* Random events in random order; the sums must be correct after each. */
 static void test_random_walks(void **state)
 {
     struct fixture *fixture = *state;
@@ -427,7 +431,7 @@ static void test_random_walks(void **state)
         }
         if (!fixture->is_closed)
             conn_abort(fixture->conn, REASON_FORCED);
-        /* Never a clean end after a loss. */
+        /* A loss must never be followed by a clean end. */
         if (fixture->conn->account.lost > 0 ||
             (fixture->conn->account.discarded > 0 && !fixture->conn->has_peer_fin))
             assert_true(fake.is_reset);

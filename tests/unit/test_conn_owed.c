@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The state machine where bytes are owed: marks, the stall time, and what a reset takes back. */
+/* The state machine while bytes are owed: marks, the stall timeout, and bytes that a reset
+ * discards. */
 #include "unit.h"
 
 #include <stdlib.h>
@@ -51,7 +52,7 @@ static void test_a_mark_that_one_read_reaches_holds_at_once(void **state)
     assert_state(fixture, CONN_OPEN);
 }
 
-/* A mark that no read can reach alone is what it says, and so is none at all. */
+/* A mark larger than one read is exact; without a mark, reading never stops. */
 static void test_up_to_a_large_mark(void **state)
 {
     struct fixture *fixture = *state;
@@ -78,7 +79,7 @@ static void test_up_to_a_large_mark(void **state)
     assert_state(fixture, CONN_PAUSED);
 }
 
-/* A mark that one read can just reach is one that it can overrun. */
+/* If one read can reach the mark, it can also exceed it. */
 static void test_mark_of_one_read(void **state)
 {
     struct fixture *fixture = *state;
@@ -92,7 +93,7 @@ static void test_mark_of_one_read(void **state)
     }
 }
 
-/* All connections together owe too much: who owes anything is held until it owes nothing. */
+/* If all connections together owe too much, each that owes bytes is not read until it owes none. */
 static void test_owed_in_all(void **state)
 {
     struct fixture *fixture = *state;
@@ -108,7 +109,8 @@ static void test_owed_in_all(void **state)
     assert_true(fixture->env.stream.read_max == SIZE_MAX);
 }
 
-/* Others on other threads have paid since: nobody here has to owe anything to see that. */
+/* Other threads have sent their bytes since: that is detected although no connection here owes
+ * any. */
 static void test_owed_in_all_is_over(void **state)
 {
     struct fixture *fixture = *state;
@@ -145,7 +147,8 @@ static void test_stall_while_paused(void **state)
     assert_closed(fixture, REASON_STALL, true, 5000);
 }
 
-/* The kernel has room for more only when much was taken: a slow peer is asked in between. */
+/* The socket becomes writable only after the peer has acknowledged much, so the progress of a slow
+ * peer is checked in between. */
 static void test_slow_is_not_stalled(void **state)
 {
     struct fixture *fixture = *state;
@@ -157,14 +160,14 @@ static void test_slow_is_not_stalled(void **state)
         fake.untaken -= 1;
     }
     assert_state(fixture, CONN_PAUSED);
-    passes(fixture, 499); /* seen a quarter of the time later at most */
+    passes(fixture, 499); /* detected at most a quarter of the timeout later */
     assert_state(fixture, CONN_PAUSED);
     passes(fixture, 130);
     assert_closed(fixture, REASON_STALL, true, 4900);
     assert_int_equal(counted(fixture, COUNTER_CUT), 80);
 }
 
-/* Owing begins anew, with less in the kernel's hands than the last time, or more. */
+/* Bytes are owed again, with fewer or more bytes in the kernel than the last time. */
 static void test_stall_time_is_of_this_debt(void **state)
 {
     struct fixture *fixture = *state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Connections whose listener serves something else than an echo. */
+/* Connections of services other than echo. */
 #include "conn_fixture.h"
 
 static uint64_t index_of(const char *word)
@@ -35,7 +35,7 @@ static void test_discard(void **state)
     assert_closed(fixture, REASON_EOF, false, 0);
 }
 
-/* After our own end as well there is nobody here who would want the bytes: no loss, no reset. */
+/* Bytes received after our own end are discarded as before: no loss, no reset. */
 static void test_discard_in_linger(void **state)
 {
     struct fixture *fixture = *state;
@@ -65,7 +65,7 @@ static void test_said_and_done(void **state)
         drains(fixture, 1);
         assert_state(fixture, CONN_LINGER);
         assert_true(fake.is_half_closed && is_reading(fixture));
-        comes(fixture, 10); /* what the peer said in the meantime */
+        comes(fixture, 10); /* bytes received meanwhile */
         assert_int_equal(counted(fixture, COUNTER_SUNK), 10);
         ends(fixture);
         assert_closed(fixture, REASON_SERVED, false, 0);
@@ -91,7 +91,7 @@ static void test_said_to_nobody(void **state)
     assert_closed(fixture, REASON_SERVED, false, 0);
 }
 
-/* What is left unread at the end of the linger time resets, and was swallowed too. */
+/* Bytes unread at the end of the linger time cause a reset, and count as discarded. */
 static void test_unread_at_the_end(void **state)
 {
     struct fixture *fixture = *state;
@@ -121,7 +121,7 @@ static void test_whoami_knows(void **state)
     assert_memory_equal(fake.last, expected, (size_t)length);
 }
 
-/* It goes on for ever, never owes more than the mark, and reads without wanting to. */
+/* It sends for ever, never owes more than the mark, and reads and discards input. */
 static void test_chargen(void **state)
 {
     struct fixture *fixture = *state;
@@ -149,7 +149,7 @@ static void test_chargen(void **state)
     assert_closed(fixture, REASON_EOF, false, 0);
 }
 
-/* Line after line, with no seam where one portion ends. */
+/* The lines continue correctly from one portion to the next. */
 static void test_chargen_goes_on(void **state)
 {
     struct fixture *fixture = *state;
@@ -169,7 +169,7 @@ static void test_chargen_stalls(void **state)
     conn_start(fixture->conn);
     passes(fixture, 499);
     drains(fixture, 1);
-    comes(fixture, 5); /* what the peer sends is no progress of ours */
+    comes(fixture, 5); /* received bytes are no progress in sending */
     passes(fixture, 499);
     assert_state(fixture, CONN_OPEN);
     passes(fixture, 1);
@@ -189,7 +189,7 @@ static void test_chargen_where_all_owe_too_much(void **state)
     fixture->env.is_tight = true;
     size_t owed = fake.owed;
     fake.owed = 0;
-    counter_add(&fixture->counters, COUNTER_OWED, 200); /* others' */
+    counter_add(&fixture->counters, COUNTER_OWED, 200); /* of other connections */
     CONN_STREAM_CALLBACKS.on_drained(&fixture->conn->stream, owed);
     assert_int_equal(fake.owed, 4096);
     counter_add(&fixture->counters, COUNTER_OWED, (uint64_t)-200);
@@ -201,7 +201,7 @@ static void begin_drain(struct fixture *fixture)
     conn_drain(fixture->conn);
 }
 
-/* Never quiet, so a drain ends it: what was said is paid, and no more is said. */
+/* It is never quiet, so a drain ends it: the bytes owed are sent, and no more are made. */
 static void test_chargen_drains(void **state)
 {
     struct fixture *fixture = *state;
@@ -272,7 +272,7 @@ static void step(struct fixture *fixture, uint64_t *random)
     }
 }
 
-/* Every service, everything in every order, the sums right after each step. */
+/* Random events in random order for every service; the sums must be correct after each. */
 static void test_random_walks(void **state)
 {
     struct fixture *fixture = *state;

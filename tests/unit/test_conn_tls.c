@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What TLS adds to the state machine: the handshake before it, and an end that has words. */
+/* The state machine with TLS: the handshake before it, and close_notify at its end. */
 #include "unit.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@ static const struct policy_values TLS_VALUES = {.idle_ms = 1000,
                                                 .handshake_ms = 300,
                                                 .buffer_bytes = 1000};
 
-/* The fake stream asks only whether there is a context; the policy must not free it. */
+/* The fake stream only checks that a context exists; the policy must not free it. */
 static void shake(struct fixture *fixture, const struct policy_values *values)
 {
     struct policy *policy = policy_new(values, "tls://t", 0);
@@ -28,7 +28,7 @@ static void shake(struct fixture *fixture, const struct policy_values *values)
     conn_start(fixture->conn);
     policy->tls = NULL;
     assert_state(fixture, CONN_HANDSHAKE);
-    assert_true(is_reading(fixture)); /* the peer's part of it */
+    assert_true(is_reading(fixture)); /* for the peer's part of the handshake */
 }
 
 static void opens(struct fixture *fixture)
@@ -52,7 +52,7 @@ static void test_open(void **state)
     assert_state(fixture, CONN_OPEN);
     assert_true(is_reading(fixture));
     assert_int_equal(counted(fixture, COUNTER_TLS_HANDSHAKES), 1);
-    passes(fixture, 999); /* the idle time runs from here */
+    passes(fixture, 999); /* the idle timeout starts here */
     assert_state(fixture, CONN_OPEN);
     comes(fixture, 10);
     ends(fixture);
@@ -66,7 +66,7 @@ static void test_too_slow(void **state)
     shake(fixture, &TLS_VALUES);
     passes(fixture, 299);
     assert_state(fixture, CONN_HANDSHAKE);
-    fake.unread = 1; /* progress is no excuse */
+    fake.unread = 1; /* even if there is progress */
     passes(fixture, 1);
     assert_closed(fixture, REASON_HANDSHAKE, true, 0);
 }
@@ -81,7 +81,7 @@ static void test_no_deadline(void **state)
     assert_state(fixture, CONN_HANDSHAKE);
 }
 
-/* What OpenSSL has told the peer must arrive: no reset. */
+/* OpenSSL's alert must arrive, so no reset is sent. */
 static void test_failed(void **state)
 {
     struct fixture *fixture = *state;
@@ -92,7 +92,7 @@ static void test_failed(void **state)
         assert_closed(fixture, REASON_HANDSHAKE, false, 0);
         assert_int_equal(counted(fixture, COUNTER_TLS_HANDSHAKES), 0);
     }
-    /* Closing resets where anything is unread, so the log must say so. */
+    /* If bytes are unread, close() sends a reset, so the log must report one. */
     shake(fixture, &TLS_VALUES);
     fake.unread = 100;
     fails(fixture, EPROTO);
@@ -122,7 +122,7 @@ static void test_aborted(void **state)
     assert_closed(fixture, REASON_FORCED, true, 0);
 }
 
-/* A drain lets a handshake go on, and then sees a quiet connection. */
+/* A drain lets a handshake continue, and then ends the quiet connection. */
 static void test_drain(void **state)
 {
     struct fixture *fixture = *state;
@@ -135,7 +135,7 @@ static void test_drain(void **state)
     passes(fixture, 100);
     assert_state(fixture, CONN_LINGER);
     assert_int_equal(fixture->conn->reason, REASON_DRAIN);
-    for (size_t unread = 0; unread < 2; unread++) { /* one that does not open by then */
+    for (size_t unread = 0; unread < 2; unread++) { /* one that is not open by then */
         fixture->env.drain_start_ms = 0;
         shake(fixture, &TLS_VALUES);
         fake.unread = unread;
@@ -155,12 +155,13 @@ static void test_truncated(void **state)
     comes(fixture, 10);
     fake.is_truncated = true;
     ends(fixture);
-    assert_state(fixture, CONN_FLUSH); /* it gets what it is owed all the same */
+    assert_state(fixture, CONN_FLUSH); /* the bytes owed are still sent */
     drains(fixture, 6);
     assert_closed(fixture, REASON_TRUNCATED, false, 0);
 }
 
-/* What a peer sends that is not read, since it takes no answers, is no reason to wait for it. */
+/* If reading has stopped because the peer reads no answers, its unread bytes do not prevent the
+ * idle timeout. */
 static void test_choked_is_idle(void **state)
 {
     struct fixture *fixture = *state;
@@ -187,8 +188,8 @@ static void test_choked_is_idle(void **state)
     fixture->env.drain_start_ms = 0;
 }
 
-/* A peer's close_notify is not its FIN: what came too late is still answered by a reset, as soon as
- * that takes nothing from it. */
+/* A peer's close_notify is not its FIN: late bytes are still answered by a reset, as soon as that
+ * destroys no data of the peer. */
 static void test_late_bytes_and_close_notify(void **state)
 {
     static const struct {
@@ -216,7 +217,7 @@ static void test_late_bytes_and_close_notify(void **state)
     }
 }
 
-/* Our end is said before the FIN, and waited for where the kernel has no room. */
+/* close_notify is sent before the FIN; if the kernel has no room, the FIN waits for it. */
 static void test_end_waits_for_room(void **state)
 {
     struct fixture *fixture = *state;
@@ -244,8 +245,7 @@ static void test_end_finds_no_room(void **state)
     assert_closed(fixture, REASON_STALL, true, 0);
 }
 
-/* The kernel is full of what the peer takes bit by bit: that is progress, as it is with bytes owed.
- */
+/* The peer slowly reads from a full kernel buffer: that is progress, as with bytes owed. */
 static void test_end_waits_while_bytes_are_taken(void **state)
 {
     struct fixture *fixture = *state;
@@ -262,7 +262,7 @@ static void test_end_waits_while_bytes_are_taken(void **state)
         assert_state(fixture, CONN_FLUSH);
         fake.untaken -= 10;
     }
-    passes(fixture, 400); /* it is found out when it is looked at */
+    passes(fixture, 400); /* detected at the next check */
     assert_state(fixture, CONN_FLUSH);
     passes(fixture, 500);
     assert_closed(fixture, REASON_STALL, true, 0);
@@ -284,7 +284,8 @@ static void test_own_end_waits_for_room(void **state)
     assert_closed(fixture, REASON_IDLE, false, 0);
 }
 
-/* Nothing is owed, and TLS's own answers are not taken: the stall time runs all the same. */
+/* If the peer does not read TLS's own answers, the stall timeout runs although no bytes are
+ * owed. */
 static void test_choked_is_stalled(void **state)
 {
     struct fixture *fixture = *state;
@@ -305,7 +306,7 @@ static void test_choked_is_stalled(void **state)
     fixture->conn->stream.is_choked = true;
     CONN_STREAM_CALLBACKS.on_choked(&fixture->conn->stream);
     passes(fixture, 400);
-    fixture->conn->stream.is_choked = false; /* it takes them */
+    fixture->conn->stream.is_choked = false; /* it reads them */
     passes(fixture, 5000);
     assert_state(fixture, CONN_OPEN);
 }

@@ -13,11 +13,11 @@
 
 #include "net/datagram.h"
 
-/* ---- the system call between ---- */
+/* ---- the wrapped system call ---- */
 
 static struct {
-    int error;             /* of every call with a run in it, while it is set */
-    unsigned calls, parts; /* that were sent, and the messages in them */
+    int error;             /* of every call with a run, while it is set */
+    unsigned calls, parts; /* calls, and the messages sent by them */
 } sends;
 
 int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
@@ -63,7 +63,7 @@ static void send_to(int fd, const struct address *to, const void *bytes, size_t 
     assert_int_equal(sendto(fd, bytes, length, 0, (struct sockaddr *)&storage, size), length);
 }
 
-/* Waits, receives one, and says from where. */
+/* Waits for a datagram; returns its sender too. */
 static ssize_t receive_one(int fd, void *bytes, size_t size, struct address *from)
 {
     struct sockaddr_storage storage;
@@ -163,7 +163,7 @@ static void test_truncation_is_seen(void **state)
     close(peer);
 }
 
-/* More than a batch; every second one is answered, and one answer is given up. */
+/* More than a batch; every second one is answered, and one answer is dropped. */
 static void test_batches(void **state)
 {
     const struct address local = loopback4(1, 0);
@@ -195,7 +195,7 @@ static void test_batches(void **state)
     close(peer);
 }
 
-/* Sends datagrams of these sizes, answers them in one go, and has each back as it was. */
+/* Sends datagrams of these sizes, answers them together, and checks that each returns unchanged. */
 static void echo_sizes(struct datagram_batch *batch, const size_t *sizes, int count)
 {
     static unsigned char out[DATAGRAM_BATCH][DATAGRAM_BYTES_MAX], back[DATAGRAM_BYTES_MAX];
@@ -223,7 +223,7 @@ static void echo_sizes(struct datagram_batch *batch, const size_t *sizes, int co
     close(peer);
 }
 
-/* Answers of one length are one message; each arrives as a datagram of its own. */
+/* Answers of one length are sent as one message; each arrives as a datagram of its own. */
 static void test_runs(void **state)
 {
     static const struct {
@@ -233,8 +233,8 @@ static void test_runs(void **state)
     } ROWS[] = {{10, {64, 64, 64, 64, 64, 64, 64, 64, 64, 64}, 1},
                 {5, {1200, 1200, 1200, 1200, 7}, 1}, /* the last may be shorter */
                 {5, {100, 7, 100, 100, 101}, 3},     /* and ends the run */
-                {4, {0, 0, 5, 0}, 4},                /* an empty one is in none */
-                {3, {30000, 30000, 30000}, 2},       /* no more than a packet has */
+                {4, {0, 0, 5, 0}, 4},                /* an empty one is in no run */
+                {3, {30000, 30000, 30000}, 2},       /* no more than one packet holds */
                 {2, {65507, 65507}, 2}};
     struct datagram_batch *batch = datagram_batch_new(DATAGRAM_BYTES_MAX);
     (void)state;
@@ -245,7 +245,8 @@ static void test_runs(void **state)
     datagram_batch_free(batch);
 }
 
-/* A kernel that cuts nothing is asked once, or once for each size above a sure one. */
+/* If the kernel refuses to split, it is tried once, or once for each size above
+ * SEGMENT_BYTES_SURE. */
 static void test_runs_that_are_refused(void **state)
 {
     static const size_t SMALL[] = {64, 64, 64}, LARGE[] = {9000, 9000, 9000};
@@ -258,7 +259,7 @@ static void test_runs_that_are_refused(void **state)
         echo_sizes(batch, LARGE, 3);
         assert_int_equal(sends.parts, 3);
         sends.error = 0;
-        echo_sizes(batch, SMALL, 3); /* those of another size may still go together */
+        echo_sizes(batch, SMALL, 3); /* runs of other sizes are still sent together */
         assert_int_equal(sends.parts, is_by_size ? 1 : 3);
         sends.error = ERRORS[i];
         echo_sizes(batch, SMALL, 3);
@@ -269,7 +270,7 @@ static void test_runs_that_are_refused(void **state)
     }
 }
 
-/* Peers that take turns have each its own answers, in order. */
+/* Two alternating peers each receive their own answers, in order. */
 static void test_runs_of_two_peers(void **state)
 {
     const struct address local = loopback4(1, 0);
@@ -313,7 +314,7 @@ static void test_broadcast_is_told(void **state)
     close(peer);
 }
 
-/* A manager's socket for both families: an IPv4 peer is told as one, and answered. */
+/* An inherited dual-stack socket: an IPv4 peer is reported as IPv4, and answered. */
 static void test_both_families(void **state)
 {
     const struct sockaddr_in6 any = {.sin6_family = AF_INET6};
@@ -349,7 +350,7 @@ static void test_both_families(void **state)
     close(peer);
 }
 
-/* What did not fit into the kernel's queue is told with the next one that did. */
+/* Datagrams dropped by the kernel are reported with the next one received. */
 static void test_kernel_drops(void **state)
 {
     const struct address local = loopback4(1, 0);

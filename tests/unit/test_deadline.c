@@ -21,13 +21,13 @@ static void test_order(void **state)
     deadline_set(&queue, &deadlines[1], 5); /* earlier */
     assert_ptr_equal(deadline_first(&queue), &deadlines[1]);
     deadline_unset(&queue, &deadlines[1]);
-    deadline_unset(&queue, &deadlines[1]); /* twice is once */
+    deadline_unset(&queue, &deadlines[1]); /* a second call has no effect */
     assert_int_equal(deadlines[1].place, 0);
     assert_ptr_equal(deadline_first(&queue), &deadlines[2]);
     deadline_queue_clear(&queue);
 }
 
-/* Random sets, moves and takings-out, against a look at all of them. */
+/* Compares random sets, moves and removals with a linear search. */
 static void test_against_a_plain_search(void **state)
 {
     struct deadline_queue queue = {0};

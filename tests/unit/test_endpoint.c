@@ -144,7 +144,7 @@ static void test_wrong(void **state)
     }
 }
 
-/* What is nearly right is told what would be. */
+/* The error for a nearly valid endpoint names the valid form. */
 static void test_hints(void **state)
 {
     static const char *const HINTS[][2] = {
@@ -229,7 +229,7 @@ static void test_same_however_spelt(void **state)
     }
 }
 
-/* Each kind is in one set alone, and every set has a name. */
+/* Each kind is in exactly one set, and every set has a name. */
 static void test_kinds(void **state)
 {
     static const struct endpoint ENDPOINTS[] = {

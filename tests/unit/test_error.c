@@ -29,7 +29,7 @@ static void test_data_and_words(void **state)
     assert_int_equal(error_system(&err, EACCES, "cannot listen"), -1);
     assert_int_equal(err.exit_code, EXIT_CODE_START);
     assert_int_equal(err.number, EACCES);
-    assert_null(err.option); /* nothing is left of the one before */
+    assert_null(err.option); /* nothing of the previous error remains */
     assert_int_equal(error_hint(&err, "be root"), -1);
     assert_int_equal(error_blame(&err, "listen", "unix:a"), -1);
     assert_string_equal(said(&err), "--listen 'unix:a': cannot listen: Permission denied; be root");
@@ -51,7 +51,7 @@ static void test_a_notice_is_there_or_not(void **state)
     assert_true(error_is_set(&notice));
 }
 
-/* Each part is cut where it does not fit, and the whole is still one text. */
+/* A part that does not fit is cut, and the text stays valid. */
 static void test_long_parts(void **state)
 {
     struct error err;

@@ -19,7 +19,7 @@ static void test_value(void **state)
     assert_string_equal(out, "\\u0022\\u000a");
 }
 
-/* Whatever comes, only printable bytes leave, and an escape is never cut. */
+/* For any input, only printable bytes are written, and an escape is never cut. */
 static void test_any_bytes(void **state)
 {
     uint64_t seed = 42;

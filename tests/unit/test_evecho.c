@@ -96,7 +96,7 @@ static void close_one(struct one *one)
     unlink(one->log_path);
 }
 
-/* Runs the loop until the services that are draining are drained. */
+/* Runs the loop until `count` draining services have drained. */
 static void run_until_drained(int count)
 {
     the.drained = count;
@@ -120,7 +120,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* A client that sends some bytes and its end at once; the loop need not run for that. */
+/* Connects and sends some bytes and a FIN; the loop need not run meanwhile. */
 static int connect_and_send(const struct evecho *echo, const char *bytes)
 {
     const char *name = evecho_socket_name(echo, 0);
@@ -156,7 +156,7 @@ static int lines_in(const char *path, const char *text)
     return count;
 }
 
-/* Closes the log, which writes it, and counts its lines. */
+/* Closes the log, which writes it, and counts the lines with a text. */
 static int logged(struct one *one, const char *text)
 {
     log_close(one->log);
@@ -182,7 +182,7 @@ static void two_services(size_t workers)
     int peer = connect_and_send(first->echo, "hello");
     int other = connect_and_send(second->echo, "thrown away");
 
-    /* The first one drains; the second one serves on, in the same loop. */
+    /* The first service drains; the second continues in the same loop. */
     evecho_drain(first->echo);
     run_until_drained(1);
     assert_true(first->is_drained);
@@ -235,7 +235,7 @@ static void test_an_abort_ends_one_service_alone(void **state)
     assert_int_equal(read_all(peer, text, sizeof(text)), 5);
 }
 
-/* Two services, two limits: the first one's single place is taken. */
+/* Each service has its own limit: the first one's single place is in use. */
 static void test_limits_are_each_services_own(void **state)
 {
     const struct evecho_listener echoes = listener_of("tcp://127.0.0.1:0", service_of("echo"));
@@ -265,7 +265,7 @@ static void test_a_socket_in_use_is_refused_with_its_listener(void **state)
     assert_non_null(strstr(error_text(&err, message, sizeof(message)), text));
 }
 
-/* Nothing is logged, and nothing needs a log. */
+/* Without a log the service works and logs nothing. */
 static void test_no_log(void **state)
 {
     struct error err;

@@ -6,15 +6,15 @@
 
 #include "net/handshake.h"
 
-#define PORT 1 /* tcpmux: nobody is there */
+#define PORT 1 /* tcpmux: no listener */
 
-/* What is found where some are under way needs a path that swallows ACKs: network.bats has one. */
+/* Handshakes in progress need a path that drops ACKs: network.bats tests that. */
 static void test_nobody(void **state)
 {
     (void)state;
     int fd = handshake_open();
     if (handshake_look(fd, AF_INET, PORT) == HANDSHAKES_UNKNOWN)
-        skip();                     /* this system does not answer */
+        skip();                     /* this system does not support it */
     for (int i = 0; i < 100; i++) { /* each answer was read to its end */
         assert_int_equal(handshake_look(fd, AF_INET, PORT), HANDSHAKES_NONE);
         assert_int_not_equal(handshake_look(fd, AF_INET6, PORT), HANDSHAKES_SOME);

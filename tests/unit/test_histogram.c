@@ -14,8 +14,8 @@ static int compare(const void *one, const void *other)
     return a < b ? -1 : a > b;
 }
 
-/* Against sorted values of all magnitudes: never below the exact percentile, and at most the stated
- * error above. */
+/* Compares with sorted values of all magnitudes: never below the exact percentile, and at most the
+ * documented error above it. */
 static void test_exact_percentiles(void **state)
 {
     static uint64_t values[VALUES];
@@ -38,7 +38,7 @@ static void test_exact_percentiles(void **state)
     assert_true(histogram.min == values[0]);
 }
 
-/* No binary fraction is 99.9 %: one of a thousand may be beyond it, whatever the thousands. */
+/* 99.9 % is no binary fraction: still, exactly one of each thousand may be above it. */
 static void test_a_rank_is_whole(void **state)
 {
     static struct histogram histogram;
@@ -90,7 +90,7 @@ static void test_empty_and_extremes(void **state)
     assert_true(value == UINT64_MAX);
 }
 
-/* What was added between two states of one. */
+/* The values added between two states of a histogram. */
 static void test_subtract(void **state)
 {
     static struct histogram earlier, histogram;

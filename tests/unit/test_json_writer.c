@@ -40,7 +40,7 @@ static void test_all_kinds(void **state)
     assert_false(json_writer_is_full(&writer));
 }
 
-/* The beginning of it, a NUL, and no byte more. */
+/* If the buffer is short, it holds the beginning and a NUL, and no byte after it is written. */
 static void test_short_of_room(void **state)
 {
     char out[sizeof(ALL) + 1];
@@ -56,7 +56,7 @@ static void test_short_of_room(void **state)
     }
 }
 
-/* What a library reads is what a peer said, a character for each byte; a long text is cut. */
+/* A JSON library reads back the peer's text, one character for each byte; a long text is cut. */
 static void test_any_bytes(void **state)
 {
     uint64_t seed = 20261128;

@@ -54,7 +54,7 @@ static void test_per_source(void **state)
     limit_free(limit);
 }
 
-/* One that came without a source gets it later, or is told that there are enough of that. */
+/* A connection without a source gets it later, or is refused if the source has too many. */
 static void test_named_later(void **state)
 {
     struct limit *limit = limit_new(&(struct limit_values){.per_source = 1, .source_prefix = 128});
@@ -73,7 +73,7 @@ static void test_named_later(void **state)
     limit_free(limit);
 }
 
-/* The hosts of one network are one source, at whatever bit it ends; IPv4 counts by address. */
+/* The hosts of one IPv6 network are one source, for any prefix length; IPv4 counts by address. */
 static void test_networks(void **state)
 {
     const struct address one = {.family = AF_INET6, .bytes = {[7] = 1, [15] = 1}};
@@ -88,7 +88,7 @@ static void test_networks(void **state)
         assert_int_equal(limit_admit(limit, &one), LIMIT_ADMITTED);
         assert_int_equal(limit_admit(limit, &near), LIMIT_SOURCE);
         assert_int_equal(limit_admit(limit, &far), prefix == 62 ? LIMIT_SOURCE : LIMIT_ADMITTED);
-        limit_release(limit, &near); /* as good as its neighbour */
+        limit_release(limit, &near); /* the same source as its neighbour */
         assert_int_equal(limit_admit(limit, &one), LIMIT_ADMITTED);
         assert_int_equal(limit_admit(limit, &in4), LIMIT_ADMITTED);
         assert_int_equal(limit_admit(limit, &other4), LIMIT_ADMITTED);
@@ -97,7 +97,8 @@ static void test_networks(void **state)
     }
 }
 
-/* The table of sources against plain counts: nobody is forgotten where others come and go. */
+/* Compares the table of sources with plain counts: no source is lost while others are added and
+ * removed. */
 static void test_many_sources(void **state)
 {
     static uint32_t open[SOURCES];
@@ -122,7 +123,7 @@ static void test_many_sources(void **state)
     limit_free(limit);
 }
 
-/* ---- what counting costs ---- */
+/* ---- the cost of counting ---- */
 
 enum sources {
     IPV4_SEQUENTIAL,
@@ -140,7 +141,7 @@ static void put(uint8_t *out, size_t bytes, uint64_t number)
         out[i] = (uint8_t)(number >> (8 * (bytes - 1 - i)));
 }
 
-/* The n-th of a kind, in network order as the kernel has them. */
+/* The n-th address of a kind, in network byte order. */
 static struct address source_of(enum sources kind, uint32_t n)
 {
     bool is_ipv4 = kind == IPV4_SEQUENTIAL || kind == IPV4_RANDOM;
@@ -170,7 +171,7 @@ static struct address source_of(enum sources kind, uint32_t n)
     return address;
 }
 
-/* Places looked at for each of `count` connections that close, one source each. */
+/* Table places examined for each of `count` connections that close, each of another source. */
 static double steps_a_close(enum sources kind, uint32_t count)
 {
     struct limit *limit = limit_new(&(struct limit_values){.per_source = 2, .source_prefix = 128});

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A plain link: towards open, bytes, and every way that it ends. */
+/* A plain link: opening, bytes, and every way to end. */
 #include "link_peer.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 
 #include "net/sock.h"
 
-/* A link that is open, and the other end of it. */
+/* An open link and its other end. */
 struct pair {
     struct link_plan plan;
     struct link link;
@@ -104,7 +104,7 @@ static void send_until_it_fails(struct link *link)
     assert_int_equal(link_waits(link, POLLOUT), 0);
 }
 
-/* What came before it is read, then how it ended. */
+/* Reads the bytes received before the end, then checks how it ended. */
 static void assert_read_to_the_end(struct link *link, enum outcome_end end, enum outcome outcome)
 {
     char bytes[2];
@@ -119,7 +119,7 @@ static void assert_read_to_the_end(struct link *link, enum outcome_end end, enum
     assert_int_equal(link->ending.outcome, outcome);
 }
 
-/* A peer that has said "why", and is gone; the link sends to it, and is read to its end. */
+/* The peer has sent "why" and closed; the link sends to it, and is read to its end. */
 static void send_to_one_that_is_gone(bool by_reset, enum outcome_end end, enum outcome outcome)
 {
     struct pair pair = {0};
@@ -143,14 +143,14 @@ static void test_a_send_that_meets_a_reset(void **state)
     send_to_one_that_is_gone(true, STREAM_END_RST, OUTCOME_RESET);
 }
 
-/* The reset only answers what was sent after the FIN: the stream had ended by that. */
+/* The reset only answers bytes sent after the FIN: the stream had ended with the FIN. */
 static void test_a_send_after_a_fin(void **state)
 {
     (void)state;
     send_to_one_that_is_gone(false, STREAM_END_FIN, OUTCOME_OK);
 }
 
-/* A Unix socket says EPIPE to a send, whatever has ended it, and the reader is told what it was. */
+/* A send on a Unix socket fails with EPIPE after any end; a read reports which end it was. */
 static void test_a_send_to_a_unix_peer_that_is_gone(void **state)
 {
     (void)state;

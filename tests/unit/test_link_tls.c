@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A link over TLS, against OpenSSL as a server on the other end, in turns in one thread. */
+/* A link over TLS, with OpenSSL as the server on the other end, both in one thread. */
 #include "link_peer.h"
 
 #include <fcntl.h>
@@ -25,7 +25,7 @@ struct pair {
     int listening, fd;
 };
 
-static SSL_CTX *server; /* with a certificate for 127.0.0.1 that it signed itself */
+static SSL_CTX *server; /* with a self-signed certificate for 127.0.0.1 */
 static char *cacert;    /* the same in a file */
 
 /* ---- the server ---- */
@@ -82,7 +82,7 @@ static void make_plan(struct pair *pair, struct link_tls_options options)
     link_init(&pair->link);
 }
 
-/* Both sides in turns, each as far as it goes. Returns where the link has got to. */
+/* Runs both ends in turn, each as far as possible. Returns the link's step. */
 static enum link_step shake_hands(struct pair *pair)
 {
     enum link_step step = link_start(&pair->link, &pair->plan);
@@ -91,11 +91,11 @@ static enum link_step shake_hands(struct pair *pair)
     pair->peer = SSL_new(server);
     fcntl(pair->fd, F_SETFL, O_NONBLOCK);
     SSL_set_fd(pair->peer, pair->fd);
-    int kind = SSL_ERROR_NONE; /* SSL_ERROR_SSL: the peer has refused us, and said so */
+    int kind = SSL_ERROR_NONE; /* SSL_ERROR_SSL: the peer has refused us with an alert */
     while (step == LINK_WAIT ||
            (step == LINK_DONE && !SSL_is_init_finished(pair->peer) && kind != SSL_ERROR_SSL)) {
         kind = SSL_get_error(pair->peer, SSL_accept(pair->peer));
-        ERR_clear_error(); /* the peer's, which is in another process as a rule */
+        ERR_clear_error(); /* errors of the peer, which usually is another process */
         if (step == LINK_WAIT && link_poll(&pair->link, 0, 10, -1, &ready) > 0)
             step = link_advance(&pair->link);
     }
@@ -123,14 +123,14 @@ static void close_pair(struct pair *pair)
     pair->plan.layer->free(pair->plan.layer);
 }
 
-/* Bytes that the link says are there: at least one, or what ended it. */
+/* Receives bytes that the link has reported: at least one, or its end. */
 static ssize_t receive(struct link *link, void *bytes, size_t size)
 {
     ssize_t came;
     do {
         link_peer_await(link);
         came = link_recv(link, bytes, size);
-    } while (came == 0); /* a ticket is no byte */
+    } while (came == 0); /* a ticket is not data */
     return came;
 }
 
@@ -167,8 +167,8 @@ static void test_it_is_refused(void **state)
     }
 }
 
-/* A peer that asks for a certificate judges what comes after our own handshake is done (RFC 8446,
- * 4.4.2.4): its alert is what is told, whatever we do then. */
+/* A peer that requests a certificate verifies it after our own handshake is done (RFC 8446,
+ * 4.4.2.4): its alert is reported, whatever we do next. */
 static void be_refused(struct pair *pair)
 {
     make_plan(pair, (struct link_tls_options){.cacert = cacert});
@@ -215,7 +215,7 @@ static void test_an_alert_before_a_reset(void **state)
     close_pair(&pair);
 }
 
-/* A send that fails hides nothing that came before: bytes, or an end of TLS's own. */
+/* A failed send does not hide bytes or a TLS end received before. */
 static void test_a_send_that_meets_a_reset(void **state)
 {
     (void)state;
@@ -224,7 +224,7 @@ static void test_a_send_that_meets_a_reset(void **state)
         char came[16];
         const int on = 1;
         open_pair(&pair, (struct link_tls_options){.is_insecure = true});
-        /* What Nagle's algorithm holds back a reset would take along. */
+        /* A reset would discard bytes held back by Nagle's algorithm. */
         assert_int_equal(setsockopt(pair.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
         assert_int_equal(SSL_write(pair.peer, "last", 4), 4);
         if (has_notify)
@@ -246,7 +246,7 @@ static void test_a_send_that_meets_a_reset(void **state)
     }
 }
 
-/* What has been received ahead is told, whatever size it is asked for in. */
+/* Bytes decrypted ahead are reported, for every size of read. */
 static void test_records_that_came_at_once(void **state)
 {
     struct pair pair = {0};
@@ -274,7 +274,7 @@ static void test_the_end_comes_after_the_last_bytes(void **state)
     (void)state;
     open_pair(&pair, (struct link_tls_options){.is_insecure = true});
     assert_int_equal(SSL_write(pair.peer, "last", 4), 4);
-    assert_int_equal(SSL_shutdown(pair.peer), 0); /* and no FIN: poll will tell of nothing more */
+    assert_int_equal(SSL_shutdown(pair.peer), 0); /* and no FIN: poll() reports nothing more */
     assert_int_equal(receive(&pair.link, came, sizeof(came)), 4);
     assert_int_equal(receive(&pair.link, came, sizeof(came)), -1);
     assert_int_equal(pair.link.ending.end, STREAM_END_FIN);
@@ -325,8 +325,8 @@ static void read_peer(struct pair *pair, uint64_t *at, uint64_t until)
     }
 }
 
-/* A record that was begun is held, and offered again from another place in memory, with more behind
- * it: not a byte is lost or doubled. */
+/* A record sent in part is held, and sent again from another place in memory with more bytes after
+ * it: no byte is lost or duplicated. */
 static void test_a_held_record(void **state)
 {
     struct pair pair = {0};
@@ -388,7 +388,8 @@ static void send_held(struct pair *pair, uint64_t *sent, uint64_t *at)
         read_peer(pair, at, *sent);
 }
 
-/* Who counts what was sent must not meet an answer to more, so receiving sends no held record. */
+/* Receiving sends no held record: otherwise the caller could receive an echo of bytes that it has
+ * not counted as sent. */
 static void test_receiving_leaves_a_held_record(void **state)
 {
     struct pair pair = {0};
@@ -427,13 +428,13 @@ static void test_a_held_record_that_meets_a_reset(void **state)
     assert_int_equal(link_send(&pair.link, bytes, pair.link.held), 0);
     assert_true(link_cannot_send(&pair.link));
     assert_int_equal(pair.link.held, 0);
-    assert_int_equal(link_recv(&pair.link, bytes, sizeof(bytes)), -1); /* it never waits now */
+    assert_int_equal(link_recv(&pair.link, bytes, sizeof(bytes)), -1); /* it does not block */
     assert_int_equal(pair.link.ending.end, STREAM_END_RST);
     close_pair(&pair);
 }
 
-/* A peer that asks for new keys without end, and takes none of the answers, is not read any more
- * until it does. */
+/* If a peer requests key updates without end and reads no answers, it is not read until it reads
+ * them. */
 static void test_too_many_answers(void **state)
 {
     struct pair pair = {0};
@@ -458,8 +459,8 @@ static void test_too_many_answers(void **state)
     close_pair(&pair);
 }
 
-/* OpenSSL answers a KeyUpdate while it reads, in the midst of a record that the kernel did not take
- * whole. */
+/* While it reads, OpenSSL answers a KeyUpdate although the kernel has accepted only a part of a
+ * record. */
 static void test_new_keys_while_a_record_is_held(void **state)
 {
     struct pair pair = {0};
@@ -493,14 +494,14 @@ static void test_new_keys_while_a_record_is_held(void **state)
         read_peer(&pair, &at, sent);
     assert_int_equal(SSL_read(pair.peer, came, sizeof(came)), 0);
     assert_int_equal(SSL_get_shutdown(pair.peer) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
-    /* After our FIN there is nowhere to send the answer to. */
+    /* After our FIN the answer cannot be sent. */
     assert_int_equal(SSL_key_update(pair.peer, SSL_KEY_UPDATE_REQUESTED), 1);
     assert_int_equal(SSL_write(pair.peer, "x", 1), 1);
     assert_int_equal(receive(&pair.link, came, 1), 1);
     close_pair(&pair);
 }
 
-/* Whoever cut the stream off may stand between; the server must not be told that all is well. */
+/* An attacker in between may have cut the stream; the server must not receive a clean end. */
 static void test_a_truncated_stream_gets_no_clean_end(void **state)
 {
     struct pair pair = {0};
@@ -513,7 +514,7 @@ static void test_a_truncated_stream_gets_no_clean_end(void **state)
     assert_int_equal(pair.link.ending.end, STREAM_END_TRUNCATED);
     assert_int_equal(link_half_close(&pair.link), LINK_ENDED);
     assert_true(link_leave(&pair.link, LINK_LEAVE_MS));
-    /* A FIN alone, which no terminator takes for an end. */
+    /* A FIN without close_notify, which no TLS server takes for a clean end. */
     assert_int_equal(SSL_get_error(pair.peer, SSL_read(pair.peer, came, sizeof(came))),
                      SSL_ERROR_SSL);
     ERR_clear_error();
@@ -527,7 +528,7 @@ static void test_a_session_is_resumed(void **state)
     (void)state;
     open_pair(&pair, (struct link_tls_options){.is_insecure = true, .resumes = true});
     assert_false(pair.link.is_resumed);
-    assert_int_equal(SSL_write(pair.peer, "x", 1), 1); /* the tickets come before it */
+    assert_int_equal(SSL_write(pair.peer, "x", 1), 1); /* after the tickets */
     assert_int_equal(receive(&pair.link, came, 1), 1);
     assert_non_null(pair.link.session);
     assert_int_equal(link_half_close(&pair.link), LINK_DONE);
@@ -544,8 +545,8 @@ static void test_leaving_is_polite(void **state)
     char came[16];
     (void)state;
     open_pair(&pair, (struct link_tls_options){.is_insecure = true});
-    assert_false(
-        link_leave(&pair.link, LINK_LEAVE_MS)); /* waits a moment for an answer that never comes */
+    assert_false(link_leave(&pair.link,
+                            LINK_LEAVE_MS)); /* waits a moment for an answer that is never sent */
     assert_int_equal(pair.link.state, LINK_CLOSED);
     assert_int_equal(SSL_read(pair.peer, came, sizeof(came)), 0);
     assert_int_equal(SSL_get_shutdown(pair.peer) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);

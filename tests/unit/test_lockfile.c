@@ -58,8 +58,9 @@ static void test_what_it_does_not_take(void **state)
     assert_int_equal(lockfile_open("/none/lock", 0600, 0), -ENOENT);
 }
 
-/* Many processes add one to a number in another file, each under the lock, and remove the lock file
- * each time. Without the look at what the name means now, two would hold locks of two files. */
+/* Many processes increment a number in another file under the lock, and remove the lock file each
+ * time. Without the check that the name is still the same file, two processes would hold locks of
+ * two files. */
 static void test_removed_under_the_waiting(void **state)
 {
     enum { PROCESSES = 6, ROUNDS = 100 };

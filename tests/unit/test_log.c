@@ -19,7 +19,7 @@
 
 #define WINDOW_OVER_MS 11000 /* more than a limited line's window */
 
-/* The clock of this program: the real one, and so much ahead. */
+/* The clock of this test: the real one plus ahead_ms. */
 static _Atomic uint64_t ahead_ms;
 
 uint64_t clock_now_ns(void)
@@ -61,7 +61,7 @@ static void test_json_line(void **state)
     char line[LOG_LINE_MAX];
     (void)state;
     log_line(line, sizeof(line), LOG_FORMAT_JSON, TIME_MS, LOG_LEVEL_INFO, "it is", FIELDS,
-             COUNT_OF(FIELDS) - 1); /* the last is more than jansson reads */
+             COUNT_OF(FIELDS) - 1); /* the last number is too large for jansson */
     json_t *root = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(root);
     assert_string_equal(json_string_value(json_object_get(root, "time")),
@@ -74,7 +74,7 @@ static void test_json_line(void **state)
     json_decref(root);
 }
 
-/* Any bytes at all in a field: one printable line, and valid JSON. */
+/* Any bytes in a field give one printable line, and valid JSON. */
 static void test_any_bytes(void **state)
 {
     uint64_t seed = 99;
@@ -98,7 +98,7 @@ static void test_any_bytes(void **state)
     }
 }
 
-/* Too much for a line: whole fields are left out, and the line is still one. */
+/* If a line is too long, whole fields are left out, and it is still one line. */
 static void test_overflow(void **state)
 {
     char text[400], line[200];
@@ -113,7 +113,7 @@ static void test_overflow(void **state)
     assert_memory_equal(line + used - 2, "}\n", 2);
 }
 
-/* Whatever the room: JSON that has the fields which fit, each of them whole. */
+/* For every buffer size: valid JSON with the fields that fit, each of them complete. */
 static void test_every_room(void **state)
 {
     char whole[LOG_LINE_MAX], line[LOG_LINE_MAX];
@@ -236,8 +236,9 @@ static void test_full_disk(void **state)
     close_log();
 }
 
-/* A pipe that nobody reads: events return at once, lines beyond the queue are dropped, and closing
- * gives up. The writer is left behind, so this is a process of its own. */
+/* With a pipe without a reader, log_event() returns at once, lines beyond the queue are dropped,
+ * and log_close() stops waiting. The writer thread remains, so this runs in a process of its
+ * own. */
 static void test_blocked_pipe(void **state)
 {
     (void)state;
@@ -287,7 +288,7 @@ static void open_without_writer(void)
         fail_msg("%s", said(&err));
 }
 
-/* How often a limited message came, by the file: lines of its own and repeated ones. */
+/* The number of events of a limited message in the file: its lines and the repeated counts. */
 static uint64_t events_told(const char *message)
 {
     char line[LOG_LINE_MAX];
@@ -308,7 +309,8 @@ static void repeat(int times)
         log_limited(the_log, LOG_LEVEL_WARN, "the same");
 }
 
-/* No writer comes by when a window ends: the next event of its kind tells the count first. */
+/* If the writer does not run when a window ends, the next event of that message reports the count
+ * first. */
 static void test_count_of_a_window_that_is_over(void **state)
 {
     (void)state;
@@ -328,12 +330,12 @@ static void fill_queue(void)
     char text[600];
     uint64_t before = log_dropped(the_log);
     memset(text, 'x', sizeof(text));
-    while (log_dropped(the_log) < before + 1000) /* to the last byte, or nearly */
+    while (log_dropped(the_log) < before + 1000) /* fills the queue almost to the last byte */
         log_event(the_log, LOG_LEVEL_INFO, "filler",
                   LOG_BYTES("text", text, log_dropped(the_log) > before ? 1 : sizeof(text)));
 }
 
-/* Neither a count nor a first line fits: both wait for room. */
+/* If neither a count nor a first line fits, both wait for room. */
 static void test_count_with_a_full_queue(void **state)
 {
     (void)state;
@@ -354,7 +356,7 @@ static void test_count_with_a_full_queue(void **state)
     assert_int_equal(events_told("another"), 3);
 }
 
-/* With a writer, whatever it does meanwhile. */
+/* With a writer that runs at the same time. */
 static void test_count_in_a_flood(void **state)
 {
     enum { EVENTS = 300000 };
@@ -370,7 +372,7 @@ static void test_count_in_a_flood(void **state)
     assert_int_equal(events_told("the same"), EVENTS);
 }
 
-/* What could not be written was not told: it is told with what comes later. */
+/* A count that could not be written is reported again later. */
 static void test_count_that_was_not_written(void **state)
 {
     struct error err;
@@ -385,7 +387,7 @@ static void test_count_that_was_not_written(void **state)
     wait_for_dropped(dropped + 1); /* the first line */
     atomic_fetch_add(&ahead_ms, WINDOW_OVER_MS);
     repeat(5);
-    wait_for_dropped(dropped + 3); /* the count, and another first line */
+    wait_for_dropped(dropped + 3); /* the count and another first line */
     assert_int_equal(unlink(name), 0);
     assert_int_equal(symlink(path, name), 0);
     assert_int_equal(log_reopen(the_log, &config, &err), 0);
@@ -410,10 +412,10 @@ static void test_reopen_that_fails(void **state)
     log_event(the_log, LOG_LEVEL_DEBUG, "after");
     close_log();
     unlink(name);
-    assert_int_equal(lines_with("debug after"), 1); /* where it was, at the new level */
+    assert_int_equal(lines_with("debug after"), 1); /* in the same file, at the new level */
 }
 
-/* What a start says before it fails is not lost with the writer that it never got. */
+/* Lines logged before a failed start are written even if the writer never started. */
 static void test_no_writer(void **state)
 {
     struct error err;
@@ -434,7 +436,7 @@ static void test_targets_that_cannot_be(void **state)
     assert_null(log_open(&config, &err));
     assert_int_equal(err.exit_code, EXIT_CODE_START);
     assert_non_null(strstr(said(&err), "--log-target: cannot open '/none/log'"));
-    log_event(the_log, LOG_LEVEL_ERROR, "nowhere"); /* nothing is open */
+    log_event(the_log, LOG_LEVEL_ERROR, "nowhere"); /* the log is closed */
     log_close(NULL);
 }
 

@@ -60,7 +60,7 @@ static void *wake_from_thread(void *arg)
     return NULL;
 }
 
-/* Also before the loop runs: a wake-up is never lost. */
+/* A wake-up is never lost, even before the loop runs. */
 static void test_waker(void **state)
 {
     struct waker waker;
@@ -72,7 +72,7 @@ static void test_waker(void **state)
     waker_wake(&waker);
     waker_wake(&waker);
     loop_run(&loop);
-    assert_int_equal(atomic_load(&woken), 1); /* two at once are one */
+    assert_int_equal(atomic_load(&woken), 1); /* two wake-ups become one */
     assert_int_equal(pthread_create(&thread, NULL, wake_from_thread, &waker), 0);
     loop_run(&loop);
     assert_int_equal(pthread_join(thread, NULL), 0);
@@ -92,7 +92,7 @@ static void test_environment_means_nothing(void **state)
     unsetenv("EVENT_NOEPOLL");
 }
 
-/* libevent would end the process here; we say why. */
+/* libevent would end the process here; loop_open() returns an error. */
 static void test_out_of_descriptors(void **state)
 {
     struct rlimit before, none;

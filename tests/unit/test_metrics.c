@@ -31,7 +31,7 @@ static void has_line(const char *text, const char *line)
     fail_msg("no line '%s' in:\n%s", line, text);
 }
 
-/* Names that Prometheus and its guidelines would take. */
+/* Names must be valid for Prometheus and its guidelines. */
 static void test_names(void **state)
 {
     (void)state;
@@ -103,7 +103,7 @@ static void test_numbers(void **state)
     free(text);
 }
 
-/* Whatever a path is made of, a label stays one, on one line. */
+/* For any path, a label stays one label on one line. */
 static void test_label(void **state)
 {
     struct metrics_listener listener = {.name = "unix:/a\"b\\c\nd\xff"};

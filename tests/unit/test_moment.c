@@ -41,7 +41,7 @@ static void test_what_is_not_known_is_null(void **state)
     json_decref(object);
 }
 
-/* Every family names the port; a Unix socket has none. */
+/* Every IP family has a port; a Unix socket has none. */
 static void test_the_port_of_a_socket(void **state)
 {
     const struct sockaddr_in any = {.sin_family = AF_INET};

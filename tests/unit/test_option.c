@@ -175,8 +175,7 @@ static void test_file_lists(void **state)
     assert_false(fixture->target.flag);
 }
 
-/* What is found wrong after the file was read gets its place there, unless the file did not set it.
- */
+/* An error found after the file was read gets its line there, if the file set the option. */
 static void test_places(void **state)
 {
     struct fixture *fixture = *state;
@@ -219,7 +218,8 @@ static void test_kinds(void **state)
     set.origins[1] = OPTION_FILE;
     assert_int_equal(option_set_given(&set), 5);
     assert_int_equal(option_set_check(&set, 5, SEA, &err), 0);
-    assert_int_equal(option_set_check(&set, 5, RIVER | SEA, &err), 0); /* it may be either */
+    assert_int_equal(option_set_check(&set, 5, RIVER | SEA, &err),
+                     0); /* it may be of either kind */
     assert_int_equal(option_set_check(&set, 5, RIVER, &err), -1);
     assert_string_equal(said(&err), "--deep: expected only for lakes or seas, not rivers");
     assert_int_equal(option_set_check(&set, 2, SEA, &err), -1);
@@ -254,7 +254,7 @@ static void test_wrong_files(void **state)
             fail_msg("%s", said(&fixture->err));
         assert_memory_equal(said(&fixture->err), fixture->path, strlen(fixture->path));
     }
-    /* What the command line overrides must be right all the same. */
+    /* A value that the command line overrides must still be valid. */
     assert_int_equal(command(fixture, "--size 4k"), 0);
     memset(fixture->set.lines, 0, sizeof(fixture->set.lines));
     assert_int_equal(file(fixture, "size = x\n", 9), -1);
@@ -290,7 +290,7 @@ static void test_attributes(void **state)
                      -1);
     assert_non_null(strstr(said(&fixture->err), "time: given twice"));
     static const char *const WRONG[][2] = {
-        /* A name as long as the room for it, and longer: by one it would run over. */
+        /* Names as long as the buffer and longer: one byte more would overflow it. */
         {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=1",
          "expected name=value"},
         {"no value", "expected name=value"},
@@ -336,7 +336,7 @@ static void test_help(void **state)
     assert_non_null(strstr(text, "  -f, --flag "));
     assert_non_null(strstr(text, "--size SIZE"));
     assert_non_null(strstr(text, "[auto]"));
-    assert_null(strstr(text, "--mode")); /* no option of its own */
+    assert_null(strstr(text, "--mode")); /* an attribute, not an option */
     for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
         assert_true(strlen(line) <= 101);
 }

@@ -24,7 +24,7 @@ static void test_fill_is_byte_by_byte(void **state)
     }
 }
 
-/* Every single wrong byte is found, where it is. */
+/* Every single wrong byte is found at its offset. */
 static void test_match_finds_the_first(void **state)
 {
     unsigned char bytes[BYTES];
@@ -85,7 +85,7 @@ static int compare_words(const void *one, const void *other)
     return a < b ? -1 : a > b;
 }
 
-/* No two streams of a run begin with the same 8 bytes, nor streams of runs with other seeds. */
+/* No two streams begin with the same 8 bytes, of one run or of runs with different seeds. */
 static void test_first_words_differ(void **state)
 {
     static uint64_t words[3 * STREAMS];

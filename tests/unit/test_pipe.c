@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The pipe between real sockets: what it takes, what it gives, and that it is never left with
- * anything in it. */
+/* The pipe between real sockets: moving bytes in and out, and that no byte is ever left in it. */
 #include "unit.h"
 
 #include <errno.h>
@@ -20,7 +19,7 @@
 
 struct fixture {
     struct pipe pipe;
-    int from[2], to[2]; /* of each pair the service's end, and the peer's */
+    int from[2], to[2]; /* of each pair: the service's end, and the peer's */
     unsigned char sent[BYTES], came[BYTES];
 };
 
@@ -41,7 +40,7 @@ static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     pipe_close(&fixture->pipe);
-    pipe_close(&fixture->pipe); /* as often as one likes */
+    pipe_close(&fixture->pipe); /* may be called again */
     for (int i = 0; i < 2; i++) {
         close(fixture->from[i]);
         close(fixture->to[i]);
@@ -80,7 +79,7 @@ static void test_through(void **state)
     assert_memory_equal(fixture->came, fixture->sent, BYTES);
 }
 
-/* A part goes one way, the rest is read. */
+/* A part is moved to the socket, the rest is read. */
 static void test_rest(void **state)
 {
     struct fixture *fixture = *state;
@@ -107,7 +106,7 @@ static void test_a_full_socket(void **state)
     assert_held(fixture, 0);
 }
 
-/* recv(2) must find out: nothing there, an urgent byte in front, the end. */
+/* Cases left to recv(2): nothing to read, an urgent byte in front, the end. */
 static void test_no_answer(void **state)
 {
     struct fixture *fixture = *state;
@@ -123,7 +122,7 @@ static void test_no_answer(void **state)
     assert_int_equal(pipe_take(&fixture->pipe, fixture->pipe.out, BYTES), 0); /* EINVAL */
 }
 
-/* The kernel tells an error once: whoever asked must pass it on. */
+/* The kernel reports an error once, so pipe_take() must return it. */
 static void test_errors(void **state)
 {
     struct fixture *fixture = *state;
@@ -138,7 +137,7 @@ static void test_errors(void **state)
     assert_int_equal(pipe_read(&fixture->pipe, fixture->came, 1000), 0);
 }
 
-/* What cannot be had out would be another stream's: the pipe is closed. */
+/* If bytes cannot be read back, another stream would send them: the pipe is closed. */
 static void test_a_pipe_that_fails(void **state)
 {
     struct fixture *fixture = *state;

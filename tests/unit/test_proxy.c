@@ -6,8 +6,8 @@
 
 #include "net/proxy.h"
 
-/* The parser gets bytes in a block of exactly that size, so that a sanitizer sees one read too
- * many. */
+/* The bytes are in a block of exactly their size, so that a sanitizer detects a read past the
+ * end. */
 static ssize_t parse(const void *bytes, size_t length, struct proxy_header *out, const char **why)
 {
     unsigned char *exact = malloc(length ? length : 1);
@@ -19,7 +19,7 @@ static ssize_t parse(const void *bytes, size_t length, struct proxy_header *out,
     return verdict;
 }
 
-/* Whole only with its last byte, and the same whatever follows. */
+/* A header is complete only with its last byte, and bytes after it change nothing. */
 static void assert_header(const void *bytes, size_t length, struct proxy_header *out)
 {
     const char *why;
@@ -36,7 +36,7 @@ static void assert_header(const void *bytes, size_t length, struct proxy_header 
     assert_int_equal(out->length, length);
 }
 
-/* Bad, in pieces as well, and once it is bad no byte more makes it good. */
+/* The header is invalid, in pieces too, and stays invalid with more bytes. */
 static void assert_bad(const void *bytes, size_t length, const char *expected)
 {
     struct proxy_header out;
@@ -149,7 +149,7 @@ static void test_v1_bad(void **state)
     char line[109] = "PROXY UNKNOWN ";
     memset(line + 14, 'x', sizeof(line) - 14);
     assert_bad(line, 107, "a line of more than 107 bytes");
-    memcpy(line + 106, "\r\n", 2); /* 108 bytes, all in place */
+    memcpy(line + 106, "\r\n", 2); /* 108 bytes, its end at the right place */
     assert_bad(line, 108, "a line of more than 107 bytes");
 }
 
@@ -256,7 +256,7 @@ static void test_v2_mapped(void **state)
     assert_addresses(&header, v2.bytes, "192.0.2.1:0", "[::]:0");
 }
 
-/* LOCAL: whatever its family and what follows, nothing of it is taken. */
+/* Of a LOCAL header nothing is used, for any family and any content. */
 static void test_v2_local(void **state)
 {
     struct v2 v2;
@@ -297,7 +297,7 @@ static void test_v2_fields(void **state)
     assert_int_equal(header.texts[PROXY_SSL_CN].at, 0);
 }
 
-/* A TLS field with fields of its own. */
+/* A TLS field that contains fields. */
 static void test_v2_ssl(void **state)
 {
     static const char SSL[] = "\x07\x00\x00\x01\x02"
@@ -415,7 +415,7 @@ static void test_v2_bad(void **state)
     assert_bad(v2.bytes, 16, "a header of more than 4096 bytes");
 }
 
-/* Anything at all: a verdict, never beyond the bytes, and of so many bytes always one. */
+/* Random bytes: no read past the end, and a verdict after PROXY_HEADER_MAX bytes. */
 static void test_garbage(void **state)
 {
     static unsigned char bytes[PROXY_HEADER_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is built is what the strict parser reads. */
+/* The strict parser must accept every header that is built. */
 #include "unit.h"
 
 #include <string.h>

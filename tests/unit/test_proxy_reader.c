@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Greetings on real socket pairs: what is taken of the bytes, and what is given back. */
+/* The PROXY header reader on real socket pairs: which bytes it reads, and which it leaves. */
 #include "unit.h"
 
 #include <event2/event.h>
@@ -20,8 +20,8 @@ struct fixture {
     struct proxy_reader host;
     struct policy *policy;
     int peer;
-    int over;                    /* greetings that ended without a header */
-    struct conn_arrival arrival; /* the one that was passed on; fd 0: none was */
+    int over;                    /* readers that ended without a header */
+    struct conn_arrival arrival; /* the connection passed on; fd 0: none */
 };
 
 static void on_header(void *owner, const struct conn_arrival *arrival)
@@ -38,7 +38,7 @@ static void on_due(struct deadline *deadline)
     (void)deadline;
 }
 
-/* One reading, of whoever holds the other end of the pair. */
+/* Starts one reader; the test holds the other end of the pair. */
 static void greet(struct fixture *fixture)
 {
     static const struct address NOBODY = {.family = AF_UNIX};
@@ -104,7 +104,7 @@ static uint64_t counted(const struct fixture *fixture, enum counter counter)
     return counter_get(&fixture->counters, counter);
 }
 
-/* Reset and given back, once, with that reason. */
+/* The connection was reset and returned, once, with that reason. */
 static void assert_over(const struct fixture *fixture, enum reason reason)
 {
     assert_int_equal(fixture->over, 1);
@@ -115,7 +115,7 @@ static void assert_over(const struct fixture *fixture, enum reason reason)
     assert_int_equal(counted(fixture, counter_of_reason(reason)), 1);
 }
 
-/* Not one byte beyond the header is taken, wherever the pieces end. */
+/* No byte after the header is read, however the header is split. */
 static void test_takes_the_header_alone(void **state)
 {
     static const char ALL[] = HEADER "and the rest";

@@ -3,7 +3,8 @@
 
 #include "client/quota.h"
 
-/* Evenly, and together all; so it does not matter which threads have which connections. */
+/* Parts are even and add up to the whole, so the distribution of connections to threads does not
+ * matter. */
 static void test_parts(void **state)
 {
     static const uint64_t ROWS[][2] = {{1000, 2}, {3, 10}, {7, 3}, {1, 1}, {UINT64_MAX / 2, 7}};
@@ -27,7 +28,7 @@ static void test_the_warm_up_takes_nothing(void **state)
     assert_true(quota_take(&quota, 5, 0));
     assert_true(quota.left == QUOTA_ENDLESS);
     quota.left = 2;
-    assert_true(quota_take(&quota, 9, 10)); /* it was due before counting began */
+    assert_true(quota_take(&quota, 9, 10)); /* due before counting began */
     assert_int_equal(quota.left, 2);
     assert_true(quota_take(&quota, 10, 10));
     assert_true(quota_take(&quota, 11, 10));
@@ -42,7 +43,7 @@ static void test_failing(void **state)
     assert_false(quota_fails(&quota, 1000, 500));
     assert_false(quota_fails(&quota, 1499, 500));
     quota_works(&quota);
-    assert_false(quota_fails(&quota, 1600, 500)); /* anew */
+    assert_false(quota_fails(&quota, 1600, 500)); /* counted again */
     assert_true(quota_fails(&quota, 2100, 500));
     assert_int_equal(quota_drop(&quota), 3);
     assert_int_equal(quota.left, 0);

@@ -7,14 +7,14 @@
 
 #include "daemon/request.h"
 
-/* The same bytes on the heap, without a NUL, so that a checker sees a read past their end. */
+/* Copies the bytes to the heap without a NUL, so that a sanitizer detects a read past their end. */
 static enum request_verdict parse(const char *text, size_t length, struct request *request)
 {
     char *bytes = malloc(length ? length : 1);
     assert_non_null(bytes);
     memcpy(bytes, text, length);
     enum request_verdict verdict = request_parse(bytes, length, request);
-    if (verdict == REQUEST_OK) /* the path outlives these bytes in the tests */
+    if (verdict == REQUEST_OK) /* the tests use the path after these bytes are freed */
         request->path = request->path_length == 1 ? "/" : text + (request->path - bytes);
     free(bytes);
     return verdict;
@@ -170,7 +170,7 @@ static void test_long(void **state)
     assert_int_equal(request.status, 414);
 }
 
-/* Whatever comes: a verdict, a status that goes with it, and a path within the bytes. */
+/* Any bytes: a verdict, a matching status, and a path within the bytes. */
 static void test_any_bytes(void **state)
 {
     static const char ALPHABET[] = "GET HEAD/HTTP1.0\r\n\n:? \tHost\x80\0\x7f";
@@ -191,7 +191,7 @@ static void test_any_bytes(void **state)
             assert_true(request.path_length > 0 && request.path[0] == '/');
         if (verdict == REQUEST_MORE)
             continue;
-        struct request again; /* what follows a verdict does not change it */
+        struct request again; /* bytes after a verdict do not change it */
         bytes[length++] = 'x';
         if (length < sizeof(bytes))
             assert_int_equal(request_parse(bytes, length, &again), verdict);

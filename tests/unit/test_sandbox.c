@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the sandbox takes, tried in a child that shares our memory and nothing else: what it finds
- * is left in a variable, and its end is no end of ours. */
+/* Tests what the sandbox forbids, in a child that shares our memory and nothing else: it leaves its
+ * results in a variable, and its end does not end the test. */
 #include "unit.h"
 
 #include <errno.h>
@@ -26,28 +26,28 @@
 
 #define NOBODY 65534
 
-/* Younger than some headers. */
+/* Newer than some headers. */
 #define CALL_OPENAT2 437
 #define CALL_FUTEX_WAIT 455
 #define CALL_NONE_YET 900
 #define SET_VMA 0x53564d41 /* PR_SET_VMA */
 #define PATH_ROOM 128
 
-static char here[64]; /* a folder with ours/, theirs/, and a file in each */
+static char here[64]; /* a directory with ours/, theirs/, and a file in each */
 
-/* Runs it in a vfork(2) child; returns what waitpid(2) tells. */
+/* Runs `act` in a vfork(2) child; returns the status of waitpid(2). */
 static int in_child(void (*act)(void *), void *arg)
 {
     int status;
     pid_t child = vfork();
     if (child == 0) {
         act(arg);
-        (void)syscall(SYS_exit_group, 0); /* a sanitizer makes calls of its own before _exit(2) */
+        (void)syscall(SYS_exit_group, 0); /* a sanitizer makes system calls before _exit(2) */
         _exit(0);
     }
     assert_true(child > 0);
     assert_int_equal(waitpid(child, &status, 0), child);
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* it goes with the memory, and a leak checker needs it */
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* shared with the memory, and a leak checker needs it */
     return status;
 }
 
@@ -95,7 +95,7 @@ static int remove_folders(void **state)
     return rmdir(here);
 }
 
-/* 0, or the errno of why it cannot be opened so. */
+/* Returns 0, or the errno of open(2). */
 static int open_fails(const char *name, int flags)
 {
     char path[PATH_ROOM];
@@ -148,7 +148,8 @@ static struct reached reach(const char *name, unsigned uses)
     return reached;
 }
 
-/* cmocka's skip() is a failure to who reads its TAP, so what is missing here is said and passed. */
+/* TAP readers take cmocka's skip() for a failure, so a missing feature is printed and the test
+ * passes. */
 static bool has_landlock(const struct reached *reached)
 {
     if (reached->abi <= 0) {
@@ -262,7 +263,7 @@ static void test_seccomp_refuses_to_open_what_nothing_confines(void **state)
     assert_int_equal(called.open_failure, EACCES);
 }
 
-/* What a C library of another kind or another year may call, and the errno that it gets. */
+/* Calls that another or a newer C library may make, and the errno that they return. */
 static const struct asked {
     long call, arguments[3];
     int failure;
@@ -303,8 +304,7 @@ static void filter_and_ask(void *arg)
 
 static void test_what_a_c_library_may_ask_fails_and_ends_nothing(void **state)
 {
-    /* The last call is another interface's (x32), or one that strace puts in the place of another.
-     */
+    /* The last call is of another ABI (x32), or one that strace substitutes. */
     const long LAST[] = {0x40000000L + SYS_getpid, -1, SYS_ptrace};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(LAST); i++) {
@@ -406,7 +406,8 @@ static void test_require(void **state)
 {
     struct tried tried = try_mode(SANDBOX_REQUIRE);
     (void)state;
-    if (!tried.sandbox.has_seccomp || !tried.sandbox.has_no_new_privs) { /* and that is said */
+    if (!tried.sandbox.has_seccomp ||
+        !tried.sandbox.has_no_new_privs) { /* and the result reports it */
         assert_int_equal(tried.filtered, -1);
         assert_non_null(strstr(said(&tried.err), "--sandbox 'require': "));
     } else if (tried.sandbox.landlock_abi > 0) {
@@ -451,7 +452,7 @@ static void test_a_group_that_cannot_be_had(void **state)
     assert_non_null(strstr(said(&tried.err), "start as root for that"));
 }
 
-/* ---- what a reload may do ---- */
+/* ---- reloads ---- */
 
 static void test_an_instrumented_build_chooses_none(void **state)
 {

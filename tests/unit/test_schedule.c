@@ -30,7 +30,7 @@ static int compare(const void *one, const void *other)
     return a < b ? -1 : a > b;
 }
 
-/* However the connections are shared out, the parts together have every time once. */
+/* However the connections are divided, the parts together contain every time exactly once. */
 static void test_parts_make_the_whole(void **state)
 {
     static const struct {
@@ -55,7 +55,7 @@ static void test_parts_make_the_whole(void **state)
     }
 }
 
-/* So many seconds have exactly their messages, after a year too. */
+/* Every number of seconds has exactly its messages, even after a year. */
 static void test_rate(void **state)
 {
     static const uint64_t RATES[] = {1, 3, 7, 1000, 999983, 10000000};
@@ -70,7 +70,7 @@ static void test_rate(void **state)
     }
 }
 
-/* A connection's messages begin when it should be open; then none is left out. */
+/* A connection's messages begin when it should be open; from then on none is left out. */
 static void test_ramp(void **state)
 {
     const uint64_t RATE = 1000, ALL = 10, RAMP_MS = 500;

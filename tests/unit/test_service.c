@@ -53,7 +53,7 @@ static void test_table(void **state)
     assert_true(find("chargen")->is_endless && !find("daytime")->is_endless);
 }
 
-/* RFC 864: 95 lines and the first comes again; every line turns by one character. */
+/* RFC 864: after 95 lines the first is repeated; each line is rotated by one character. */
 static void test_chargen(void **state)
 {
     static unsigned char all[74 * 96], part[74 * 96];
@@ -82,7 +82,7 @@ static void test_daytime(void **state)
     assert_says("daytime", "Sunday, February 28, 1982 17:37:43-UTC\r\n", 40);
 }
 
-/* The examples of RFC 868, and what comes when its 32 bits are used up. */
+/* The examples of RFC 868, and the time after its 32 bits overflow. */
 static void test_time(void **state)
 {
     static const struct {
@@ -113,7 +113,7 @@ static void test_whoami(void **state)
     assert_says("whoami", EXPECTED, sizeof(EXPECTED) - 1);
 }
 
-/* Everything that TLS and a PROXY header can tell. */
+/* All the fields of TLS and of a PROXY header. */
 static void test_whoami_tells_all(void **state)
 {
     static const char BYTES[] = "....h2example.orgidblueTLSv1.3a\nbAESSHA256RSA2048";
@@ -181,7 +181,7 @@ static void test_whoami_of_a_check(void **state)
                                 "\"transport\":\"UNSPEC\",\"from\":\"unix:\"},"));
 }
 
-/* However long everything is, it is one whole line that fits. */
+/* With the longest fields it is still one complete line that fits. */
 static void test_whoami_is_bounded(void **state)
 {
     static char name[4096];
@@ -212,7 +212,7 @@ static void test_whoami_is_bounded(void **state)
     assert_ptr_equal(memchr(out, '\n', length), out + length - 1);
 }
 
-/* A datagram's answer is never longer than the datagram. */
+/* The answer to a datagram is never longer than the datagram. */
 static void test_answers(void **state)
 {
     static const struct {

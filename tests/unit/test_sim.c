@@ -20,7 +20,7 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
     return text && *text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-/* Worlds in which nothing happens prove nothing. */
+/* Fails if some event or path did not occur in any world: then nothing was proved. */
 static void assert_everything_happened(void)
 {
     static const enum reason REACHED[] = {

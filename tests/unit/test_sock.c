@@ -61,7 +61,7 @@ static int option_of(int fd, int level, int name)
     return value;
 }
 
-/* Connects to a listener by the name that it goes by. */
+/* Connects to a listener by its name. */
 static int dial(const char *name)
 {
     struct dial_target targets[DIAL_TARGETS_MAX];
@@ -88,7 +88,7 @@ static void test_one_port_for_both_families(void **state)
     }
 }
 
-/* What is set on the listener arrives on what it accepts. */
+/* Accepted sockets inherit the listener's options. */
 static void test_options_are_inherited(void **state)
 {
     struct sock_listening sock;
@@ -162,9 +162,9 @@ static void test_unix_stale_and_live(void **state)
     assert_int_equal(listen_on(path, &sock, &err), 1);
     assert_int_equal(listen_on(path, &other, &err), -1);
     assert_non_null(strstr(said(&err), "Address already in use"));
-    close(sock.fd); /* as kill -9 would: the path stays */
+    close(sock.fd); /* like kill -9: the path remains */
     assert_int_equal(listen_on(path, &other, &err), 1);
-    /* The first one's path is another's by now, and not to be removed. */
+    /* The path now belongs to another socket, and must not be removed. */
     sock.fd = dup(other.fd);
     sock_close(&sock);
     assert_int_equal(access(path, F_OK), 0);
@@ -197,7 +197,7 @@ static void test_inherited(void **state)
     char text[32];
     (void)state;
     assert_int_equal(listen_on("tcp://127.0.0.1:0", &one, &err), 1);
-    assert_int_equal(fcntl(one.fd, F_SETFL, 0), 0); /* blocking, as systemd may hand it over */
+    assert_int_equal(fcntl(one.fd, F_SETFL, 0), 0); /* blocking, as systemd may pass it */
     snprintf(text, sizeof(text), "fd:%d", one.fd);
     assert_int_equal(listen_on(text, &adopted, &err), 1);
     assert_string_equal(adopted.name, one.name);
@@ -230,7 +230,7 @@ static void test_unix_peers(void **state)
     assert_true(sock_backlog_max() > 0);
 }
 
-/* How many connections were in the backlog. */
+/* Accepts all connections; returns their number. */
 static int accept_all(int fd)
 {
     int count = 0;
@@ -239,7 +239,7 @@ static int accept_all(int fd)
     return count;
 }
 
-/* One that was let into the backlog before, one that comes too late: how the late one fares. */
+/* Connects once before the stop and once after it; returns the result of the late connect. */
 static int late_comer(const char *text, bool is_filter_refused, struct sock_listening *listening)
 {
     int yes = 1;
@@ -264,7 +264,7 @@ static void test_nobody_new(void **state)
 {
     struct sock_listening listening;
     (void)state;
-    /* Some kernels let no ordinary user attach a filter: then it is refused at once. */
+    /* Some kernels do not let an ordinary user attach a filter: then it is refused at once. */
     int late = late_comer("tcp://127.0.0.1:0", false, &listening);
     if (geteuid() == 0 || late != -ECONNREFUSED)
         assert_int_equal(late, -ETIMEDOUT);
@@ -273,7 +273,7 @@ static void test_nobody_new(void **state)
     sock_close(&listening);
     char text[80];
     snprintf(text, sizeof(text), "unix:%s", path);
-    /* The path is gone, or else a start would replace it. */
+    /* The path is removed; otherwise another start would replace it. */
     assert_int_equal(late_comer(text, false, &listening), -ENOENT);
     sock_close(&listening);
 }

@@ -6,7 +6,7 @@
 
 #include "daemon/status_host.h"
 
-/* From the heap, without a NUL, so that a checker sees a read past the end. */
+/* On the heap without a NUL, so that a sanitizer detects a read past the end. */
 static bool is_ours(const char *host, const char *own)
 {
     size_t length = strlen(host);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Streams on real sockets, both ways of reading, TCP and Unix. send, recv, writev and read are
- * defined here, before the C library's, so that single calls can be made to fail, for libevent too.
- */
+/* Streams on real sockets, with both ways of reading, TCP and Unix. send, recv, writev and read are
+ * defined here instead of the C library's, so that single calls can fail, for libevent too. */
 #include "unit.h"
 
 #include <errno.h>
@@ -28,17 +27,17 @@
 #include "stream/transport.h"
 #include "tcp_pair.h"
 
-/* ---- the system calls between ---- */
+/* ---- the wrapped system calls ---- */
 
 static struct {
     int take_error, give_error; /* of the next, once */
-    size_t most;                /* bytes a give takes; 0: all */
+    size_t most;                /* the most bytes of a give; 0: all */
     unsigned takes, gives;
 } splices;
 
 ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t length, unsigned flags)
 {
-    bool is_take = splices.takes == splices.gives; /* they take turns */
+    bool is_take = splices.takes == splices.gives; /* they alternate */
     int *error = is_take ? &splices.take_error : &splices.give_error;
     if (*error) {
         errno = *error;
@@ -67,7 +66,7 @@ int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
 /* ---- the fixture: a stream and its peer ---- */
 
 struct fixture {
-    struct stream stream; /* first: what callbacks get */
+    struct stream stream; /* first: the argument of callbacks */
     struct stream_env env;
     struct loop loop;
     struct pipe pipe;
@@ -183,7 +182,7 @@ static void close_pair(struct fixture *fixture)
     free(fixture);
 }
 
-/* Until nothing is ready any more; or one look at what is, and no second. */
+/* Runs the loop until nothing is ready any more, or only once. */
 static void turn(struct fixture *fixture)
 {
     (void)event_base_loop(fixture->loop.base, EVLOOP_NONBLOCK);
@@ -194,7 +193,7 @@ static void turn_once(struct fixture *fixture)
     (void)event_base_loop(fixture->loop.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
 }
 
-/* Sends and reads until `length` bytes came back, or nothing moves any more; checks each. */
+/* Sends and reads until `length` bytes are echoed or nothing moves any more; checks each byte. */
 static size_t exchange(struct fixture *fixture, size_t length)
 {
     size_t sent = 0, got = 0;
@@ -240,7 +239,7 @@ static void test_echo(void **state)
     }
 }
 
-/* Bytes that nobody sent are owed until the loop has written them. */
+/* Bytes of our own are owed until the loop has written them. */
 static void test_write(void **state)
 {
     (void)state;
@@ -278,14 +277,14 @@ static void test_failed_writes(void **state)
             writes.error = ERRORS[i];
             bool is_transient = i < 2;
             size_t got = exchange(fixture, 100);
-            assert_int_equal(writes.error, 0); /* it was taken */
+            assert_int_equal(writes.error, 0); /* the error was used */
             assert_int_equal(fixture->echo_error, is_transient ? 0 : ERRORS[i]);
             assert_int_equal(got, is_transient ? 100 : 0);
         }
     }
 }
 
-/* The second write, which the loop does, fails: the owner hears of it. */
+/* The second write, made by the loop, fails: on_error() reports it. */
 static void test_failed_later_write(void **state)
 {
     (void)state;
@@ -301,7 +300,7 @@ static void test_failed_later_write(void **state)
     }
 }
 
-/* libevent does not look whether epoll_ctl(2) took what its bufferevent waits for. */
+/* libevent does not check that epoll_ctl(2) registered the bufferevent's event. */
 static void test_unregistered(void **state)
 {
     (void)state;
@@ -317,7 +316,7 @@ static void test_unregistered(void **state)
     }
 }
 
-/* ---- much at once, through the pipe ---- */
+/* ---- large transfers, through the pipe ---- */
 
 #define MUCH 1000000
 
@@ -336,7 +335,7 @@ static void fill(unsigned char *bytes, size_t first, size_t length)
         bytes[i] = (unsigned char)((first + i) * 7 % 251);
 }
 
-/* The peer sends as fast as it can; how much came back, each byte checked. */
+/* The peer sends as fast as possible. Returns the number of bytes echoed; checks each. */
 static size_t exchange_much(struct fixture *fixture, int flags)
 {
     static unsigned char bytes[65536];
@@ -381,7 +380,7 @@ static void test_much(void **state)
     }
 }
 
-/* splice(2) does not pass an urgent byte, and every one is to come back in its place. */
+/* splice(2) does not pass an urgent byte, but each must be echoed in its place. */
 static void test_much_with_urgent_bytes(void **state)
 {
     struct fixture *fixture = open_wide_pair();
@@ -399,7 +398,7 @@ static void test_much_with_urgent_bytes(void **state)
 static void test_much_that_fails(void **state)
 {
     static const struct {
-        int take_error, give_error, expected; /* 0: nothing is lost by it */
+        int take_error, give_error, expected; /* 0: the stream must survive it */
     } ROWS[] = {{EAGAIN, 0, 0},
                 {EINTR, 0, 0},
                 {EINVAL, 0, 0},
@@ -415,7 +414,7 @@ static void test_much_that_fails(void **state)
         splices.take_error = ROWS[i].take_error;
         splices.give_error = ROWS[i].give_error;
         size_t got = exchange_much(fixture, 0);
-        assert_int_equal(splices.take_error | splices.give_error, 0); /* it was taken */
+        assert_int_equal(splices.take_error | splices.give_error, 0); /* the error was used */
         assert_int_equal(fixture->echo_error | fixture->error, ROWS[i].expected);
         assert_true(ROWS[i].expected ? got < MUCH : got == MUCH);
         assert_pipe_is_empty(fixture);
@@ -432,7 +431,7 @@ static void send_and_turn(struct fixture *fixture, size_t length)
     turn(fixture);
 }
 
-/* What a read has brought says how the next one is made. */
+/* The size of a read decides how the next one is made. */
 static void test_much_begins(void **state)
 {
     static const size_t LENGTHS[] = {32767, 32768};
@@ -444,7 +443,8 @@ static void test_much_begins(void **state)
         send_and_turn(fixture, LENGTHS[i]);
         assert_int_equal(splices.takes, i);
         send_and_turn(fixture, 100);
-        assert_int_equal(splices.takes, 2 * i); /* by the pipe, too, it was much */
+        assert_int_equal(splices.takes,
+                         2 * i); /* a large read through the pipe keeps the stream bulk */
         send_and_turn(fixture, 100);
         assert_int_equal(splices.takes, 2 * i);
         close_pair(fixture);
@@ -459,7 +459,7 @@ static void test_discard_much(void **state)
     fixture->is_discarding = true;
     send_and_turn(fixture, 60000);
     assert_int_equal(fixture->in, 120000);
-    assert_int_equal(splices.takes, 0); /* what is not sent back needs no pipe */
+    assert_int_equal(splices.takes, 0); /* discarded bytes need no pipe */
     assert_pipe_is_empty(fixture);
     close_pair(fixture);
 }
@@ -507,7 +507,7 @@ static void test_half_close(void **state)
     }
 }
 
-/* A reset is an error, and not an end. */
+/* A reset is an error, not an end. */
 static void test_peer_resets(void **state)
 {
     (void)state;
@@ -522,8 +522,8 @@ static void test_peer_resets(void **state)
     }
 }
 
-/* Bytes are owed when the stream is reset: the peer must not see a clean end, whatever the socket.
- */
+/* If bytes are owed when the stream is reset, the peer must not see a clean end, on any kind of
+ * socket. */
 static void test_reset_with_bytes_owed(void **state)
 {
     (void)state;
@@ -560,8 +560,9 @@ static void test_read_max(void **state)
     }
 }
 
-#ifdef HAVE_MALLINFO2 /* of glibc alone: what is allocated */
-/* A peer that drips single bytes and never reads must not cost a thousand bytes for each. */
+#ifdef HAVE_MALLINFO2 /* glibc only: allocated bytes */
+/* A peer that sends single bytes and never reads must not cost a thousand bytes of memory for
+ * each. */
 static void test_no_amplification(void **state)
 {
     struct fixture *fixture = open_pair(STREAM_BUFFERED, false);
@@ -569,7 +570,7 @@ static void test_no_amplification(void **state)
     writes.most = 1;
     size_t before = mallinfo2().uordblks;
     for (int i = 0; i < 20000; i++) {
-        writes.error = EAGAIN; /* nothing goes out */
+        writes.error = EAGAIN; /* nothing is sent */
         assert_int_equal(syscall(SYS_sendto, fixture->peer, "x", 1, 0, NULL, 0), 1);
         turn_once(fixture);
     }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A TLS stream on a real socket, and a client's codec on the other end, in turns in one thread.
- */
+/* A TLS stream on a real socket, with a client's codec on the other end, both in one thread. */
 #include "unit.h"
 
 #include <event2/buffer.h>
@@ -21,12 +20,13 @@
 #include "wrap_memory.h"
 
 #define ALL SIZE_MAX
-/* What a peer that takes no answers may make us keep (HACKING.md), a record more, and no more. */
+/* The most bytes that a peer that reads no answers can make us queue (HACKING.md), plus one
+ * record. */
 #define ANSWERS_MAX (40960 + 16384)
 
 /* ---- memory ---- */
 
-static size_t wanted; /* allocations of so many bytes or more fail; 0: none does */
+static size_t wanted; /* allocations of so many bytes or more fail; 0: none */
 
 static bool is_out_of_memory(size_t bytes)
 {
@@ -41,9 +41,9 @@ struct fixture {
     struct loop loop;
     unsigned choked;
     struct tls_end peer;
-    int fd;                  /* the peer's */
-    size_t in, out, drained; /* as the stream tells */
-    size_t said, heard;      /* as the peer has it */
+    int fd;                  /* of the peer */
+    size_t in, out, drained; /* counted by the stream */
+    size_t said, heard;      /* counted by the peer */
     unsigned opens, empty_drains;
     bool holds_at_open, holds_where_owed, has_ended, has_heard_end;
     int error, echo_error, peer_error;
@@ -124,7 +124,7 @@ static struct fixture *open_shy(void)
     wanted = 0;
     tcp_pair(pair);
     fixture->fd = pair[1];
-    sock_option_set(pair[1], IPPROTO_TCP, TCP_NODELAY, 1); /* each record by itself */
+    sock_option_set(pair[1], IPPROTO_TCP, TCP_NODELAY, 1); /* each record in a segment */
     assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
     assert_int_equal(loop_open(&fixture->loop, on_due, &err), 0);
     fixture->env = (struct stream_env){
@@ -152,10 +152,10 @@ static void close_pair(struct fixture *fixture)
     close(fixture->fd);
     free(fixture->env.scratch);
     free(fixture);
-    assert_int_equal(live_blocks, blocks_before); /* all was given back */
+    assert_int_equal(live_blocks, blocks_before); /* all was freed */
 }
 
-/* One look at what is ready: a blocked write is ready for ever. */
+/* Runs the loop once: a blocked write is always ready. */
 static void turn(struct fixture *fixture)
 {
     (void)event_base_loop(fixture->loop.base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
@@ -166,7 +166,7 @@ static unsigned char byte_at(size_t offset)
     return (unsigned char)(offset * 7 % 251);
 }
 
-/* What the peer's codec has made goes to the socket. False where it is full. */
+/* Writes the records of the peer's codec to the socket. False if the socket is full. */
 static bool peer_sends(struct fixture *fixture)
 {
     struct tls_room *room = fixture->peer.room;
@@ -200,7 +200,7 @@ static void peer_says(struct fixture *fixture, size_t length)
     }
 }
 
-/* What has come to the peer, each byte checked. */
+/* Reads the bytes sent to the peer and checks each. */
 static void peer_hears(struct fixture *fixture)
 {
     unsigned char bytes[65536];
@@ -228,14 +228,14 @@ static void assert_sums(const struct fixture *fixture)
                          fixture->out + fixture->drained + stream_owed(&fixture->stream));
 }
 
-/* Until what is asked for has come about; each turn leads nowhere else. */
-#define UNTIL(fixture, is_done)                             \
-    for (int tries_ = 0; !(is_done); tries_++) {            \
-        assert_in_range(tries_, 0, 20000);                  \
-        if (tries_ > 50)                                    \
-            (void)poll(NULL, 0, 1); /* the kernel's turn */ \
-        turn(fixture);                                      \
-        assert_sums(fixture);                               \
+/* Runs both ends until the condition is true. */
+#define UNTIL(fixture, is_done)                                \
+    for (int tries_ = 0; !(is_done); tries_++) {               \
+        assert_in_range(tries_, 0, 20000);                     \
+        if (tries_ > 50)                                       \
+            (void)poll(NULL, 0, 1); /* lets the kernel work */ \
+        turn(fixture);                                         \
+        assert_sums(fixture);                                  \
     }
 
 #define UNTIL_HEARD(fixture, is_done) UNTIL(fixture, (peer_hears(fixture), (is_done)))
@@ -247,7 +247,7 @@ static struct fixture *open_pair(void)
     return fixture;
 }
 
-/* For long enough that whatever can be done was. */
+/* Runs both ends long enough for everything possible to happen. */
 static void rest(struct fixture *fixture)
 {
     for (int i = 0; i < 30; i++)
@@ -283,7 +283,7 @@ static void test_echo(void **state)
         struct fixture *fixture = open_shy();
         size_t length = i / 2 == 1 ? 20000 : 400000;
         fixture->holds_where_owed = i % 2;
-        writes.most = MOSTS[i / 2]; /* of the handshake, too */
+        writes.most = MOSTS[i / 2]; /* in the handshake too */
         UNTIL_HEARD(fixture, fixture->opens == 1);
         for (size_t part = 0; part < 4; part++) {
             peer_says(fixture, length / 4);
@@ -310,7 +310,7 @@ static void test_failed_writes(void **state)
         writes.error = ERRORS[i];
         peer_says(fixture, 100);
         UNTIL_HEARD(fixture, is_transient ? fixture->heard == 100 : fixture->echo_error != 0);
-        assert_int_equal(writes.error, 0); /* it was taken */
+        assert_int_equal(writes.error, 0); /* the error was used */
         assert_int_equal(fixture->echo_error, is_transient ? 0 : ERRORS[i]);
         assert_int_equal(fixture->out, 0);
         assert_int_equal(fixture->drained, is_transient ? 100 : 0);
@@ -332,7 +332,7 @@ static void test_failed_later_write(void **state)
     close_pair(fixture);
 }
 
-/* Half a record is of no use to its reader: its bytes are owed until the whole of it has gone. */
+/* A reader cannot use half a record: its bytes are owed until the whole record is sent. */
 static void test_owed_by_whole_records(void **state)
 {
     struct fixture *fixture = open_pair();
@@ -353,7 +353,7 @@ static void test_owed_by_whole_records(void **state)
     close_pair(fixture);
 }
 
-/* The same, where the first send takes a record and a part of the next. */
+/* The same, if the first send accepts one record and a part of the next. */
 static void test_part_of_a_record_sent(void **state)
 {
     struct fixture *fixture = open_pair();
@@ -384,7 +384,7 @@ static void test_owe(void **state)
     assert_int_equal(stream_owed(&fixture->stream), sizeof(bytes));
     fixture->in += sizeof(bytes); /* for the sums */
     peer_hears(fixture);
-    assert_int_equal(fixture->heard, 0); /* by way of the loop */
+    assert_int_equal(fixture->heard, 0); /* only the loop sends it */
     UNTIL_HEARD(fixture, fixture->heard == sizeof(bytes));
     assert_int_equal(fixture->drained, sizeof(bytes));
     close_pair(fixture);
@@ -400,7 +400,7 @@ static void test_no_memory_to_owe(void **state)
         writes.is_blocked = true;
         peer_says(fixture, 1);
         UNTIL(fixture, fixture->in == 1);
-        wanted = 1; /* there are marks for some more */
+        wanted = 1; /* some marks are still free */
         for (int i = 0; i < 100 && !fixture->echo_error; i++) {
             peer_says(fixture, 1);
             UNTIL(fixture, fixture->in == fixture->said);
@@ -412,12 +412,12 @@ static void test_no_memory_to_owe(void **state)
     }
 }
 
-/* A queue that is never empty must not grow with what has passed through it. */
+/* A queue that is never empty must not grow with the number of records that have passed. */
 static void test_marks_do_not_grow(void **state)
 {
     struct fixture *fixture = open_pair();
     (void)state;
-    wanted = 8192; /* a thousand records at a time are not there */
+    wanted = 8192; /* marks for a thousand records cannot be allocated */
     peer_says(fixture, 1);
     UNTIL_HEARD(fixture, fixture->heard == 1);
     writes.most = 60; /* less than three records */
@@ -438,7 +438,7 @@ static void test_marks_do_not_grow(void **state)
     close_pair(fixture);
 }
 
-/* Where no room for TLS could be made. */
+/* A stream without a room for TLS. */
 static void test_no_room(void **state)
 {
     struct fixture *fixture = open_pair();
@@ -459,7 +459,7 @@ static void test_no_room(void **state)
 
 /* ---- holding ---- */
 
-/* What came behind the handshake is in the codec, of which the kernel says nothing. */
+/* Data received with the handshake is in the codec, so the kernel does not report it. */
 static void test_hold_with_bytes_in_the_codec(void **state)
 {
     struct fixture *fixture = open_shy();
@@ -479,7 +479,7 @@ static void test_hold_with_bytes_in_the_codec(void **state)
     assert_int_equal(queued(fixture), 0);
     assert_true(stream_unread(&fixture->stream) >= 100);
     assert_int_equal(stream_resume(&fixture->stream), 0);
-    assert_int_equal(fixture->in, 0); /* from the loop, and not from here */
+    assert_int_equal(fixture->in, 0); /* delivered from the loop, not from here */
     UNTIL_HEARD(fixture, fixture->heard == 100);
     assert_int_equal(stream_unread(&fixture->stream), 0);
     close_pair(fixture);
@@ -500,8 +500,8 @@ static void test_hold(void **state)
     close_pair(fixture);
 }
 
-/* A peer that asks for new keys for ever, and takes no answer, is not read any more, whether it is
- * owed something or not; once it takes them it goes on. */
+/* A peer that requests key updates for ever and reads no answer is not read any more, with or
+ * without bytes owed. When it reads the answers, reading resumes. */
 static void test_choke(void **state)
 {
     (void)state;
@@ -525,7 +525,7 @@ static void test_choke(void **state)
         peer_says(fixture, 50);
         rest(fixture);
         assert_int_equal(fixture->in, owed);
-        assert_int_equal(stream_resume(&fixture->stream), 0); /* is not for the owner to change */
+        assert_int_equal(stream_resume(&fixture->stream), 0); /* the owner cannot override it */
         rest(fixture);
         assert_int_equal(fixture->in, owed);
         writes.is_blocked = false;
@@ -535,7 +535,7 @@ static void test_choke(void **state)
     }
 }
 
-/* An owner that holds a choked stream still holds it when its output is empty. */
+/* If the owner holds a choked stream, the stream stays held when its output is empty. */
 static void test_choke_and_hold(void **state)
 {
     struct fixture *fixture = open_pair();
@@ -560,7 +560,7 @@ static void test_choke_and_hold(void **state)
     close_pair(fixture);
 }
 
-/* Much that is owed, in small records, is none of the answers: its owner's mark is the bound. */
+/* Bytes owed in many small records do not count as answers: only the owner's mark limits them. */
 static void test_owed_is_no_answer(void **state)
 {
     struct fixture *fixture = open_pair();
@@ -590,7 +590,7 @@ static void test_half_close(void **state)
     assert_int_equal(stream_half_close(&fixture->stream), 0);
     UNTIL_HEARD(fixture, fixture->has_heard_end);
     unsigned calls = writes.calls;
-    peer_asks_for_keys(fixture); /* nothing goes out behind our end */
+    peer_asks_for_keys(fixture); /* nothing is sent after our end */
     assert_true(peer_sends(fixture));
     tls_codec_end(&fixture->peer.codec);
     assert_true(peer_sends(fixture));
@@ -600,7 +600,7 @@ static void test_half_close(void **state)
     close_pair(fixture);
 }
 
-/* Where the kernel has no room for close_notify the owner hears when it has gone. */
+/* If the kernel has no room for close_notify, the owner is called when it has been sent. */
 static void test_blocked_end(void **state)
 {
     struct fixture *fixture = open_pair();
@@ -609,7 +609,7 @@ static void test_blocked_end(void **state)
     assert_false(stream_say_end(&fixture->stream));
     rest(fixture);
     assert_int_equal(fixture->empty_drains, 0);
-    assert_false(stream_say_end(&fixture->stream)); /* asked again, it is not said twice */
+    assert_false(stream_say_end(&fixture->stream)); /* it is not sent twice */
     assert_int_equal(stream_owed(&fixture->stream), 0);
     writes.is_blocked = false;
     UNTIL(fixture, fixture->empty_drains == 1);
@@ -619,7 +619,7 @@ static void test_blocked_end(void **state)
     close_pair(fixture);
 }
 
-/* A peer that is gone is not waited for. */
+/* The end does not wait for a peer that is gone. */
 static void test_end_that_fails(void **state)
 {
     struct fixture *fixture = open_pair();
@@ -630,7 +630,7 @@ static void test_end_that_fails(void **state)
     close_pair(fixture);
 }
 
-/* Its FIN came without the words: nor are they said to it. */
+/* If the peer's FIN came without close_notify, we send none either. */
 static void test_truncated(void **state)
 {
     struct fixture *fixture = open_pair();
@@ -660,8 +660,8 @@ static void test_end_in_the_handshake(void **state)
     close_pair(fixture);
 }
 
-/* What came before a failure comes, but cannot go back any more: TLS is over. The words are those
- * of the failure, and the peer gets its alert. */
+/* Bytes received before a failure are delivered but cannot be echoed any more, since TLS has ended.
+ * The error text is that of the failure, and the peer receives an alert. */
 static void test_failure(void **state)
 {
     struct fixture *fixture = open_pair();

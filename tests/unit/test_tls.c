@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Contexts from files that are right and wrong; keys and certificates are made here. */
+/* Contexts from valid and invalid files; the test makes its own keys and certificates. */
 #include "unit.h"
 
 #include <openssl/pem.h>
@@ -138,7 +138,8 @@ static void test_wrong_files(void **state)
     assert_refused(&(struct tls_settings){.cert = cert, .key = junk}, "no private key in PEM");
     assert_refused(&(struct tls_settings){.cert = cert, .key = other_key}, "does not belong to");
     assert_refused(&(struct tls_settings){.cert = cert, .key = locked}, "has a passphrase");
-    assert_refused(&(struct tls_settings){.cert = cert}, "0644"); /* the key is looked for there */
+    assert_refused(&(struct tls_settings){.cert = cert},
+                   "0644"); /* the key is expected in that file */
 }
 
 static void test_key_permissions(void **state)
@@ -203,7 +204,7 @@ static void test_references(void **state)
     SSL *ssl = tls_accept_new(tls_context_ref(context));
     assert_non_null(ssl);
     tls_context_unref(context);
-    tls_context_unref(context); /* the SSL has what it needs */
+    tls_context_unref(context); /* the SSL holds its own reference */
     assert_true(SSL_get_options(ssl) & SSL_OP_NO_RENEGOTIATION);
     assert_true(SSL_get_options(ssl) & SSL_OP_NO_COMPRESSION);
     assert_int_equal(SSL_get_mode(ssl) & SSL_MODE_ENABLE_PARTIAL_WRITE, 0);

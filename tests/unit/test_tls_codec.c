@@ -10,7 +10,7 @@
 
 /* ---- memory ---- */
 
-static int fails_in; /* so many allocations later one fails; 0: none */
+static int fails_in; /* the number of allocations until one fails; 0: none */
 
 static bool is_out_of_memory(size_t bytes)
 {
@@ -35,10 +35,10 @@ static void close_ends(void)
 {
     tls_end_close(&service);
     tls_end_close(&client);
-    assert_int_equal(live_blocks, blocks_before); /* all was given back */
+    assert_int_equal(live_blocks, blocks_before); /* all was freed */
 }
 
-/* Until neither has anything to say; the service is fed so many bytes at a time. */
+/* Runs the handshake to its end; the service is fed `most` bytes at a time. */
 static void shake_hands(size_t most)
 {
     assert_int_equal(tls_end_shake(&client, ALL), 0);
@@ -59,7 +59,7 @@ static void open_pair(int version)
     shake_hands(ALL);
 }
 
-/* The client is done, and what it says last has not come yet. */
+/* The client is done, and its last message has not been fed yet. */
 static void open_half(void)
 {
     open_ends(tls_pair_connect(TLS1_3_VERSION));
@@ -78,7 +78,7 @@ static const unsigned char *pattern(void)
     return bytes;
 }
 
-/* The marks say all of what was made, and all that was written. */
+/* The marks add up to all the record bytes and all the plain bytes. */
 static void assert_marks(const struct tls_end *end, size_t plain)
 {
     const struct tls_room *room = end->room;
@@ -100,7 +100,7 @@ static void assert_writes(struct tls_end *from, struct tls_end *to, const void *
     (void)tls_carry(from, to);
 }
 
-/* All of it comes, however it is fed, and nothing else. */
+/* Exactly these bytes are read, however they are fed. */
 static void assert_reads(struct tls_end *end, const unsigned char *bytes, size_t length,
                          size_t most)
 {
@@ -135,7 +135,7 @@ static void test_handshake(void **state)
     }
 }
 
-/* The client's last message, its first data and its end come in one piece. */
+/* The client's last handshake message, its first data and its end are fed in one piece. */
 static void test_data_behind_handshake(void **state)
 {
     (void)state;
@@ -145,7 +145,7 @@ static void test_data_behind_handshake(void **state)
     (void)tls_carry(&client, &service);
     assert_int_equal(tls_end_shake(&service, ALL), 1);
     assert_int_equal(service.wire_length, 0);
-    assert_true(service.codec.kept_length > 40000); /* what it was fed and did not open */
+    assert_true(service.codec.kept_length > 40000); /* bytes fed and not decrypted */
     assert_true(tls_codec_has_more(&service.codec));
     assert_int_equal(tls_end_read(&service, ALL), 40000);
     assert_memory_equal(service.room->plain, pattern(), 40000);
@@ -185,8 +185,8 @@ static void test_marks_add_up(void **state)
     close_ends();
 }
 
-/* A mark is a record also for a client with little memory, which wants small ones: so the part of
- * the bytes that has gone whole is known. */
+/* For a client that limits the size of records, each mark is still one record: so the completely
+ * sent bytes are known. */
 static void test_small_records(void **state)
 {
     (void)state;
@@ -209,19 +209,19 @@ static void test_small_records(void **state)
     }
 }
 
-/* Both ends change keys, and ask the other to, while what they wrote before waits. */
+/* Both ends update keys and request updates while earlier records are still queued. */
 static void test_key_updates(void **state)
 {
     (void)state;
     open_pair(TLS1_3_VERSION);
-    assert_int_equal(tls_codec_write(&service.codec, pattern(), 1000), 0); /* it waits */
+    assert_int_equal(tls_codec_write(&service.codec, pattern(), 1000), 0); /* not sent yet */
     for (size_t i = 0; i < 50; i++) {
         assert_int_equal(SSL_key_update(client.codec.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
         assert_int_equal(SSL_do_handshake(client.codec.ssl), 1);
         assert_true(tls_carry(&client, &service) > 0);
         size_t before = service.room->records_length;
         assert_int_equal(tls_end_read(&service, ALL), -EAGAIN);
-        /* Answered at once, and behind; OpenSSL answers the very first together with the next. */
+        /* Each is answered at once; OpenSSL answers the very first together with the next. */
         assert_true(service.room->records_length > before || i == 0);
     }
     assert_marks(&service, 1000);
@@ -229,7 +229,7 @@ static void test_key_updates(void **state)
     assert_reads(&service, pattern(), 500, ALL);
     (void)tls_carry(&service, &client);
     assert_reads(&client, pattern(), 1000, ALL);
-    assert_writes(&service, &client, pattern(), 2000); /* under the last keys */
+    assert_writes(&service, &client, pattern(), 2000); /* with the latest keys */
     assert_reads(&client, pattern(), 2000, ALL);
     close_ends();
 }
@@ -248,8 +248,9 @@ static void test_end(void **state)
         assert_int_equal(tls_end_read(&service, ALL), 3000);
         assert_int_equal(tls_end_read(&service, ALL), 0);
         assert_true(service.codec.has_ended);
-        assert_int_equal(service.room->records_length, 0); /* the end is not answered by itself */
-        assert_writes(&service, &client, pattern(), 3000); /* the other half lives */
+        assert_int_equal(service.room->records_length,
+                         0); /* the codec does not answer the end itself */
+        assert_writes(&service, &client, pattern(), 3000); /* the other direction still works */
         tls_codec_end(&service.codec);
         assert_marks(&service, 0);
         (void)tls_carry(&service, &client);
@@ -259,7 +260,7 @@ static void test_end(void **state)
     }
 }
 
-/* Data first, then the failure that lay behind it in the same feed, and nothing after that. */
+/* Returns the data first, then the failure after it in the same feed, and nothing more. */
 static void test_failure_behind_data(void **state)
 {
     (void)state;
@@ -313,8 +314,7 @@ static void test_no_memory_for_records(void **state)
     close_ends();
 }
 
-/* The room is another connection's the next moment: what it had no memory for then is not this
- * one's failure. */
+/* Connections share the room: a memory failure of one must not become the failure of another. */
 static void test_no_memory_is_one_connections(void **state)
 {
     (void)state;
@@ -325,7 +325,7 @@ static void test_no_memory_is_one_connections(void **state)
     assert_int_equal(tls_end_read(&service, ALL), -EPROTO);
     (void)tls_carry(&service, &client);
     client.room->is_refused = true;
-    assert_int_equal(tls_end_read(&client, ALL), -EPROTO); /* an alert is answered by none */
+    assert_int_equal(tls_end_read(&client, ALL), -EPROTO); /* an alert is not answered by another */
     close_ends();
 }
 
@@ -376,7 +376,7 @@ static void test_renegotiation_is_refused(void **state)
     close_ends();
 }
 
-/* A ticket of TLS 1.3 comes with the first bytes written, and only with them. */
+/* A ticket of TLS 1.3 is sent with the first bytes written, and only with them. */
 static void test_ticket(void **state)
 {
     (void)state;
@@ -395,9 +395,9 @@ static void test_ticket(void **state)
     assert_int_equal(service.room->marks_count, 1); /* one is enough */
     assert_false(service.codec.has_spare);
     SSL_SESSION *session = SSL_get1_session(client.codec.ssl);
-    tls_codec_end(&client.codec); /* a session that broke off is none to resume */
+    tls_codec_end(&client.codec); /* an aborted session cannot be resumed */
     close_ends();
-    SSL *ssl = tls_pair_connect(TLS1_3_VERSION); /* and it is good for something */
+    SSL *ssl = tls_pair_connect(TLS1_3_VERSION); /* and the ticket is valid */
     SSL_set_session(ssl, session);
     open_ends(ssl);
     shake_hands(ALL);
@@ -406,7 +406,7 @@ static void test_ticket(void **state)
     close_ends();
 }
 
-/* ---- OpenSSL's own memory: what an idle codec keeps ---- */
+/* ---- OpenSSL's own memory in an idle codec ---- */
 
 static long live_bytes;
 

@@ -11,7 +11,7 @@
 #define SIZE 100
 #define KEPT 64
 
-/* A flow, and the datagrams that it has sent: datagram i at time i + 1. */
+/* A flow and its sent datagrams: datagram i was sent at time i + 1. */
 struct fixture {
     struct udp_flow flow;
     unsigned char sent[KEPT][SIZE + 10];
@@ -90,7 +90,7 @@ static void test_reordered(void **state)
     udp_flow_clear(&fixture.flow);
 }
 
-/* Every single bit of a datagram, wherever it is, makes it wrong, and so does every length. */
+/* A flip of any bit of a datagram is detected, and so is any other length. */
 static void test_every_flip_and_length(void **state)
 {
     struct fixture fixture;
@@ -113,7 +113,7 @@ static void test_every_flip_and_length(void **state)
     udp_flow_clear(&fixture.flow);
 }
 
-/* A wrong one that tells its number is not awaited any more; one that does not, is. */
+/* A wrong answer with a valid number ends the wait for that number; one without does not. */
 static void test_wrong_ends_the_wait(void **state)
 {
     struct fixture fixture;
@@ -131,7 +131,8 @@ static void test_wrong_ends_the_wait(void **state)
     udp_flow_clear(&fixture.flow);
 }
 
-/* Nobody waits for it, and still it is right where it comes within its time, and late behind it. */
+/* A correct answer that is no longer awaited counts as right within its time, and as late after
+ * it. */
 static void test_right_after_wrong(void **state)
 {
     struct fixture fixture;
@@ -157,7 +158,7 @@ static void test_right_after_wrong(void **state)
     udp_flow_clear(&fixture.flow);
 }
 
-/* An answer before its question: whole, and with a number that was not sent yet. */
+/* An answer to a datagram not sent yet: complete, with a future number. */
 static void test_answered_before_asked(void **state)
 {
     struct fixture fixture;
@@ -169,7 +170,7 @@ static void test_answered_before_asked(void **state)
     assert_true(news.wrong.is_early);
     assert_int_equal(news.wrong.sequence, 2);
     assert_int_equal(fixture.flow.awaited, 2);
-    fixture.sent[2][SIZE - 1] ^= 1; /* no answer to anything */
+    fixture.sent[2][SIZE - 1] ^= 1; /* the answer to no datagram */
     assert_false(take(&fixture, 2).wrong.is_early);
     fixture.sent[2][SIZE - 1] ^= 1;
     udp_flow_sent(&fixture.flow, 3, 3);
@@ -177,8 +178,8 @@ static void test_answered_before_asked(void **state)
     udp_flow_clear(&fixture.flow);
 }
 
-/* One that is awaited while so many others come and go that its place is needed is lost, and the
- * numbers add up. */
+/* If the place of an awaited datagram is needed for a newer one, it counts as lost, and the sums
+ * are correct. */
 static void test_a_place_that_is_needed(void **state)
 {
     static unsigned char first[SIZE];
@@ -198,7 +199,8 @@ static void test_a_place_that_is_needed(void **state)
     udp_flow_clear(&fixture.flow);
 }
 
-/* What was due before is none of the new counts, whatever becomes of it and whenever it left. */
+/* Datagrams due before the reset are not in the new counts, whatever their outcome and time of
+ * sending. */
 static void test_counts_begin_anew(void **state)
 {
     struct fixture fixture;
@@ -209,7 +211,7 @@ static void test_counts_begin_anew(void **state)
     fixture.sizes[4] = udp_flow_make(&fixture.flow, fixture.sent[4]);
     udp_flow_sent(&fixture.flow, 5, 5);
     fixture.sizes[5] = udp_flow_make(&fixture.flow, fixture.sent[5]);
-    udp_flow_sent(&fixture.flow, 4, 6); /* it left late */
+    udp_flow_sent(&fixture.flow, 4, 6); /* sent late */
     assert_int_equal(take(&fixture, 0).arrival, UDP_LATE);
     assert_int_equal(take(&fixture, 1).arrival, UDP_RIGHT);
     assert_int_equal(udp_flow_expire(&fixture.flow, 4), 0);
@@ -239,7 +241,7 @@ static void test_a_stranger_is_wrong(void **state)
     udp_flow_clear(&other.flow);
 }
 
-/* So many that the first are forgotten: then they are only known to have come before. */
+/* So many that the first are forgotten: a repeated one is then only known to be old. */
 static void test_memory_is_bounded(void **state)
 {
     static unsigned char first[SIZE], scratch[SIZE];
@@ -294,7 +296,7 @@ static void test_words(void **state)
     assert_int_equal(udp_loss_ppm(&(struct udp_counts){.sent = 100, .lost = 1, .late = 1}), 20000);
 }
 
-/* So many datagrams, of which those that `is_lost` names never come back. */
+/* Sends `count` datagrams, of which those chosen by is_lost() are not answered. */
 static bool is_limited(uint64_t count, bool (*is_lost)(uint64_t))
 {
     static unsigned char bytes[UDP_BYTES_MAX];
@@ -326,7 +328,7 @@ static bool never(uint64_t i)
     return i > 1000;
 }
 
-/* 100 a second of 333, once a bucket of 100 is empty. */
+/* 100 of 333 a second pass, once a bucket of 100 is empty. */
 static bool by_a_bucket(uint64_t i)
 {
     return i >= 140 && (i * 100 / 333) == ((i - 1) * 100 / 333);

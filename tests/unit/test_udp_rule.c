@@ -19,7 +19,7 @@ static struct address address_of(const char *text, uint16_t port)
 static const struct {
     const char *peer;
     uint16_t port;
-    const char *local; /* NULL: the kernel did not say */
+    const char *local; /* NULL: unknown */
     enum udp_drop drop;
 } ROWS[] = {
     {"192.0.2.1", 0, "192.0.2.2", UDP_DROP_PORT},
@@ -84,7 +84,8 @@ static void test_marks(void **state)
     udp_rule_free(rule);
 }
 
-/* What is dropped anyway takes no token; what is over the rate is told which rate. */
+/* A datagram dropped for another reason uses no token; one above a rate is reported with that
+ * rate. */
 static void test_rate(void **state)
 {
     struct udp_rule *rule = udp_rule_new(2, 64);
@@ -94,7 +95,7 @@ static void test_rate(void **state)
     for (int i = 0; i < 100; i++)
         assert_int_equal(udp_rule_judge(rule, &bad, NOW_NS), UDP_DROP_PORT);
     assert_int_equal(udp_rule_judge(rule, &good, NOW_NS), UDP_DROP_NONE);
-    good.peer.port++; /* ports are free to invent: a source is a host */
+    good.peer.port++; /* a peer can use any port, so a source is a host */
     assert_int_equal(udp_rule_judge(rule, &good, NOW_NS), UDP_DROP_NONE);
     assert_int_equal(udp_rule_judge(rule, &good, NOW_NS), UDP_DROP_RATE);
     udp_rule_set_rate(rule, 0);

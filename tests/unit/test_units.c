@@ -127,7 +127,7 @@ static void test_formats(void **state)
     assert_string_equal(units_format_count(out, sizeof(out), 20000), "20000");
 }
 
-/* What is printed parses back to the same number, at every power of two and beside it. */
+/* A printed number parses back to itself, at every power of two and next to it. */
 static void test_plural(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waiting for descriptors until a time, and for the signals that end a command. */
+/* Waits for descriptors until a time, and for the signals that end a command. */
 #include "unit.h"
 
 #include <signal.h>
@@ -38,7 +38,7 @@ static void test_ready_descriptors_end_a_wait(void **state)
     assert_int_equal(wait_until(polled, 2, clock_now_ns() + LONG_NS), 1);
     assert_int_equal(polled[1].revents, POLLIN);
     assert_int_equal(wait_until(polled, 2, WAIT_FOR_EVER), 1);
-    assert_int_equal(wait_until(polled, 2, 0), 1); /* a time that is over: a look */
+    assert_int_equal(wait_until(polled, 2, 0), 1); /* a time in the past: does not wait */
 }
 
 static void test_a_wait_lasts_until_its_time(void **state)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The same messages to a worker with a thread of its own and to one in the caller's loop. */
+/* The same messages to a worker with its own thread and to one in the caller's loop. */
 #include "unit.h"
 
 #include <dirent.h>
@@ -78,7 +78,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Hands over one end of a pair; returns the other. */
+/* Passes one end of a pair to the worker; returns the other. */
 static int give(void)
 {
     int ends[2];
@@ -98,7 +98,7 @@ static void wait_until_released(uint64_t count)
     assert_int_equal(limit_open(the.limit), 0);
 }
 
-/* More than the inbox holds at first: echoed, and all given back. */
+/* More connections than the inbox holds at first: all are echoed and released. */
 static void echoes(bool is_shared)
 {
     enum { PEERS = 100 };
@@ -159,7 +159,7 @@ static void test_obeys_in_its_own_thread(void **state)
         loop_run(&the.loop);
     assert_int_equal(list.open, 1);
     conn_list_clear(&list);
-    for (int answers = 0; answers < 3;) /* each comes when the thread has run */
+    for (int answers = 0; answers < 3;) /* each arrives after the thread has run */
         answers += worker_is_alive(the.worker);
     worker_abort_all(the.worker, REASON_FORCED);
     wait_until_released(1);
@@ -177,14 +177,14 @@ static int thread_count(void)
     return count;
 }
 
-/* One that has been joined is listed for a moment more. The alarm ends what waits for ever. */
+/* A joined thread is still listed for a moment. The alarm ends a test that waits for ever. */
 static void wait_for_threads(int count)
 {
     while (thread_count() != count)
         sched_yield();
 }
 
-/* A stop waits for the thread, and the worker is the caller's again. */
+/* A stop waits for the thread; then the caller owns the worker again. */
 static void test_stops_twice(void **state)
 {
     (void)state;

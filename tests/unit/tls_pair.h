@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Two codecs in memory, a service's and its client's, each in a room of its own; the certificate is
- * made here. What one makes is carried into the other's wire, and fed from there. */
+/* Two codecs in memory, a service's and its client's, each with its own room and a certificate made
+ * here. Records of one are copied to the other's wire, and fed from there. */
 #ifndef TESTS_TLS_PAIR_H
 #define TESTS_TLS_PAIR_H
 
@@ -21,7 +21,7 @@
 static struct tls_context *pair_server;
 static SSL_CTX *pair_client;
 
-/* The key and the certificate in one file, which is gone again once it was read. */
+/* Key and certificate in one file, which is removed after it was read. */
 static inline int tls_pair_setup(void **state)
 {
     (void)state;
@@ -61,7 +61,7 @@ static inline int tls_pair_teardown(void **state)
 struct tls_end {
     struct tls_codec codec;
     struct tls_room *room;
-    unsigned char *wire; /* what the other has said, and was not fed yet */
+    unsigned char *wire; /* received and not fed yet */
     size_t wire_length, wire_room;
 };
 
@@ -100,7 +100,7 @@ static inline void tls_end_hear(struct tls_end *end, const unsigned char *bytes,
     end->wire_length += length;
 }
 
-/* What one has made goes into the other's wire; returns how many bytes. */
+/* Copies the records of one to the other's wire; returns their bytes. */
 static inline size_t tls_carry(struct tls_end *from, struct tls_end *to)
 {
     size_t length = from->room->records_length;
@@ -109,8 +109,8 @@ static inline size_t tls_carry(struct tls_end *from, struct tls_end *to)
     return length;
 }
 
-/* Feeds the codec as a transport does: what was kept, else at most `most` bytes of the wire, which
- * `fed` keeps in place. False where there is nothing. */
+/* Feeds the codec like a transport: kept records, or else at most `most` bytes of the wire, which
+ * `fed` holds. False if there are none. */
 static inline bool tls_end_feed(struct tls_end *end, unsigned char *fed, size_t most)
 {
     size_t length = end->wire_length < most ? end->wire_length : most;
@@ -132,13 +132,13 @@ static inline int tls_end_shake(struct tls_end *end, size_t most)
 {
     static unsigned char fed[256 * 1024];
     if (!tls_end_feed(end, fed, most < sizeof(fed) ? most : sizeof(fed)))
-        tls_codec_feed(&end->codec, NULL, 0); /* a client speaks first */
+        tls_codec_feed(&end->codec, NULL, 0); /* the client sends first */
     int result = tls_codec_shake(&end->codec);
     int failure = tls_codec_rest(&end->codec);
     return failure ? failure : result;
 }
 
-/* One read, as tls_codec_read(); -EAGAIN also where nothing has come. */
+/* One read, as tls_codec_read(); -EAGAIN if nothing was received, too. */
 static inline ssize_t tls_end_read(struct tls_end *end, size_t most)
 {
     static unsigned char fed[256 * 1024];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What every unit test includes: cmocka, with the headers that it wants before it. */
+/* Included by every unit test: cmocka, and the headers that it needs before it. */
 #ifndef TESTS_UNIT_H
 #define TESTS_UNIT_H
 
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-/* cmocka 2 calls it by another name, and warns of this one. */
+/* cmocka 2 has renamed it, and warns about the old name. */
 #ifdef assert_uint_in_range
 #undef assert_in_range
 #define assert_in_range assert_uint_in_range
@@ -18,7 +18,7 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* A repeatable random number; tests print the seed they began with where it matters. */
+/* A repeatable random number; tests print their first seed if it matters. */
 static inline uint64_t unit_random(uint64_t *state)
 {
     *state = *state * 6364136223846793005U + 1442695040888963407U;

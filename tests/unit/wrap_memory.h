@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The memory of what is linked passes through here (--wrap, tests/local.am), so that an allocation
- * can fail, and a block that was not given back is seen. A library's own does not. The test says
- * which fail: is_out_of_memory(). */
+/* Wraps the allocations of the linked objects (--wrap, tests/local.am), so that they can fail and
+ * leaks are detected. Libraries' own allocations are not wrapped. The test decides which fail:
+ * is_out_of_memory(). */
 #ifndef TESTS_WRAP_MEMORY_H
 #define TESTS_WRAP_MEMORY_H
 
