@@ -16,7 +16,7 @@ void bench_results_restart(struct bench_results *results, uint64_t now_ns)
     results->errors[OUTCOME_MISMATCH] = before.errors[OUTCOME_MISMATCH];
     for (uint32_t i = 0; i < before.failures_kept; i++) {
         if (before.failures[i].how.outcome == OUTCOME_MISMATCH)
-            results->failures[results->failures_kept++] = before.failures[i];
+            bench_results_keep_failure(results, &before.failures[i]);
     }
     memcpy(results->wrong, before.wrong, sizeof(before.wrong));
     results->wrong_kept = before.wrong_kept;
@@ -82,6 +82,23 @@ void bench_results_add_unsent(struct bench_results *results, uint64_t due_ns, ui
     bench_results_add_wait(results, due_ns, now_ns);
 }
 
+/* A class has at most one place beyond the first BENCH_FAILURES_KEPT, so there is always room. */
+void bench_results_keep_failure(struct bench_results *results, const struct failure *failure)
+{
+    bool is_first = true;
+    for (uint32_t i = 0; i < results->failures_kept; i++)
+        is_first &= results->failures[i].how.outcome != failure->how.outcome;
+    if (is_first || results->failures_kept < BENCH_FAILURES_KEPT)
+        results->failures[results->failures_kept++] = *failure;
+}
+
+void bench_results_keep_network(struct bench_results *results, const struct udp_error *error)
+{
+    struct udp_error *kept = &results->network[outcome_of_errno(error->error)];
+    if (error->error != 0 && kept->error == 0)
+        *kept = *error;
+}
+
 void bench_results_merge(struct bench_results *sum, const struct bench_results *one)
 {
     histogram_merge(&sum->corrected, &one->corrected);
@@ -112,13 +129,13 @@ void bench_results_merge(struct bench_results *sum, const struct bench_results *
         sum->seen_ns = one->seen_ns;
     sum->is_open_loop |= one->is_open_loop;
     sum->is_stopped |= one->is_stopped;
-    for (uint32_t i = 0; i < one->failures_kept && sum->failures_kept < BENCH_FAILURES_KEPT; i++)
-        sum->failures[sum->failures_kept++] = one->failures[i];
+    for (uint32_t i = 0; i < one->failures_kept; i++)
+        bench_results_keep_failure(sum, &one->failures[i]);
     udp_counts_add(&sum->datagrams, &one->datagrams);
     for (uint32_t i = 0; i < one->wrong_kept && sum->wrong_kept < UDP_WRONG_KEPT; i++)
         sum->wrong[sum->wrong_kept++] = one->wrong[i];
     for (int i = 0; i < BENCH_SLICES; i++)
         sum->slices[i] += one->slices[i];
-    if (sum->network.error == 0)
-        sum->network = one->network;
+    for (int i = 0; i < OUTCOME_COUNT; i++)
+        bench_results_keep_network(sum, &one->network[i]);
 }

@@ -21,7 +21,8 @@
 #include "client/udp_error.h"
 #include "client/udp_flow.h"
 
-#define BENCH_FAILURES_KEPT 5
+#define BENCH_FAILURES_KEPT 5 /* and besides them the first of each class */
+#define BENCH_FAILURES_MAX (BENCH_FAILURES_KEPT + OUTCOME_COUNT)
 #define BENCH_SLICES 32
 
 /* Everything from the end of the warm-up on. Results of threads add up. */
@@ -49,7 +50,7 @@ struct bench_results {
     bool is_open_loop;
     bool is_stopped;     /* the run's time is over, or it was interrupted */
     bool is_interrupted; /* before its end; of the sum alone */
-    struct failure failures[BENCH_FAILURES_KEPT];
+    struct failure failures[BENCH_FAILURES_MAX];
     uint32_t failures_kept;
     /* Of datagrams alone: */
     struct udp_counts datagrams;
@@ -57,7 +58,8 @@ struct bench_results {
     uint32_t wrong_kept;
     uint64_t
         slices[BENCH_SLICES]; /* right ones, by when they were due: equal parts of --duration */
-    struct udp_error network; /* the first error that the network told; its error is 0: none */
+    struct udp_error network[OUTCOME_COUNT]; /* the first of each class that the network reported;
+                                              * its error is 0: none */
 };
 
 /* The warm-up is over: only what is due from now on counts, and wrong bytes from before. */
@@ -82,6 +84,12 @@ void bench_results_add_unsent(struct bench_results *results, uint64_t due_ns, ui
 
 /* The part of the last two that concerns the latency. */
 void bench_results_add_wait(struct bench_results *results, uint64_t due_ns, uint64_t now_ns);
+
+/* Keeps a failure for the report if it is one of the first, or the first of its class. */
+void bench_results_keep_failure(struct bench_results *results, const struct failure *failure);
+
+/* Keeps what the network reported if it is the first report of its class. */
+void bench_results_keep_network(struct bench_results *results, const struct udp_error *error);
 
 /* Adds one result to another. */
 void bench_results_merge(struct bench_results *sum, const struct bench_results *one);

@@ -210,8 +210,7 @@ static void on_failure(struct datagrams *datagrams, struct datagram_runner *runn
         (void)udp_error_take(runner->fd, next); /* or poll would go on telling of it */
     uint64_t lost = udp_flow_give_up(&runner->flow);
     datagrams->lane.results.errors[outcome_of_errno(failure.error)] += lost ? lost : 1;
-    if (datagrams->lane.results.network.error == 0)
-        datagrams->lane.results.network = failure;
+    bench_results_keep_network(&datagrams->lane.results, &failure);
     runner->paused_until_ns = now_ns + PAUSE_NS;
     (void)lane_gives_up(&datagrams->lane, runner->quota, now_ns, datagrams->timeout_ns);
 }

@@ -171,8 +171,8 @@ static void on_ended(struct flow *flow, const struct failure *failure)
     bool is_failure = failure->how.outcome != OUTCOME_OK;
     uint64_t now_ns = clock_now_ns(), patience_ns = runner->streams->env.timeout_ms * NS_PER_MS;
     results->errors[failure->how.outcome]++;
-    if (is_failure && results->failures_kept < BENCH_FAILURES_KEPT)
-        results->failures[results->failures_kept++] = *failure;
+    if (is_failure)
+        bench_results_keep_failure(results, failure);
     if (is_failure && lane_gives_up(lane, runner->quota, now_ns, patience_ns))
         count_unsent(runner, now_ns);
     if (!has_more(runner))

@@ -209,10 +209,13 @@ void report_text(const struct client_options *options, const char *target,
         fprintf(out, "    ");
         failure_print(&results->failures[i], target, "      ", out);
     }
-    if (results->network.error) {
+    for (int i = 0; i < OUTCOME_COUNT; i++) {
         char text[UDP_ERROR_TEXT_MAX];
-        fprintf(out, "    %s: %s\n", target, udp_error_text(&results->network, text, sizeof(text)));
-        failure_print_details(&(struct failure){.when = results->network.when}, "      ", out);
+        const struct udp_error *network = &results->network[i];
+        if (network->error == 0)
+            continue;
+        fprintf(out, "    %s: %s\n", target, udp_error_text(network, text, sizeof(text)));
+        failure_print_details(&(struct failure){.when = network->when}, "      ", out);
     }
     for (uint32_t i = 0; i < results->wrong_kept; i++) {
         fprintf(out, "    ");

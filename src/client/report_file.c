@@ -164,8 +164,10 @@ static json_t *failures_of(const struct bench_results *results, const char *targ
         (void)json_array_append_new(failures, failure_json(&results->failures[i], target));
     for (uint32_t i = 0; i < results->wrong_kept; i++)
         (void)json_array_append_new(failures, failure_json(&results->wrong[i], target));
-    if (results->network.error)
-        (void)json_array_append_new(failures, udp_error_json(&results->network, target));
+    for (int i = 0; i < OUTCOME_COUNT; i++) {
+        if (results->network[i].error)
+            (void)json_array_append_new(failures, udp_error_json(&results->network[i], target));
+    }
     return failures;
 }
 

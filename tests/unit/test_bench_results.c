@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,6 +111,78 @@ static void test_threads_add_up(void **state)
     assert_int_equal(sum.seen_ns, 701);
     assert_true(sum.is_open_loop);
     assert_false(sum.is_stopped);
+}
+
+static void keep(enum outcome outcome, uint64_t connection)
+{
+    const struct failure failure = {.how = {.outcome = outcome}, .connection = connection};
+    bench_results_keep_failure(&results, &failure);
+}
+
+static bool has_kept(const struct bench_results *in, enum outcome outcome, uint64_t connection)
+{
+    for (uint32_t i = 0; i < in->failures_kept; i++) {
+        if (in->failures[i].how.outcome == outcome && in->failures[i].connection == connection)
+            return true;
+    }
+    return false;
+}
+
+/* However many of other classes came before. */
+static void test_the_first_failure_of_each_class_is_kept(void **state)
+{
+    (void)state;
+    begin(false);
+    for (uint64_t i = 1; i <= 1000; i++)
+        keep(OUTCOME_RESET, i);
+    for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++) {
+        keep((enum outcome)i, 2000);
+        keep((enum outcome)i, 2001);
+        assert_int_equal(has_kept(&results, (enum outcome)i, 2000), i != OUTCOME_RESET);
+        assert_false(has_kept(&results, (enum outcome)i, 2001));
+    }
+    assert_true(has_kept(&results, OUTCOME_RESET, 1));
+    assert_true(has_kept(&results, OUTCOME_RESET, BENCH_FAILURES_KEPT));
+    assert_false(has_kept(&results, OUTCOME_RESET, BENCH_FAILURES_KEPT + 1));
+    bench_results_restart(&results, 200);
+    assert_true(has_kept(&results, OUTCOME_MISMATCH, 2000));
+    assert_int_equal(results.failures_kept, 1);
+}
+
+/* So does the report of all threads, whichever of them is merged first. */
+static void test_the_first_failure_of_each_class_survives_a_merge(void **state)
+{
+    (void)state;
+    memset(&sum, 0, sizeof(sum));
+    begin(false);
+    for (uint64_t i = 1; i <= BENCH_FAILURES_KEPT; i++)
+        keep(OUTCOME_RESET, i);
+    bench_results_merge(&sum, &results);
+    begin(false);
+    keep(OUTCOME_FIN, 1);
+    keep(OUTCOME_FIN, 2);
+    keep(OUTCOME_MISMATCH, 1);
+    bench_results_merge(&sum, &results);
+    assert_true(has_kept(&sum, OUTCOME_RESET, BENCH_FAILURES_KEPT));
+    assert_true(has_kept(&sum, OUTCOME_FIN, 1));
+    assert_false(has_kept(&sum, OUTCOME_FIN, 2));
+    assert_true(has_kept(&sum, OUTCOME_MISMATCH, 1));
+}
+
+/* Whatever the network reported, and however often, hides no report of another class. */
+static void test_the_first_network_error_of_each_class_is_kept(void **state)
+{
+    (void)state;
+    begin(true);
+    memset(&sum, 0, sizeof(sum));
+    bench_results_keep_network(&results, &(struct udp_error){.error = ECONNREFUSED, .mtu = 1});
+    bench_results_keep_network(&results, &(struct udp_error){.error = ECONNREFUSED, .mtu = 2});
+    bench_results_keep_network(&results, &(struct udp_error){.error = EHOSTUNREACH, .mtu = 3});
+    bench_results_merge(&sum, &results);
+    results.network[OUTCOME_REFUSED].mtu = 4;
+    bench_results_merge(&sum, &results);
+    assert_int_equal(sum.network[OUTCOME_REFUSED].mtu, 1);
+    assert_int_equal(sum.network[outcome_of_errno(EHOSTUNREACH)].mtu, 3);
 }
 
 /* All numbers differ, so that a mix-up is detected. */
@@ -257,6 +330,9 @@ int main(void)
         cmocka_unit_test(test_the_warm_up_counts_nowhere),
         cmocka_unit_test(test_the_rate),
         cmocka_unit_test(test_threads_add_up),
+        cmocka_unit_test(test_the_first_failure_of_each_class_is_kept),
+        cmocka_unit_test(test_the_first_failure_of_each_class_survives_a_merge),
+        cmocka_unit_test(test_the_first_network_error_of_each_class_is_kept),
         cmocka_unit_test(test_saved_results_are_loaded_whole),
         cmocka_unit_test(test_what_was_not_saved_is_refused),
         cmocka_unit_test(test_a_bucket_beyond_the_last_is_refused),
