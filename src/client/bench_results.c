@@ -8,6 +8,8 @@ void bench_results_restart(struct bench_results *results, uint64_t now_ns)
     const struct bench_results before = *results;
     memset(results, 0, sizeof(*results));
     results->is_open_loop = before.is_open_loop;
+    results->connects.connect = before.connects.connect;
+    results->connects.slow = before.connects.slow;
     results->opened = before.opened;
     results->established = before.established;
     results->warm_up_ns = now_ns - before.start_ns;
@@ -104,7 +106,7 @@ void bench_results_merge(struct bench_results *sum, const struct bench_results *
     histogram_merge(&sum->corrected, &one->corrected);
     histogram_merge(&sum->uncorrected, &one->uncorrected);
     histogram_merge(&sum->late, &one->late);
-    histogram_merge(&sum->handshake, &one->handshake);
+    connect_times_merge(&sum->connects, &one->connects);
     sum->resumed += one->resumed;
     sum->completed += one->completed;
     sum->sent_bytes += one->sent_bytes;

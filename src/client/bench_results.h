@@ -16,6 +16,7 @@
 #include "base/attr.h"
 #include "base/error.h"
 #include "base/histogram.h"
+#include "client/connect_times.h"
 #include "client/failure.h"
 #include "client/outcome.h"
 #include "client/udp_error.h"
@@ -31,8 +32,8 @@ struct bench_results {
                                    * or never left, until that was known (open loop alone) */
     struct histogram uncorrected; /* ns from when it was sent */
     struct histogram late;        /* ns from due to sent: the client's own part */
-    struct histogram handshake;   /* ns, of TLS alone: from connected to open */
-    uint64_t resumed;             /* of those handshakes */
+    struct connect_times connects; /* those of the warm-up too; its handshakes are not */
+    uint64_t resumed;              /* of the handshakes */
     uint64_t completed;           /* echoes verified */
     uint64_t sent_bytes, received_bytes;
     uint64_t rated_echoes, rated_bytes; /* what the rates are made of; see bench_results_settle() */

@@ -20,6 +20,7 @@ struct field {
 #member, offsetof(struct bench_results, member) \
     }
 static const struct field numbers[] = {
+    FIELD(connects.slow),
     FIELD(resumed),
     FIELD(completed),
     FIELD(sent_bytes),
@@ -48,7 +49,7 @@ static const struct field numbers[] = {
 };
 static const struct field flags[] = {FIELD(is_open_loop), FIELD(is_stopped), FIELD(is_interrupted)};
 static const struct field histograms[] = {FIELD(corrected), FIELD(uncorrected), FIELD(late),
-                                          FIELD(handshake)};
+                                          FIELD(connects.connect), FIELD(connects.handshake)};
 
 /* An object that is written or read; `wrong` is the first member that could not be. */
 struct walk {

@@ -21,6 +21,7 @@
 #include "base/units.h"
 #include "client/commands.h"
 #include "client/interrupt.h"
+#include "client/report.h"
 #include "client/target.h"
 #include "net/wait.h"
 
@@ -315,6 +316,7 @@ int cat_run(const struct client_options *options)
         (void)error_report(&err, OPTIONS_PROGRAM);
         return (int)err.exit_code;
     }
+    report_slow_connect(cat.link.connect_ns);
     interrupt_open(&cat.interrupt, true);
     cat.output_step = output_step();
     cat.progress_ns = clock_now_ns();

@@ -338,6 +338,7 @@ static void measure_round_trip(struct check *check, uint64_t budget_ns)
 static void tell_end(const struct check *check, const struct tally *tally, int chosen, FILE *out)
 {
     const char *properties = chosen == 1 ? "property" : "properties";
+    report_connect_times(&check->run.connects, "# ", out);
     if (check->is_shortened)
         fprintf(
             out,
@@ -385,6 +386,7 @@ static int write_json(const struct check *check, const struct tally *tally, stru
         (void)json_object_set_new(root, NAMES[i], json_integer(tally->verdicts[i]));
     (void)json_object_set_new(root, "round_trip_ns",
                               json_integer((json_int_t)check->round_trip_ns));
+    report_json_connects(root, &check->run.connects);
     (void)json_object_set_new(root, "interrupted", json_boolean(tally->is_interrupted));
     (void)json_object_set(root, "properties", tally->properties);
     return report_json_write(root, check->options->json, err);
@@ -411,6 +413,7 @@ static int find_target(struct check *check, struct error *err)
     if (target_connect(check->options, &check->plan, &check->first, err) < 0)
         return -1;
     check->round_trip_ns = clock_now_ns() - start_ns;
+    connect_times_note(&check->run.connects, &check->first, OUTCOME_OK);
     return 0;
 }
 

@@ -120,10 +120,8 @@ static void on_connected(struct flow *flow)
     uint64_t now_ns = clock_now_ns();
     results->opened++;
     results->opened_meanwhile++;
-    if (flow->link.ssl) {
-        histogram_add(&results->handshake, flow->link.handshake_ns);
-        results->resumed += flow->link.is_resumed;
-    }
+    connect_times_note(&results->connects, &flow->link, OUTCOME_OK);
+    results->resumed += flow->link.is_resumed;
     if (!runner->was_open)
         results->established++;
     runner->was_open = true;
@@ -171,6 +169,7 @@ static void on_ended(struct flow *flow, const struct failure *failure)
     bool is_failure = failure->how.outcome != OUTCOME_OK;
     uint64_t now_ns = clock_now_ns(), patience_ns = runner->streams->env.timeout_ms * NS_PER_MS;
     results->errors[failure->how.outcome]++;
+    connect_times_note(&results->connects, &flow->link, failure->how.outcome);
     if (is_failure)
         bench_results_keep_failure(results, failure);
     if (is_failure && lane_gives_up(lane, runner->quota, now_ns, patience_ns))

@@ -117,6 +117,7 @@ enum link_step link_advance(struct link *link)
         int failure = dial_result(link->fd);
         if (failure)
             return link_end(link, ending_of_errno(-failure));
+        link->connect_ns = clock_now_ns() - link->start_ns;
         link->state = LINK_GREETING;
     }
     if (link->state == LINK_GREETING) {

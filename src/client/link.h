@@ -54,6 +54,7 @@ struct link {
     struct ssl_session_st *session; /* what the next handshake may resume, or NULL */
     struct ending ending;
     uint64_t start_ns;     /* when connecting began */
+    uint64_t connect_ns;   /* how long it took until connected; 0: it is not yet */
     uint64_t handshake_ns; /* when it began, and when it is done how long it took */
     int fd;                /* -1: closed */
     enum link_state state;
@@ -66,6 +67,7 @@ struct link {
     struct ending send_failure;   /* and why */
     bool has_half_closed;         /* we have sent our FIN, and the peer not yet its own */
     bool is_idle;                 /* set by its owner: nothing is under way, on purpose */
+    bool is_timed;                /* connect_times.h has counted it */
     bool is_resumed;              /* the handshake resumed a session */
 };
 

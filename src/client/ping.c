@@ -118,6 +118,7 @@ int ping_run(const struct client_options *options)
     ping->options = options;
     ping->results.errors = ping->errors;
     ping->results.times = &ping->times;
+    ping->results.connects = &ping->connects;
     ping->out = report_is_output(options->json) ? stderr : stdout;
     int code = open_and_run(ping);
     kind->close(ping);

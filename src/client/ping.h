@@ -16,6 +16,7 @@
 #include "base/attr.h"
 #include "base/error.h"
 #include "base/histogram.h"
+#include "client/connect_times.h"
 #include "client/interrupt.h"
 #include "client/options.h"
 #include "client/outcome.h"
@@ -33,9 +34,10 @@ struct ping {
     bool is_finishing;
     const char *target;           /* set by open() */
     char detail[PING_DETAIL_MAX]; /* likewise: more about the connection, or empty */
-    struct ping_results results;  /* of errors and times below */
+    struct ping_results results;  /* of errors, times and connects below */
     uint64_t errors[OUTCOME_COUNT];
     struct histogram times; /* ns */
+    struct connect_times connects;
     unsigned char scratch[65536];
 };
 

@@ -42,6 +42,7 @@ void ping_report_text(const struct ping_results *results, const char *target, FI
         report_datagrams(results->datagrams, out);
     }
     print_times(results->times, out);
+    report_connect_times(results->connects, "", out);
 }
 
 int ping_report_json(const struct ping_results *results, const struct client_options *options,
@@ -78,6 +79,7 @@ int ping_report_json(const struct ping_results *results, const struct client_opt
                                   json_integer((json_int_t)numbers[i].value));
     for (size_t i = 0; i < sizeof(latencies) / sizeof(latencies[0]); i++)
         report_json_time(root, latencies[i].name, times, latencies[i].ns);
+    report_json_connects(root, results->connects);
     if (results->datagrams)
         report_json_datagrams(root, results->datagrams);
     (void)json_object_set_new(root, "errors", report_json_errors(results->errors));

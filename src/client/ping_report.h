@@ -9,6 +9,7 @@
 #include "base/attr.h"
 #include "base/error.h"
 #include "base/histogram.h"
+#include "client/connect_times.h"
 #include "client/options.h"
 #include "client/udp_flow.h"
 
@@ -17,6 +18,7 @@ struct ping_results {
     uint64_t sent_bytes, received_bytes;
     const uint64_t *errors;             /* of each outcome */
     const struct histogram *times;      /* ns */
+    const struct connect_times *connects;
     const struct udp_counts *datagrams; /* NULL: they were messages of a stream */
 };
 

@@ -220,6 +220,7 @@ static enum link_step connect_link(struct stream_ping *ping)
         else if (!ping->base.interrupt.has_come)
             step = link_advance(link);
     }
+    connect_times_note(&ping->base.connects, link, link->ending.outcome);
     return step;
 }
 
@@ -261,6 +262,7 @@ static int open_stream(struct ping *base, struct error *err)
     if (target_connect(base->options, &ping->plan, &ping->link, err) < 0)
         return -1;
     base->target = ping->plan.target.name;
+    connect_times_note(&base->connects, &ping->link, OUTCOME_OK);
     ping->random = base->options->seed;
     start_connection(ping);
     (void)link_describe(&ping->link, base->detail, sizeof(base->detail));

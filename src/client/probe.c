@@ -58,7 +58,7 @@ static bool await(struct probe *probe, short events, short *ready)
     return fail_late(probe);
 }
 
-bool probe_connect(struct probe *probe)
+static bool connect_link(struct probe *probe)
 {
     short ready;
     enum link_step step = link_start(&probe->link, probe->plan);
@@ -71,6 +71,13 @@ bool probe_connect(struct probe *probe)
         step = link_advance(&probe->link);
     }
     return step == LINK_DONE ? true : fail_link(probe);
+}
+
+bool probe_connect(struct probe *probe)
+{
+    bool is_open = connect_link(probe);
+    connect_times_note(&probe->run->connects, &probe->link, probe->failure.how.outcome);
+    return is_open;
 }
 
 /* ---- the pattern ---- */

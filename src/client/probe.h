@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "client/connect_times.h"
 #include "client/failure.h"
 #include "client/link.h"
 
@@ -20,6 +21,7 @@ struct probe_run {
     uint64_t seed;        /* which every connection's is made of */
     uint64_t progress_ns; /* when anything came last */
     uint64_t lately_ns;   /* what came within this still comes: a path has its round trip */
+    struct connect_times connects;
     bool leaves_open;     /* the endpoint did not answer our close_notify: it is not waited for */
 };
 

@@ -100,18 +100,58 @@ static void print_head(const struct client_options *options, const char *target,
             (double)results->warm_up_ns / NS_PER_S);
 }
 
+/* "0.101 ms" of one, "p50 0.1, p90 0.2, p99 0.3, max 0.4 ms" of several. */
+static void print_spread(const struct histogram *times, FILE *out)
+{
+    static const double SHOWN[] = {50, 90, 99, 100};
+    char text[4][REPORT_MS_MAX];
+    for (size_t i = 0; i < 4; i++)
+        report_ms(text[i], sizeof(text[i]), times, (double)histogram_percentile(times, SHOWN[i]));
+    if (times->count == 1)
+        fprintf(out, "%s ms", text[3]);
+    else
+        fprintf(out, "p50 %s, p90 %s, p99 %s, max %s ms", text[0], text[1], text[2], text[3]);
+}
+
+/* The rest of a line. */
+static void print_connects(const struct connect_times *times, FILE *out)
+{
+    print_spread(&times->connect, out);
+    if (times->slow)
+        fprintf(out, "; %" PRIu64 " of %" PRIu64 " connect%s took over 0.9 s: %s probably dropped",
+                times->slow, times->connect.count, units_plural(times->connect.count),
+                times->slow == 1 ? "a SYN was" : "SYNs were");
+    fputc('\n', out);
+}
+
+void report_connect_times(const struct connect_times *times, const char *before, FILE *out)
+{
+    if (times->connect.count) {
+        fprintf(out, "%sconnect time: ", before);
+        print_connects(times, out);
+    }
+    if (times->handshake.count) {
+        fprintf(out, "%shandshake time: ", before);
+        print_spread(&times->handshake, out);
+        fputc('\n', out);
+    }
+}
+
+void report_slow_connect(uint64_t connect_ns)
+{
+    if (connect_ns > CONNECT_SLOW_NS)
+        fprintf(stderr,
+                OPTIONS_PROGRAM ": connecting took %.3f s: a SYN was probably dropped\n",
+                (double)connect_ns / NS_PER_S);
+}
+
 static void print_handshakes(const struct bench_results *results, double seconds, FILE *out)
 {
-    const struct histogram *times = &results->handshake;
-    char text[3][REPORT_MS_MAX];
-    for (size_t i = 0; i < 3; i++) {
-        static const double SHOWN[] = {50, 99, 100};
-        report_ms(text[i], sizeof(text[i]), times, (double)histogram_percentile(times, SHOWN[i]));
-    }
-    fprintf(out,
-            "  handshakes   %" PRIu64 " (%.1f/s), %" PRIu64 " resumed, p50 %s, p99 %s, max %s ms\n",
-            times->count, seconds > 0 ? (double)times->count / seconds : 0, results->resumed,
-            text[0], text[1], text[2]);
+    const struct histogram *times = &results->connects.handshake;
+    fprintf(out, "  handshakes   %" PRIu64 " (%.1f/s), %" PRIu64 " resumed, ", times->count,
+            seconds > 0 ? (double)times->count / seconds : 0, results->resumed);
+    print_spread(times, out);
+    fputc('\n', out);
 }
 
 static void print_connections(const struct bench_results *results,
@@ -122,6 +162,8 @@ static void print_connections(const struct bench_results *results,
             " opened in all (%.1f/s)\n",
             options->connections, results->established, results->opened,
             seconds > 0 ? (double)results->opened_meanwhile / seconds : 0);
+    fprintf(out, "  connects     ");
+    print_connects(&results->connects, out);
 }
 
 void report_datagrams(const struct udp_counts *counts, FILE *out)

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/histogram.h"
 #include "client/bench_results.h"
+#include "client/connect_times.h"
 #include "client/options.h"
 
 /* Echoes a second, over the time measured: bench_results_settle() says of which. */
@@ -33,6 +34,16 @@ void report_datagrams(const struct udp_counts *counts, FILE *out);
 
 /* The same as numbers of an object. */
 void report_json_datagrams(json_t *root, const struct udp_counts *counts);
+
+/* The times to connect, and those of TLS handshakes, if there are any: a line each with `before` in
+ * front, "connect time: p50 0.1, p90 0.2, p99 0.2, max 1003.1 ms; 1 of 20 connects took ...". */
+void report_connect_times(const struct connect_times *times, const char *before, FILE *out);
+
+/* The same as "connects", "connects_slow", "handshakes", and connect_*_ns and handshake_*_ns. */
+void report_json_connects(json_t *root, const struct connect_times *times);
+
+/* A line on standard error if a connection of that time was slow. */
+void report_slow_connect(uint64_t connect_ns);
 
 /* A time that was made of a histogram, null where nothing was counted. */
 void report_json_time(json_t *root, const char *name, const struct histogram *histogram,

@@ -127,6 +127,15 @@ static void set_latency(json_t *root, const char *prefix, const struct histogram
     report_json_time(root, name, histogram, (uint64_t)histogram_stddev(histogram));
 }
 
+void report_json_connects(json_t *root, const struct connect_times *times)
+{
+    set_number(root, "connects", times->connect.count);
+    set_number(root, "connects_slow", times->slow);
+    set_number(root, "handshakes", times->handshake.count);
+    set_latency(root, "connect_", &times->connect);
+    set_latency(root, "handshake_", &times->handshake);
+}
+
 json_t *report_json_errors(const uint64_t *errors)
 {
     json_t *object = json_object();
@@ -221,15 +230,14 @@ int report_json(const struct client_options *options, const char *target,
     if (options->endpoint.kind == ENDPOINT_UDP)
         set_datagrams(root, options, results);
     double seconds = report_seconds(results);
-    set_number(root, "handshakes", results->handshake.count);
+    report_json_connects(root, &results->connects);
     set_number(root, "handshakes_resumed", results->resumed);
     (void)json_object_set_new(
         root, "handshakes_per_s",
-        json_real(seconds > 0 ? (double)results->handshake.count / seconds : 0));
+        json_real(seconds > 0 ? (double)results->connects.handshake.count / seconds : 0));
     set_latency(root, "", &results->corrected);
     set_latency(root, "uncorrected_", &results->uncorrected);
     set_latency(root, "late_", &results->late);
-    set_latency(root, "handshake_", &results->handshake);
     return report_json_write(root, path, err);
 }
 
