@@ -23,6 +23,15 @@ static const struct unit TIME_UNITS[] = {
     {"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {NULL, 0},
 };
 
+static const struct unit TIME_NS_UNITS[] = {
+    {"us", 1000},       {"ms", 1000000},      {"s", 1000000000},
+    {"m", 60000000000}, {"h", 3600000000000}, {NULL, 0},
+};
+static const struct unit RATE_UNITS[] = {
+    {"", 1000}, {"k", 1000000}, {"K", 1000000}, {"M", 1000000000}, {NULL, 0},
+};
+static const struct unit SHARE_UNITS[] = {{"%", 10000}, {"", 10000}, {NULL, 0}};
+
 static int parse_digits(const char **text, uint64_t *number)
 {
     const char *at = *text;
@@ -99,6 +108,21 @@ int units_parse_count(const char *text, uint64_t *count)
 int units_parse_time(const char *text, uint64_t *ms)
 {
     return parse_with(TIME_UNITS, text, ms);
+}
+
+int units_parse_time_ns(const char *text, uint64_t *ns)
+{
+    return parse_with(TIME_NS_UNITS, text, ns);
+}
+
+int units_parse_rate(const char *text, uint64_t *per_1000s)
+{
+    return parse_with(RATE_UNITS, text, per_1000s);
+}
+
+int units_parse_share(const char *text, uint64_t *ppm)
+{
+    return parse_with(SHARE_UNITS, text, ppm);
 }
 
 /* Uses the largest unit that divides the value, and the first name of that unit; 0 needs no

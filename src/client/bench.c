@@ -30,6 +30,7 @@ struct bench {
     const struct client_options *options;
     struct link_plan plan;
     bool is_udp;
+    struct requirements requirements;
     struct lane **lanes;
     uint64_t lane_count;
     struct bench_results *sum;
@@ -38,15 +39,14 @@ struct bench {
     struct interrupt interrupt;
 };
 
-static int check_options(const struct client_options *options, struct error *err)
+static int check_options(const struct client_options *options, struct requirements *requirements,
+                         struct error *err)
 {
     if (options->duration_ms == 0 && options->requests == 0)
         return error_option(err, "duration", "0 needs --requests, or the run has no end");
     bool is_udp = options->endpoint.kind == ENDPOINT_UDP;
     if (is_udp && udp_check_options(options, err) < 0)
         return -1;
-    if (!is_udp && require_names(options->require, "loss"))
-        return error_option(err, "require", "loss: only datagrams are lost, over udp://");
     if (options->size_max * options->pipeline > (UINT64_C(1) << 40))
         return error_option(err, "pipeline", "that many messages of --size bytes are over 1T");
     if (options->json && options->hdr_out && strcmp(options->json, options->hdr_out) == 0)
@@ -54,7 +54,7 @@ static int check_options(const struct client_options *options, struct error *err
                             report_is_output(options->json) ? "standard output" : "that file");
     if (options->duration_ms && options->ramp_up_ms > options->warm_up_ms + options->duration_ms)
         return error_option(err, "ramp-up", "longer than --warm-up and --duration together");
-    return require_check(options->require, err);
+    return require_parse(options->require, endpoint_kinds(&options->endpoint), requirements, err);
 }
 
 static int check_descriptors(const struct client_options *options, struct error *err)
@@ -195,8 +195,9 @@ static void wait_for_end(struct bench *bench)
 }
 
 /* What was found, as an exit code. */
-static int judge(const struct bench *bench, int missed)
+static int judge(const struct bench *bench)
 {
+    bool missed = bench->requirements.missed > 0;
     const struct client_options *options = bench->options;
     const struct bench_results *sum = bench->sum;
     uint64_t errors = report_errors(sum);
@@ -225,20 +226,23 @@ static int judge(const struct bench *bench, int missed)
     return is_failed ? EXIT_CODE_FAILED : EXIT_CODE_OK;
 }
 
-static int report(const struct bench *bench, struct error *err)
+static int report(struct bench *bench, struct error *err)
 {
     const struct client_options *options = bench->options;
     const struct bench_results *sum = bench->sum;
     bool json_is_output = report_is_output(options->json);
+    bool is_brief = json_is_output && options->quiet;
     FILE *text = json_is_output ? stderr : stdout;
-    if (!json_is_output || !options->quiet)
+    require_judge(&bench->requirements, sum);
+    if (!is_brief)
         report_text(options, bench->plan.target.name, sum, text);
+    require_print(&bench->requirements, is_brief, text);
     standard_flush(text);
-    if ((options->json &&
-         report_json(options, bench->plan.target.name, sum, options->json, err) < 0) ||
+    if ((options->json && report_json(options, bench->plan.target.name, sum, &bench->requirements,
+                                      options->json, err) < 0) ||
         (options->hdr_out && report_hgrm(sum, options->hdr_out, err) < 0))
         return error_report(err, OPTIONS_PROGRAM);
-    return judge(bench, require_missed(options->require, sum, text));
+    return judge(bench);
 }
 
 static int run(struct bench *bench, struct error *err)
@@ -280,7 +284,7 @@ int bench_run(const struct client_options *options)
     bench.shown = bench.sum + 1; /* freed with it */
     int code;
     library_start(NULL);
-    if (check_options(options, &err) < 0) {
+    if (check_options(options, &bench.requirements, &err) < 0) {
         code = error_report(&err, OPTIONS_PROGRAM);
     } else if (check_descriptors(options, &err) < 0 || find_target(&bench, &err) < 0) {
         code = error_report(&err, OPTIONS_PROGRAM);

@@ -34,7 +34,7 @@ struct bench_results {
     struct histogram late;        /* ns from due to sent: the client's own part */
     struct connect_times connects; /* those of the warm-up too; its handshakes are not */
     uint64_t resumed;              /* of the handshakes */
-    uint64_t completed;           /* echoes verified */
+    uint64_t completed;            /* echoes verified */
     uint64_t sent_bytes, received_bytes;
     uint64_t rated_echoes, rated_bytes; /* what the rates are made of; see bench_results_settle() */
     uint64_t errors[OUTCOME_COUNT];

@@ -11,7 +11,6 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_US 1000U
-#define STAMP_MAX 40
 
 const char *moment_phase_word(enum moment_phase phase)
 {
@@ -32,46 +31,56 @@ static uint16_t local_port(int fd)
     return address_from_sockaddr((const struct sockaddr *)&storage).port;
 }
 
-struct moment moment_now(int fd, uint64_t since_ns, enum moment_phase phase)
+uint64_t moment_time_of_day_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    return (struct moment){.time_ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec,
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+struct moment moment_now(int fd, uint64_t since_ns, enum moment_phase phase)
+{
+    return (struct moment){.time_ns = moment_time_of_day_ns(),
                            .lived_ns = since_ns ? clock_now_ns() - since_ns : 0,
                            .local_port = local_port(fd),
                            .phase = phase};
 }
 
 /* In UTC, with microseconds, as a capture and evechod's log have them. */
-static const char *stamp(const struct moment *moment, const char *format, char *out)
+static const char *stamp(uint64_t time_ns, const char *format, char *out)
 {
-    char seconds_text[STAMP_MAX - 10];
-    time_t seconds = (time_t)(moment->time_ns / NS_PER_S);
+    char seconds_text[MOMENT_STAMP_MAX - 10];
+    time_t seconds = (time_t)(time_ns / NS_PER_S);
     struct tm utc;
     gmtime_r(&seconds, &utc);
     strftime(seconds_text, sizeof(seconds_text), format, &utc);
-    snprintf(out, STAMP_MAX, "%s.%06" PRIu64 "Z", seconds_text,
-             moment->time_ns % NS_PER_S / NS_PER_US);
+    snprintf(out, MOMENT_STAMP_MAX, "%s.%06" PRIu64 "Z", seconds_text,
+             time_ns % NS_PER_S / NS_PER_US);
     return out;
+}
+
+const char *moment_stamp(uint64_t time_ns, char *out)
+{
+    return stamp(time_ns, "%Y-%m-%dT%H:%M:%S", out);
 }
 
 const char *moment_text(const struct moment *moment, char *out, size_t size)
 {
-    char time_text[STAMP_MAX], port[32] = "";
+    char time_text[MOMENT_STAMP_MAX], port[32] = "";
     if (moment->local_port)
         snprintf(port, sizeof(port), ", local port %u", (unsigned)moment->local_port);
-    snprintf(out, size, "%s%s, lived %.3f s, phase %s", stamp(moment, "%H:%M:%S", time_text), port,
+    snprintf(out, size, "%s%s, lived %.3f s, phase %s",
+             stamp(moment->time_ns, "%H:%M:%S", time_text), port,
              (double)moment->lived_ns / (double)NS_PER_S, moment_phase_word(moment->phase));
     return out;
 }
 
 void moment_add_json(json_t *object, const struct moment *moment)
 {
-    char text[STAMP_MAX];
+    char text[MOMENT_STAMP_MAX];
     bool is_known = moment->time_ns > 0;
-    (void)json_object_set_new(object, "time",
-                              is_known ? json_string(stamp(moment, "%Y-%m-%dT%H:%M:%S", text))
-                                       : json_null());
+    (void)json_object_set_new(
+        object, "time", is_known ? json_string(moment_stamp(moment->time_ns, text)) : json_null());
     (void)json_object_set_new(object, "local_port",
                               moment->local_port ? json_integer(moment->local_port) : json_null());
     (void)json_object_set_new(object, "lived_s",

@@ -31,6 +31,14 @@ struct moment {
     enum moment_phase phase;
 };
 
+/* The time of day, in ns since 1970, UTC. */
+uint64_t moment_time_of_day_ns(void);
+
+/* A time of day as RFC 3339 has it, in UTC, with microseconds: "2026-11-28T18:06:38.123456Z".
+ * `out` has room for MOMENT_STAMP_MAX bytes, and is returned. */
+#define MOMENT_STAMP_MAX 40
+const char *moment_stamp(uint64_t time_ns, char *out);
+
 /* This moment of a socket (-1: there is none) that was begun at since_ns (clock.h). */
 struct moment moment_now(int fd, uint64_t since_ns, enum moment_phase phase);
 

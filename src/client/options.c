@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/pattern.h"
 #include "base/units.h"
+#include "client/moment.h"
 
 #define AT(field) offsetof(struct client_options, field)
 #define MS_MAX (1000ULL * 3600 * 24 * 365)
@@ -144,9 +145,11 @@ static const struct option_row BENCH_ROWS[] = {
     ROWS_LINK,
     ROW_SEED,
     {"require", 0, OPTION_TEXT, 0, "LIST", NULL, 0, 0, NULL, AT(require),
-     "exit 1 unless all of p50= p90= p99= p999= max= mean= errors= unanswered= unsent= loss= (at "
-     "most), rate= connections= (at least) hold, like p99=5ms,errors=0,rate=50k; and unless "
-     "unanswered=0 does, if neither it nor loss= is given"},
+     "exit 1 unless all of these hold: at most, with a unit: p50= p75= p90= p95= p99= p999= p9999= "
+     "max= mean= connect-p50= connect-p90= connect-p99= connect-max= handshake-p99= "
+     "handshake-max=; at most: connect-slow= errors= unanswered= unsent= loss= ; at least: rate= "
+     "connections= ; like p99=5ms,errors=0,rate=50k; and unless unanswered=0 holds, if neither it "
+     "nor loss= is given"},
     ROW_JSON,
     {"hdr-out", 0, OPTION_TEXT, 0, "FILE", NULL, 0, 0, NULL, AT(hdr_out),
      "write the corrected latency distribution there, in .hgrm form"},
@@ -248,7 +251,8 @@ static uint64_t draw_seed(void)
 int options_read(struct client_options *options, const struct command *command, int argc,
                  char **argv, struct error *err)
 {
-    *options = (struct client_options){.set = {.rows = command->rows,
+    *options = (struct client_options){.started_ns = moment_time_of_day_ns(),
+                                       .set = {.rows = command->rows,
                                                .count = command->row_count,
                                                .kinds = ENDPOINT_KINDS,
                                                .target = options,

@@ -77,7 +77,7 @@ static int conclude(struct ping *ping)
     const struct ping_results *results = &ping->results;
     ping->kind->count(ping);
     interrupt_while_reporting();
-    ping_report_text(results, ping->target, ping->out);
+    ping_report_text(results, ping->options, ping->target, ping->out);
     standard_flush(ping->out);
     if (ping->options->json && ping_report_json(results, ping->options, ping->target, &err) < 0)
         return error_report(&err, OPTIONS_PROGRAM);

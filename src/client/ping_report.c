@@ -28,9 +28,11 @@ static void print_times(const struct histogram *times, FILE *out)
             (double)histogram_percentile(times, 99.9) / 1e6);
 }
 
-void ping_report_text(const struct ping_results *results, const char *target, FILE *out)
+void ping_report_text(const struct ping_results *results, const struct client_options *options,
+                      const char *target, FILE *out)
 {
     fprintf(out, "\n--- %s ping statistics ---\n", target);
+    report_origin(options, "", out);
     fprintf(out, "%" PRIu64 " message%s sent, %" PRIu64 " received, %.4g%% lost; errors",
             results->sent, units_plural(results->sent), results->received,
             ping_report_loss(results));

@@ -16,8 +16,8 @@
 struct ping_results {
     uint64_t sent, received; /* messages */
     uint64_t sent_bytes, received_bytes;
-    const uint64_t *errors;             /* of each outcome */
-    const struct histogram *times;      /* ns */
+    const uint64_t *errors;        /* of each outcome */
+    const struct histogram *times; /* ns */
     const struct connect_times *connects;
     const struct udp_counts *datagrams; /* NULL: they were messages of a stream */
 };
@@ -25,7 +25,8 @@ struct ping_results {
 /* Of those sent, per cent. */
 double ping_report_loss(const struct ping_results *results);
 
-void ping_report_text(const struct ping_results *results, const char *target, FILE *out);
+void ping_report_text(const struct ping_results *results, const struct client_options *options,
+                      const char *target, FILE *out);
 
 /* Writes it where --json says. 0 or -1. */
 int ping_report_json(const struct ping_results *results, const struct client_options *options,

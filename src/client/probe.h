@@ -22,7 +22,7 @@ struct probe_run {
     uint64_t progress_ns; /* when anything came last */
     uint64_t lately_ns;   /* what came within this still comes: a path has its round trip */
     struct connect_times connects;
-    bool leaves_open;     /* the endpoint did not answer our close_notify: it is not waited for */
+    bool leaves_open; /* the endpoint did not answer our close_notify: it is not waited for */
 };
 
 struct probe {

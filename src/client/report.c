@@ -89,6 +89,7 @@ static void print_head(const struct client_options *options, const char *target,
                        const struct bench_results *results, FILE *out)
 {
     fprintf(out, "evecho bench %s\n", target);
+    report_origin(options, "  ", out);
     fprintf(out,
             "  %" PRIu64 " connection%s, %" PRIu64
             " thread%s, messages of %s byte%s, pipeline of %" PRIu64 ", %s loop, seed %" PRIu64
@@ -140,8 +141,7 @@ void report_connect_times(const struct connect_times *times, const char *before,
 void report_slow_connect(uint64_t connect_ns)
 {
     if (connect_ns > CONNECT_SLOW_NS)
-        fprintf(stderr,
-                OPTIONS_PROGRAM ": connecting took %.3f s: a SYN was probably dropped\n",
+        fprintf(stderr, OPTIONS_PROGRAM ": connecting took %.3f s: a SYN was probably dropped\n",
                 (double)connect_ns / NS_PER_S);
 }
 

@@ -14,6 +14,7 @@
 #include "client/bench_results.h"
 #include "client/connect_times.h"
 #include "client/options.h"
+#include "client/require.h"
 
 /* Echoes a second, over the time measured: bench_results_settle() says of which. */
 double report_rate(const struct bench_results *results);
@@ -55,8 +56,8 @@ const char *report_ms(char *out, size_t size, const struct histogram *histogram,
 
 /* Writes the JSON to the path ("-": standard output). 0 or -1. */
 int report_json(const struct client_options *options, const char *target,
-                const struct bench_results *results, const char *path,
-                struct error *err) MUST_CHECK;
+                const struct bench_results *results, const struct requirements *requirements,
+                const char *path, struct error *err) MUST_CHECK;
 
 /* True where a path for results stands for standard output; NULL does not. */
 bool report_is_output(const char *path);
@@ -66,7 +67,11 @@ bool report_is_output(const char *path);
 void report_json_failure(const char *command, const struct client_options *options,
                          const struct error *failure);
 
-/* What every command's JSON begins with: schema, command, config. The caller's reference. */
+/* One line with `before` in front: our version, this host's name, and when the command began. */
+void report_origin(const struct client_options *options, const char *before, FILE *out);
+
+/* What every command's JSON begins with: schema, command, version, host, started_at, config. The
+ * caller's reference. */
 json_t *report_json_head(const char *command, const struct client_options *options,
                          const char *target);
 

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/standard.h"
+#include "client/moment.h"
 #include "client/report.h"
+#include "config.h"
 
 #define SCHEMA 1
 #define NS_PER_MS 1e6
@@ -90,12 +92,33 @@ static json_t *config_of(const struct client_options *options, const char *targe
     return config;
 }
 
+/* `out` has room for HOST_NAME_MAX + 1 bytes. */
+static const char *host_name(char *out)
+{
+    if (gethostname(out, HOST_NAME_MAX + 1) < 0)
+        *out = '\0';
+    out[HOST_NAME_MAX] = '\0';
+    return out;
+}
+
+void report_origin(const struct client_options *options, const char *before, FILE *out)
+{
+    char host[HOST_NAME_MAX + 1], started[MOMENT_STAMP_MAX];
+    fprintf(out, "%s" OPTIONS_PROGRAM " " PACKAGE_VERSION " on %s, started %s\n", before,
+            host_name(host), moment_stamp(options->started_ns, started));
+}
+
 json_t *report_json_head(const char *command, const struct client_options *options,
                          const char *target)
 {
+    char host[HOST_NAME_MAX + 1], started[MOMENT_STAMP_MAX];
     json_t *root = json_object();
     set_number(root, "schema", SCHEMA);
     (void)json_object_set_new(root, "command", json_string(command));
+    (void)json_object_set_new(root, "version", json_string(PACKAGE_VERSION));
+    (void)json_object_set_new(root, "host", json_string(host_name(host)));
+    (void)json_object_set_new(root, "started_at",
+                              json_string(moment_stamp(options->started_ns, started)));
     (void)json_object_set_new(root, "config", config_of(options, target));
     return root;
 }
@@ -205,7 +228,8 @@ void report_json_failure(const char *command, const struct client_options *optio
 }
 
 int report_json(const struct client_options *options, const char *target,
-                const struct bench_results *results, const char *path, struct error *err)
+                const struct bench_results *results, const struct requirements *requirements,
+                const char *path, struct error *err)
 {
     json_t *root = report_json_head("bench", options, target);
     set_number(root, "completed", results->completed);
@@ -238,6 +262,7 @@ int report_json(const struct client_options *options, const char *target,
     set_latency(root, "", &results->corrected);
     set_latency(root, "uncorrected_", &results->uncorrected);
     set_latency(root, "late_", &results->late);
+    (void)json_object_set_new(root, "requirements", require_json(requirements));
     return report_json_write(root, path, err);
 }
 

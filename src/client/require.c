@@ -2,187 +2,218 @@
 #include "client/require.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/histogram.h"
 #include "base/units.h"
 #include "client/report.h"
 
-#define LIST_MAX 512
-#define NS_PER_MS 1000000U
+#define NS_PER_MS 1e6
 /* A schedule ends between two messages, and a run a moment after its time. */
 #define RATE_GRACE 0.01
-
-enum unit { UNIT_TIME, UNIT_COUNT, UNIT_PERCENT /* in parts per million */ };
 #define PPM_PER_PERCENT 10000
+#define PPM_MAX (100 * PPM_PER_PERCENT)
+#define NUMBER_MAX INT64_MAX /* as JSON holds it */
+#define ANYWHERE (ENDPOINTS_STREAMS_HERE | ENDPOINTS_UDP)
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-struct threshold {
-    const char *name;
-    enum unit unit;
-    bool is_least; /* at least, where the others are at most */
-    double percentile;
-    uint64_t (*value)(const struct bench_results *results);
+/* ---- what there is ---- */
+
+static double rate_of(const struct bench_results *results)
+{
+    return report_rate(results);
+}
+
+static double errors_of(const struct bench_results *results)
+{
+    return (double)report_errors(results);
+}
+
+static double established_of(const struct bench_results *results)
+{
+    return (double)results->established;
+}
+
+static double unanswered_of(const struct bench_results *results)
+{
+    return (double)results->unanswered;
+}
+
+static double unsent_of(const struct bench_results *results)
+{
+    return (double)results->unsent;
+}
+
+static double loss_of(const struct bench_results *results)
+{
+    return (double)udp_loss_ppm(&results->datagrams);
+}
+
+static double slow_of(const struct bench_results *results)
+{
+    return (double)results->connects.slow;
+}
+
+static const struct measure MEASURES[] = {
+    {"errors", REQUIRE_COUNT, false, ANYWHERE, errors_of},
+    {"loss", REQUIRE_PPM, false, ENDPOINTS_UDP, loss_of},
+    {"unanswered", REQUIRE_COUNT, false, ANYWHERE, unanswered_of},
+    {"unsent", REQUIRE_COUNT, false, ANYWHERE, unsent_of},
+    {"connect-slow", REQUIRE_COUNT, false, ENDPOINTS_STREAMS_HERE, slow_of},
+    {"rate", REQUIRE_PER_S, true, ANYWHERE, rate_of},
+    {"connections", REQUIRE_COUNT, true, ANYWHERE, established_of},
 };
 
-static uint64_t mean_of(const struct bench_results *results)
-{
-    return (uint64_t)histogram_mean(&results->corrected);
-}
-
-static uint64_t rate_of(const struct bench_results *results)
-{
-    return (uint64_t)(report_rate(results) + 0.5);
-}
-
-static uint64_t established_of(const struct bench_results *results)
-{
-    return results->established;
-}
-
-static uint64_t unanswered_of(const struct bench_results *results)
-{
-    return results->unanswered;
-}
-
-static uint64_t unsent_of(const struct bench_results *results)
-{
-    return results->unsent;
-}
-
-static uint64_t loss_of(const struct bench_results *results)
-{
-    return udp_loss_ppm(&results->datagrams);
-}
-
-static const struct threshold THRESHOLDS[] = {
-    {"p50", UNIT_TIME, false, 50, NULL},
-    {"p90", UNIT_TIME, false, 90, NULL},
-    {"p99", UNIT_TIME, false, 99, NULL},
-    {"p999", UNIT_TIME, false, 99.9, NULL},
-    {"max", UNIT_TIME, false, 100, NULL},
-    {"mean", UNIT_TIME, false, 0, mean_of},
-    {"errors", UNIT_COUNT, false, 0, report_errors},
-    {"loss", UNIT_PERCENT, false, 0, loss_of},
-    {"unanswered", UNIT_COUNT, false, 0, unanswered_of},
-    {"unsent", UNIT_COUNT, false, 0, unsent_of},
-    {"rate", UNIT_COUNT, true, 0, rate_of},
-    {"connections", UNIT_COUNT, true, 0, established_of},
+/* Times: each has p50, p99, any other percentile, max and mean. */
+static const struct {
+    const char *prefix;
+    unsigned kinds;
+    size_t at;
+} TIMES[] = {
+    {"", ANYWHERE, offsetof(struct bench_results, corrected)},
+    {"connect-", ENDPOINTS_STREAMS_HERE, offsetof(struct bench_results, connects.connect)},
+    {"handshake-", ENDPOINTS_TLS, offsetof(struct bench_results, connects.handshake)},
 };
 
-/* "0.1%" in parts per million; the sign may be left out. 0 or -1. */
-static int parse_percent(const char *text, uint64_t *ppm)
+/* "max", "mean", or a percentile: "p50" is 50, "p999" is 99.9, "p9999" is 99.99. More than two
+ * digits begin with a 9, because "p100" would be 10.0. */
+static bool read_statistic(const char *text, double *percentile)
 {
-    char *end;
-    if (*text < '0' || *text > '9')
-        return -1;
-    double percent = strtod(text, &end);
-    if (*end == '%')
-        end++;
-    *ppm = (uint64_t)(percent * PPM_PER_PERCENT + 0.5);
-    return *end == '\0' && percent <= 100 ? 0 : -1;
-}
-
-static int parse_value(enum unit unit, const char *text, uint64_t *value)
-{
-    switch (unit) {
-    case UNIT_TIME:
-        return units_parse_time(text, value);
-    case UNIT_COUNT:
-        return units_parse_count(text, value);
-    case UNIT_PERCENT:
-        return parse_percent(text, value);
+    const char *digits = text + 1;
+    size_t count = strspn(digits, "0123456789");
+    if (strcmp(text, "max") == 0 || strcmp(text, "mean") == 0) {
+        *percentile = text[1] == 'a' ? 100 : -1;
+        return true;
     }
-    return -1;
+    if (*text != 'p' || count < 2 || digits[count] || (count > 2 && *digits != '9'))
+        return false;
+    *percentile = strtod(digits, NULL) / pow(10, (double)count - 2);
+    return true;
 }
 
-/* One "name=value"; *wanted is in ns or a count. */
-static const struct threshold *parse_one(const char *text, uint64_t *wanted, struct error *err)
+static bool find_time(const char *name, struct requirement *out)
+{
+    for (size_t i = COUNT(TIMES); i-- > 0;) {
+        size_t length = strlen(TIMES[i].prefix);
+        if (strncmp(name, TIMES[i].prefix, length) != 0)
+            continue;
+        out->measure = (struct measure){.unit = REQUIRE_NS, .kinds = TIMES[i].kinds};
+        out->times = TIMES[i].at;
+        return read_statistic(name + length, &out->percentile);
+    }
+    return false;
+}
+
+static bool find_measure(const char *name, struct requirement *out)
+{
+    for (size_t i = 0; i < COUNT(MEASURES); i++) {
+        if (strcmp(MEASURES[i].name, name) == 0) {
+            out->measure = MEASURES[i];
+            return true;
+        }
+    }
+    return find_time(name, out);
+}
+
+/* ---- one threshold ---- */
+
+/* In the measure's unit. 0 or -1. */
+static int parse_value(enum require_unit unit, const char *text, double *value)
+{
+    static int (*const PARSE[])(const char *text, uint64_t *number) = {
+        [REQUIRE_NS] = units_parse_time_ns,
+        [REQUIRE_COUNT] = units_parse_count,
+        [REQUIRE_PPM] = units_parse_share,
+        [REQUIRE_PER_S] = units_parse_rate,
+    };
+    uint64_t number, most = unit == REQUIRE_PPM ? PPM_MAX : NUMBER_MAX;
+    if (PARSE[unit](text, &number) < 0 || number > most)
+        return -1;
+    *value = (double)number / (unit == REQUIRE_PER_S ? 1000 : 1);
+    return 0;
+}
+
+/* A time that only lacks its unit is refused with one: a bare number is seconds to some tools and
+ * milliseconds to others. */
+static int refuse_value(const struct requirement *one, const char *text, struct error *err)
+{
+    static const char *const LIKE[] = {"a time like 50us, 5ms or 1s", "a number like 0 or 50k",
+                                       "a share like 0.1%", "a rate like 0.5, 200 or 50k"};
+    char with_unit[64];
+    double value;
+    snprintf(with_unit, sizeof(with_unit), "%.60sms", text);
+    if (one->measure.unit == REQUIRE_NS && parse_value(REQUIRE_NS, with_unit, &value) == 0)
+        return error_option(err, "require", "%s=%s: give a unit, for example %s", one->name, text,
+                            with_unit);
+    return error_option(err, "require", "%s: '%s' is not %s", one->name, text,
+                        LIKE[one->measure.unit]);
+}
+
+static int refuse_name(const char *text, struct error *err)
+{
+    return error_option(err, "require",
+                        "'%.64s': expected p50, p99, p999 or another percentile, max, mean, the "
+                        "same after connect- or handshake-, connect-slow, errors, loss, "
+                        "unanswered, unsent, rate or connections, then = and a value",
+                        text);
+}
+
+static int refuse_kind(const struct requirement *one, struct error *err)
+{
+    const char *why = one->measure.kinds == ENDPOINTS_UDP   ? "only datagrams are lost, over udp://"
+                      : one->measure.kinds == ENDPOINTS_TLS ? "only tls:// has handshakes"
+                                                            : "over udp:// nothing connects";
+    return error_option(err, "require", "%s: %s", one->name, why);
+}
+
+/* One "name=value". 0 or -1. */
+static int parse_one(const char *text, unsigned kinds, struct requirement *one, struct error *err)
 {
     size_t length = strcspn(text, "=");
-    for (size_t i = 0; i < sizeof(THRESHOLDS) / sizeof(THRESHOLDS[0]); i++) {
-        const struct threshold *threshold = &THRESHOLDS[i];
-        if (strlen(threshold->name) != length || strncmp(threshold->name, text, length) != 0 ||
-            text[length] != '=')
-            continue;
-        const char *value = text + length + 1;
-        static const char *const LIKE[] = {"a time like 5ms or 1s", "a number like 0 or 50k",
-                                           "a share like 0.1%"};
-        if (parse_value(threshold->unit, value, wanted) < 0) {
-            error_option(err, "require", "%s: '%s' is not %s", threshold->name, value,
-                         LIKE[threshold->unit]);
-            return NULL;
-        }
-        if (threshold->unit == UNIT_TIME)
-            *wanted *= NS_PER_MS;
-        return threshold;
+    *one = (struct requirement){0};
+    if (length >= sizeof(one->name) || text[length] != '=')
+        return refuse_name(text, err);
+    memcpy(one->name, text, length);
+    if (!find_measure(one->name, one))
+        return refuse_name(text, err);
+    if (parse_value(one->measure.unit, text + length + 1, &one->wanted) < 0)
+        return refuse_value(one, text + length + 1, err);
+    return one->measure.kinds & kinds ? 0 : refuse_kind(one, err);
+}
+
+/* ---- the list ---- */
+
+static const struct requirement *find(const struct requirements *in, const char *name)
+{
+    for (size_t i = 0; i < in->count; i++) {
+        if (strcmp(in->items[i].name, name) == 0)
+            return &in->items[i];
     }
-    error_option(err, "require",
-                 "'%s': expected p50, p90, p99, p999, max, mean, errors, loss, "
-                 "unanswered, unsent, rate or connections, then = and a value",
-                 text);
     return NULL;
 }
 
-static bool is_missed(const struct threshold *threshold, uint64_t wanted,
-                      const struct bench_results *results, uint64_t *found)
+int require_parse(const char *list, unsigned kinds, struct requirements *out, struct error *err)
 {
-    *found = threshold->value ? threshold->value(results)
-                              : histogram_percentile(&results->corrected, threshold->percentile);
-    /* Nothing measured satisfies no bound on latency, or on loss. */
-    if (threshold->unit != UNIT_COUNT && results->completed == 0)
-        return true;
-    if (threshold->value == rate_of && results->completed > 0)
-        return (double)(results->rated_echoes + 1) <
-               (double)wanted * (1 - RATE_GRACE) * report_seconds(results);
-    return threshold->is_least ? *found < wanted : *found > wanted;
-}
-
-static void print_missed(const struct threshold *threshold, uint64_t wanted, uint64_t found,
-                         bool is_known, FILE *out)
-{
-    const char *bound = threshold->is_least ? "at least" : "at most";
-    if (threshold->unit == UNIT_TIME && !is_known) {
-        fprintf(out, "missed: %s is not known, as no echo was counted; %s %.3f ms was required\n",
-                threshold->name, bound, (double)wanted / NS_PER_MS);
-        return;
-    }
-    if (threshold->unit == UNIT_TIME)
-        fprintf(out, "missed: %s is %.3f ms; %s %.3f ms was required\n", threshold->name,
-                (double)found / NS_PER_MS, bound, (double)wanted / NS_PER_MS);
-    else if (threshold->unit == UNIT_PERCENT)
-        fprintf(out, "missed: %s is %.4g%%; %s %.4g%% was required\n", threshold->name,
-                (double)found / PPM_PER_PERCENT, bound, (double)wanted / PPM_PER_PERCENT);
-    else
-        fprintf(out, "missed: %s is %" PRIu64 "; %s %" PRIu64 " was required\n", threshold->name,
-                found, bound, wanted);
-}
-
-/* Goes through the list; with results it prints and counts the missed. -1 where it is wrong. */
-static int walk(const char *list, const struct bench_results *results, FILE *out, struct error *err)
-{
-    char text[LIST_MAX];
-    int missed = 0;
+    char text[REQUIRE_MAX * REQUIRE_NAME_MAX], *rest = text, *one;
+    *out = (struct requirements){0};
     if (!list)
         return 0;
     if (strlen(list) >= sizeof(text))
-        return error_option(err, "require", "a list of more than %d bytes", LIST_MAX - 1);
+        return error_option(err, "require", "a list of more than %zu bytes", sizeof(text) - 1);
     memcpy(text, list, strlen(list) + 1);
-    char *rest = text, *one;
-    unsigned seen = 0;
     while ((one = strsep(&rest, ","))) {
-        uint64_t wanted, found;
-        const struct threshold *threshold = parse_one(one, &wanted, err);
-        if (!threshold)
+        struct requirement requirement;
+        if (parse_one(one, kinds, &requirement, err) < 0)
             return -1;
-        if (seen & 1U << (threshold - THRESHOLDS))
-            return error_option(err, "require", "%s: given twice", threshold->name);
-        seen |= 1U << (threshold - THRESHOLDS);
-        if (results && is_missed(threshold, wanted, results, &found)) {
-            print_missed(threshold, wanted, found, results->completed > 0, out);
-            missed++;
-        }
+        if (find(out, requirement.name))
+            return error_option(err, "require", "%s: given twice", requirement.name);
+        if (out->count == REQUIRE_MAX)
+            return error_option(err, "require", "more than %d thresholds", REQUIRE_MAX);
+        out->items[out->count++] = requirement;
     }
-    return missed;
+    return 0;
 }
 
 bool require_names(const char *list, const char *name)
@@ -195,21 +226,107 @@ bool require_names(const char *list, const char *name)
     return false;
 }
 
-int require_check(const char *list, struct error *err)
+/* ---- the verdicts ---- */
+
+/* Nothing measured satisfies no bound on a time, or on loss. */
+static void look(struct requirement *one, const struct bench_results *results)
 {
-    return walk(list, NULL, NULL, err);
+    const struct measure *measure = &one->measure;
+    if (measure->value) {
+        one->found = measure->value(results);
+        one->is_known = measure->unit != REQUIRE_PPM || results->completed > 0;
+        return;
+    }
+    const struct histogram *times =
+        (const struct histogram *)(const void *)((const char *)results + one->times);
+    bool is_latency = times == &results->corrected;
+    one->is_known = times->count > 0 && (results->completed > 0 || !is_latency);
+    one->found = one->percentile < 0 ? histogram_mean(times)
+                                     : (double)histogram_percentile(times, one->percentile);
 }
 
-int require_missed(const char *list, const struct bench_results *results, FILE *out)
+static bool is_met(const struct requirement *one, const struct bench_results *results)
 {
-    struct error unused;
-    int missed = walk(list, results, out, &unused);
-    if (!list || require_names(list, "unanswered") || require_names(list, "loss") ||
-        results->unanswered == 0)
-        return missed;
-    fprintf(out,
-            "missed: unanswered is %" PRIu64 "; at most 0 was required, as unanswered= was not "
-            "given\n",
-            results->unanswered);
-    return missed + 1;
+    if (!one->is_known)
+        return false;
+    if (one->measure.unit == REQUIRE_PER_S && results->completed > 0)
+        return (double)(results->rated_echoes + 1) >=
+               one->wanted * (1 - RATE_GRACE) * report_seconds(results);
+    return one->measure.is_least ? one->found >= one->wanted : one->found <= one->wanted;
+}
+
+void require_judge(struct requirements *requirements, const struct bench_results *results)
+{
+    bool is_judged = find(requirements, "unanswered") || find(requirements, "loss");
+    if (requirements->count > 0 && !is_judged && results->unanswered > 0) {
+        struct requirement *implied = &requirements->items[requirements->count++];
+        *implied = (struct requirement){.name = "unanswered", .is_implied = true};
+        (void)find_measure(implied->name, implied);
+    }
+    requirements->missed = 0;
+    for (size_t i = 0; i < requirements->count; i++) {
+        struct requirement *one = &requirements->items[i];
+        look(one, results);
+        one->is_met = is_met(one, results);
+        requirements->missed += !one->is_met;
+    }
+}
+
+/* "5.000 ms"; returns `out`. */
+static const char *value_text(enum require_unit unit, double value, char *out, size_t size)
+{
+    if (unit == REQUIRE_NS)
+        snprintf(out, size, "%.3f ms", value / NS_PER_MS);
+    else if (unit == REQUIRE_PPM)
+        snprintf(out, size, "%.4g%%", value / PPM_PER_PERCENT);
+    else if (unit == REQUIRE_PER_S)
+        snprintf(out, size, "%.10g/s", round(value * 1000) / 1000);
+    else
+        snprintf(out, size, "%.0f", value);
+    return out;
+}
+
+static const char *bound_of(const struct requirement *one)
+{
+    return one->measure.is_least ? "at least" : "at most";
+}
+
+void require_print(const struct requirements *requirements, bool missed_only, FILE *out)
+{
+    for (size_t i = 0; i < requirements->count; i++) {
+        const struct requirement *one = &requirements->items[i];
+        char found[48] = "not known, as nothing was measured", wanted[48];
+        if (missed_only && one->is_met)
+            continue;
+        if (one->is_known)
+            (void)value_text(one->measure.unit, one->found, found, sizeof(found));
+        fprintf(out, "%s: %s is %s; %s %s was required%s\n", one->is_met ? "pass" : "fail",
+                one->name, found, bound_of(one),
+                value_text(one->measure.unit, one->wanted, wanted, sizeof(wanted)),
+                one->is_implied ? ", as unanswered= was not given" : "");
+    }
+}
+
+json_t *require_json(const struct requirements *requirements)
+{
+    static const char *const UNITS[] = {"ns", "count", "ppm", "per_s"};
+    json_t *array = json_array();
+    for (size_t i = 0; i < requirements->count; i++) {
+        const struct requirement *one = &requirements->items[i];
+        bool is_whole = one->measure.unit != REQUIRE_PER_S;
+        json_t *object = json_object();
+        (void)json_object_set_new(object, "name", json_string(one->name));
+        (void)json_object_set_new(object, "bound", json_string(bound_of(one)));
+        (void)json_object_set_new(object, "threshold",
+                                  is_whole ? json_integer((json_int_t)one->wanted)
+                                           : json_real(one->wanted));
+        (void)json_object_set_new(object, "value",
+                                  !one->is_known ? json_null()
+                                  : is_whole     ? json_integer((json_int_t)one->found)
+                                                 : json_real(one->found));
+        (void)json_object_set_new(object, "unit", json_string(UNITS[one->measure.unit]));
+        (void)json_object_set_new(object, "verdict", json_string(one->is_met ? "pass" : "fail"));
+        (void)json_array_append_new(array, object);
+    }
+    return array;
 }

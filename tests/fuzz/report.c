@@ -27,10 +27,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return memory < 0 || !nowhere;
 }
 
-static void check_report(const struct client_options *options, const struct bench_results *results)
+static void check_report(const struct client_options *options, const struct bench_results *results,
+                         const struct requirements *requirements)
 {
     struct error err;
-    if (ftruncate(memory, 0) < 0 || report_json(options, "target", results, path, &err) < 0)
+    if (ftruncate(memory, 0) < 0 ||
+        report_json(options, "target", results, requirements, path, &err) < 0)
         abort();
     json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
     PROPERTY(root && json_is_integer(json_object_get(root, "schema")));
@@ -58,6 +60,7 @@ static void fill(struct bench_results *results, const uint8_t *data, size_t size
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct bench_results results;
+    static struct requirements requirements;
     char text[TEXT_MAX], program[] = "bench", *argv[WORDS_MAX + 1] = {program}, *rest = text;
     int argc = 1;
     struct client_options options;
@@ -72,10 +75,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         PROPERTY(error_is_set(&err) && err.message[0] != '\0');
         return 0;
     }
-    if (!options.help && require_check(options.require, &err) == 0) {
-        int missed = require_missed(options.require, &results, nowhere);
-        PROPERTY(missed >= 0);
-        check_report(&options, &results);
+    if (!options.help && require_parse(options.require, endpoint_kinds(&options.endpoint),
+                                       &requirements, &err) == 0) {
+        require_judge(&requirements, &results);
+        PROPERTY(requirements.missed <= requirements.count);
+        require_print(&requirements, false, nowhere);
+        check_report(&options, &results, &requirements);
     }
     options_clear(&options);
     return 0;

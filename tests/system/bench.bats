@@ -161,7 +161,7 @@ has_answered() {
 @test "bench --require: unanswered messages fail unless it names them; unsent= judges the others" {
     lying -o 2 late-reset 1280 600
     ends 1 evecho bench -p 1024 -r 200 -t 1s --require errors=100 "$LIAR_ENDPOINT"
-    grep -qE '^missed: unanswered is [0-9]+; at most 0 was required' stdout
+    grep -qE '^fail: unanswered is [0-9]+; at most 0 was required' stdout
     lying -o 2 late-reset 1280 600
     ends 0 evecho bench -p 1024 -r 200 -t 1s --require errors=100,unanswered=200 "$LIAR_ENDPOINT"
     lying -o 2 late-reset 1280 600
@@ -169,7 +169,7 @@ has_answered() {
     lying delay 64 1500
     ends 0 evecho bench -r 1k -t 500ms --require unsent=499 "$LIAR_ENDPOINT"
     ends 1 evecho bench -r 1k -t 500ms --require unsent=10 "$LIAR_ENDPOINT"
-    grep -qE '^missed: unsent is [0-9]+; at most 10 was required' stdout
+    grep -qE '^fail: unsent is [0-9]+; at most 10 was required' stdout
     udp_lying drop 3
     ends 1 evecho bench -n 100 -p 8 --timeout 200ms --require errors=1 "$LIAR_ENDPOINT"
     ends 0 evecho bench -n 100 -p 8 --timeout 200ms --require errors=1,unanswered=1 "$LIAR_ENDPOINT"

@@ -23,17 +23,20 @@ teardown() {
     ends 0 evecho check "$LIAR_ENDPOINT" --skip holds-the-sender,unread-then-half-close
 }
 
+# What check printed, but for the times to connect.
+verdicts() { grep -v '^# connect time: ' stdout; }
+
 @test "plan, list, only, skip, JSON" {
     start_server
     ends 0 evecho check --list
     local all
     all=$(grep -vc " udp: " stdout)
     ends 0 evecho check --only single-bytes,urgent-byte "$ENDPOINT"
-    [[ $(<stdout) == $'1..2\nok 1 single-bytes\nok 2 urgent-byte' ]]
+    [[ $(verdicts) == $'1..2\nok 1 single-bytes\nok 2 urgent-byte' ]]
     ends 0 evecho check --skip unread-then-half-close,holds-the-sender "$ENDPOINT" --json -
     jq -e ".schema == 1 and .failed == 0 and (.properties | length) == $all - 5" stdout
     ends 0 evecho check --only idle --idle 300ms "$ENDPOINT"
-    [[ $(<stdout) == $'1..1\nok 1 idle' ]]
+    [[ $(verdicts) == $'1..1\nok 1 idle' ]]
 }
 
 # lie MODE N PATTERN: at every offset tried, the checker names the offset and the lie.
@@ -82,7 +85,7 @@ lie() {
     stop_liar
     start_liar delay 100 3000
     ends 1 evecho check --only large-bursts --timeout 200ms "$LIAR_ENDPOINT"
-    grep -q 'nothing moved for 0.2 s; we gave up, the stream was still open; it took' stdout
+    grep -qE 'nothing moved for 0\.[0-9]+ s; we gave up, the stream was still open; it took' stdout
 }
 
 @test "the textbook server: what it fails is named" {
@@ -105,7 +108,7 @@ lie() {
 @test "our own descriptor limit is no fault of the endpoint's: raised where it may be, else a skip" {
     start_server
     ends 0 prlimit --nofile=50:4096 "$EVECHO" check --only many-connections "$ENDPOINT"
-    [[ $(<stdout) == $'1..1\nok 1 many-connections' ]]
+    [[ $(verdicts) == $'1..1\nok 1 many-connections' ]]
     ends 5 prlimit --nofile=50:50 "$EVECHO" check --only single-bytes,many-connections "$ENDPOINT"
     grep -qx 'ok 1 single-bytes' stdout
     grep -q '^ok 2 many-connections # SKIP not tried: our own descriptor limit (ulimit -n) of 50' stdout
@@ -157,7 +160,7 @@ lie() {
 @test "repeat: each property so many times, and the first failure fails it" {
     start_server
     ends 0 evecho check --repeat 5 --only single-bytes,clean-end --json json "$ENDPOINT"
-    [[ $(<stdout) == $'1..2\nok 1 single-bytes\n# held 5 of 5 times\nok 2 clean-end\n# held 5 of 5 times' ]]
+    [[ $(verdicts) == $'1..2\nok 1 single-bytes\n# held 5 of 5 times\nok 2 clean-end\n# held 5 of 5 times' ]]
     jq -e '.config.repeat == 5 and .properties[0].held == 5' json
     stop_server
     start_liar tired 2

@@ -34,7 +34,7 @@ completes() {
     completes 'evecho check --only man' many-connections
     completes 'evecho check --only half-close-at-once,man' half-close-at-once,many-connections
     completes 'evecho check --skip=urg' urgent-byte
-    completes 'evecho bench --require p9' p90= p99= p999=
+    completes 'evecho bench --require p9' p90= p95= p99= p999= p9999=
     # What follows the last '=' is what readline replaces.
     completes 'evecho bench --require p99=5ms,err' 5ms,errors=
     : >"$T/some-file"

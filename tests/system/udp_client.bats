@@ -129,7 +129,7 @@ pings() {
     ends 1 evecho bench -n 100 -p 8 --timeout 200ms --require errors=0 "$LIAR_ENDPOINT"
     ends 0 evecho bench -n 100 -p 8 --timeout 200ms --require loss=1%,errors=0 "$LIAR_ENDPOINT"
     ends 1 evecho bench -n 100 -p 8 --timeout 200ms --require loss=0.9% "$LIAR_ENDPOINT"
-    grep -q '^missed: loss is 1%; at most 0.9% was required' stdout
+    grep -q '^fail: loss is 1%; at most 0.9% was required' stdout
     ends 2 evecho bench --require loss=much "$LIAR_ENDPOINT"
     ends 2 evecho bench --require loss=1% tcp://127.0.0.1:1
 }
