@@ -104,6 +104,10 @@ static const struct option_row ROWS[] = {
      NULL, 0, 0, NULL, AT(proxy_from),
      "who sends such headers, like 10.0.0.0/8, 2001:db8::/32 or unix; again for more; others are "
      "reset"},
+    {"proxy-timeout", 0, OPTION_TIME, BOTH | FOR(STREAMS), "TIME", "3s", 0, MS_MAX, NULL,
+     AT(policy.proxy_ms),
+     "reset a connection whose PROXY header is not whole within; 0: never, for balancers that send "
+     "it only with the client's first bytes"},
     {"drain-quiet", 0, OPTION_TIME, BOTH | FOR(STREAMS), "TIME", "1s", 0, MS_MAX, NULL,
      AT(policy.quiet_ms),
      "when stopping, end a connection that is owed nothing and was quiet for so long"},
@@ -159,8 +163,16 @@ static char *keep_attributes(struct daemon_options *options, const char *text)
     return kept[count - 1];
 }
 
+static bool has_attribute(const struct option_set *set, uint64_t attributes, const char *name)
+{
+    size_t row = 0;
+    while (row < set->count && strcmp(set->rows[row].name, name) != 0)
+        row++;
+    return row < set->count && (attributes >> row & 1);
+}
+
 /* The protocol's receiver must not guess, so who sends headers has to be said. */
-static int understand_proxy(struct daemon_options *options, struct error *err)
+static int understand_proxy(struct daemon_options *options, uint64_t attributes, struct error *err)
 {
     struct policy_values *policy = &options->policy;
     for (size_t i = 0; i < options->proxy_from.count; i++) {
@@ -172,6 +184,8 @@ static int understand_proxy(struct daemon_options *options, struct error *err)
                                 "proxy-from=10.0.0.0/8 or the like");
     if (!policy->is_proxy && policy->proxy_from.count > 0)
         return error_usage(err, "proxy-from: expected only with proxy=on");
+    if (!policy->is_proxy && has_attribute(&options->set, attributes, "proxy-timeout"))
+        return error_usage(err, "proxy-timeout: expected only with proxy=on");
     return 0;
 }
 
@@ -193,7 +207,7 @@ static int apply_attributes(struct daemon_options *options, const char *attribut
         result = option_set_check(&options->set, listener->attributes,
                                   endpoint_kinds(&listener->endpoint), err);
     if (result == 0)
-        result = understand_proxy(&beside, err);
+        result = understand_proxy(&beside, listener->attributes, err);
     option_list_clear(&beside.proxy_from);
     listener->policy = beside.policy;
     listener->tls = beside.tls;

@@ -23,6 +23,7 @@ struct policy_values {
     uint64_t mode;     /* of a Unix socket's path */
     uint64_t service;  /* for service_at() */
     uint64_t is_proxy; /* a PROXY header is demanded, and taken from these alone */
+    uint64_t proxy_ms; /* for the whole of that header */
     struct cidr_list proxy_from;
 };
 

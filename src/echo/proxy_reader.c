@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,8 +11,7 @@
 #include "base/log.h"
 #include "net/sock.h"
 
-/* The protocol's own advice is at least 3 seconds, so that one lost packet is no failure. */
-#define HEADER_MS 3000
+#define NEVER_MS UINT64_MAX
 #define NAME_MAX_BYTES 128
 
 struct proxy_reading {
@@ -180,19 +180,27 @@ static bool wait_on(struct proxy_reading *reading)
     uint64_t now_ms = loop_now_ms();
     uint64_t left_ms = reading->due_ms > now_ms ? reading->due_ms - now_ms : 0;
     const struct timeval wait = {(time_t)(left_ms / 1000), (long)(left_ms % 1000 * 1000)};
-    return event_add(reading->event, &wait) == 0;
+    return event_add(reading->event, reading->due_ms == NEVER_MS ? NULL : &wait) == 0;
+}
+
+static void end_as_late(struct proxy_reading *reading)
+{
+    char why[80];
+    if (reading->late == REASON_PROXY) {
+        snprintf(why, sizeof(why), "no whole PROXY header within %g s (proxy-timeout)",
+                 (double)reading->arrival.policy->values.proxy_ms / 1000);
+        end_as_wrong(reading, why);
+    } else {
+        end(reading, &(struct outcome){reading->late, true, NULL});
+    }
 }
 
 static void go_on_waiting(struct proxy_reading *reading)
 {
-    if (loop_now_ms() < reading->due_ms) {
-        if (!wait_on(reading))
-            end(reading, &(struct outcome){REASON_MEMORY, true, NULL});
-    } else if (reading->late == REASON_PROXY) {
-        end_as_wrong(reading, "no whole PROXY header within 3 seconds");
-    } else {
-        end(reading, &(struct outcome){reading->late, true, NULL});
-    }
+    if (loop_now_ms() >= reading->due_ms)
+        end_as_late(reading);
+    else if (!wait_on(reading))
+        end(reading, &(struct outcome){REASON_MEMORY, true, NULL});
 }
 
 /* Looks at what has come, and takes of it only what is the header's. */
@@ -231,6 +239,7 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 
 int proxy_reader_open(struct proxy_reader *reader, const struct conn_arrival *arrival)
 {
+    uint64_t proxy_ms = arrival->policy->values.proxy_ms;
     struct proxy_reading *reading = malloc(sizeof(*reading));
     if (reading) {
         reading->event =
@@ -238,7 +247,7 @@ int proxy_reader_open(struct proxy_reader *reader, const struct conn_arrival *ar
         reading->reader = reader;
         reading->arrival = *arrival;
         reading->opened_ms = loop_now_ms();
-        reading->due_ms = reading->opened_ms + HEADER_MS;
+        reading->due_ms = proxy_ms ? reading->opened_ms + proxy_ms : NEVER_MS;
         reading->late = REASON_PROXY;
         reading->used = 0;
     }

@@ -50,7 +50,7 @@ struct service {
 };
 
 /* As much as a service that ends ever says. */
-#define SERVICE_SAYS_MAX 28672
+#define SERVICE_SAYS_MAX 38912
 
 /* The services' words, NULL-terminated; the first is the default. service_at() takes an index into
  * them. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* whoami: one line of JSON about who asked and who answers. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json_writer.h"
@@ -16,6 +17,59 @@ static void write_kept(struct json_writer *out, const char *key, const struct se
                         header->texts[kept].length);
 }
 
+/* Of the fields that we do not know: so many, and so many bytes of each. */
+#define FIELDS_MAX 16
+#define FIELD_BYTES_MAX 255
+
+/* Who uses a type of the range that the protocol leaves to applications; or NULL. */
+static const char *cloud_of(const struct proxy_field *field)
+{
+    static const struct {
+        uint8_t type;
+        const char *name;
+    } CLOUDS[] = {{0xe0, "GCP"}, {0xea, "AWS"}, {0xee, "Azure"}};
+    for (size_t i = 0; i < sizeof(CLOUDS) / sizeof(CLOUDS[0]); i++) {
+        if (CLOUDS[i].type == field->type && !field->is_in_ssl)
+            return CLOUDS[i].name;
+    }
+    return NULL;
+}
+
+static void write_field(struct json_writer *out, const struct proxy_field *field)
+{
+    char type[8], hex[2 * FIELD_BYTES_MAX + 1] = "";
+    const char *cloud = cloud_of(field);
+    snprintf(type, sizeof(type), "0x%02X", (unsigned)field->type);
+    for (size_t i = 0; i < field->length && i < FIELD_BYTES_MAX; i++)
+        snprintf(hex + 2 * i, 3, "%02x", (unsigned)field->value[i]);
+    json_write_begin(out, NULL, '{');
+    json_write_string(out, "type", type);
+    if (cloud)
+        json_write_string(out, "name", cloud);
+    json_write_number(out, "length", field->length);
+    json_write_string(out, "hex", hex);
+    json_write_end(out, '}');
+}
+
+/* The unknown fields of the header itself, or of its TLS field. */
+static void write_unknown(struct json_writer *out, const struct service_facts *facts,
+                          bool is_in_ssl)
+{
+    struct proxy_field field = {0};
+    size_t count = 0;
+    while (proxy_next_unknown(facts->proxied, facts->proxied_bytes, &field)) {
+        if (field.is_in_ssl != is_in_ssl || count++ >= FIELDS_MAX)
+            continue;
+        if (count == 1)
+            json_write_begin(out, "tlvs", '[');
+        write_field(out, &field);
+    }
+    if (count > 0)
+        json_write_end(out, ']');
+    if (count > FIELDS_MAX)
+        json_write_number(out, "tlvs_left_out", count - FIELDS_MAX);
+}
+
 static void write_ssl(struct json_writer *out, const struct service_facts *facts)
 {
     json_write_begin(out, "ssl", '{');
@@ -26,6 +80,7 @@ static void write_ssl(struct json_writer *out, const struct service_facts *facts
     write_kept(out, "cipher", facts, PROXY_SSL_CIPHER);
     write_kept(out, "sig_alg", facts, PROXY_SSL_SIG_ALG);
     write_kept(out, "key_alg", facts, PROXY_SSL_KEY_ALG);
+    write_unknown(out, facts, true);
     json_write_end(out, '}');
 }
 
@@ -57,6 +112,7 @@ static void write_proxied(struct json_writer *out, const struct service_facts *f
     write_kept(out, "netns", facts, PROXY_NETNS);
     if (header->has_ssl)
         write_ssl(out, facts);
+    write_unknown(out, facts, false);
     json_write_end(out, '}');
 }
 

@@ -253,7 +253,7 @@ static void take_addresses(struct v2 *v2, enum proxy_transport transport)
     out->transport = (uint8_t)transport;
     switch (transport) {
     case PROXY_UNSPEC:
-        return;
+        return; /* parse_v2_unspec() */
     case PROXY_TCP4:
     case PROXY_UDP4:
         out->source = address_at(AF_INET, at, at + 8);
@@ -272,18 +272,52 @@ static void take_addresses(struct v2 *v2, enum proxy_transport transport)
     }
 }
 
-/* Parses a complete header of the command PROXY. */
-static ssize_t parse_v2_proxied(struct v2 *v2, size_t transport)
+/* Parses the fields (TLVs) from `at` to the end of the header, and verifies a checksum. */
+static ssize_t parse_fields(struct v2 *v2, size_t at)
 {
-    size_t end = v2->out->length, fields = V2_FIXED + TRANSPORTS[transport].addresses;
-    if (end < fields)
-        return bad(v2->why, "too short for its addresses");
-    take_addresses(v2, TRANSPORTS[transport].transport);
-    if (walk(v2, fields, end, take_tlv) < 0)
+    size_t end = v2->out->length;
+    v2->out->fields_at = (uint16_t)at;
+    if (walk(v2, at, end, take_tlv) < 0)
         return -1;
     if (v2->crc_at && get32(v2->bytes + v2->crc_at) != checksum(v2->bytes, end, v2->crc_at))
         return bad(v2->why, "a wrong checksum");
     return (ssize_t)end;
+}
+
+static ssize_t take_nothing(struct v2 *v2, unsigned type, size_t at, size_t length)
+{
+    (void)v2;
+    (void)at;
+    (void)length;
+    return type == 0 ? -1 : 0; /* no field has type 0, and an address may be all zeros */
+}
+
+/* A receiver ignores the address bytes of UNSPEC, and nothing says how many they are. So the fields
+ * are looked for behind the addresses of each family: they are there if the rest of the header
+ * consists of complete fields. If no place fits, the header has no fields. */
+static ssize_t parse_v2_unspec(struct v2 *v2)
+{
+    const char *why_not;
+    struct v2 search = {.bytes = v2->bytes, .why = &why_not};
+    size_t end = v2->out->length;
+    for (size_t i = 0; i < TRANSPORT_COUNT; i++) {
+        size_t at = V2_FIXED + TRANSPORTS[i].addresses;
+        if (at < end && walk(&search, at, end, take_nothing) == 0)
+            return parse_fields(v2, at);
+    }
+    return (ssize_t)end;
+}
+
+/* Parses a complete header of the command PROXY. */
+static ssize_t parse_v2_proxied(struct v2 *v2, size_t transport)
+{
+    size_t fields = V2_FIXED + TRANSPORTS[transport].addresses;
+    if (TRANSPORTS[transport].transport == PROXY_UNSPEC)
+        return parse_v2_unspec(v2);
+    if (v2->out->length < fields)
+        return bad(v2->why, "too short for its addresses");
+    take_addresses(v2, TRANSPORTS[transport].transport);
+    return parse_fields(v2, fields);
 }
 
 static ssize_t parse_v2(const unsigned char *bytes, size_t length, struct proxy_header *out,
@@ -308,6 +342,35 @@ static ssize_t parse_v2(const unsigned char *bytes, size_t length, struct proxy_
     out->length = (uint16_t)whole;
     out->is_local = is_local;
     return is_local ? (ssize_t)whole : parse_v2_proxied(&v2, transport);
+}
+
+/* ---- fields ---- */
+
+static bool is_known(const struct proxy_field *field)
+{
+    if (field->is_in_ssl)
+        return field->type >= SSL_VERSION && field->type <= SSL_KEY_ALG;
+    return (field->type >= TLV_ALPN && field->type <= TLV_UNIQUE_ID) || field->type == TLV_NETNS;
+}
+
+bool proxy_next_unknown(const struct proxy_header *header, const unsigned char *bytes,
+                        struct proxy_field *field)
+{
+    size_t at = field->next ? field->next : header->fields_at;
+    while (at > 0 && at < header->length) {
+        field->is_in_ssl = at < field->ssl_end;
+        field->type = bytes[at];
+        field->length = get16(bytes + at + 1);
+        field->value = bytes + at + TLV_HEAD;
+        bool is_ssl = field->type == TLV_SSL && !field->is_in_ssl;
+        if (is_ssl)
+            field->ssl_end = at + TLV_HEAD + field->length;
+        at += TLV_HEAD + (is_ssl ? SSL_HEAD : field->length); /* into it, or past it */
+        field->next = at;
+        if (!is_ssl && !is_known(field))
+            return true;
+    }
+    return false;
 }
 
 /* ---- both ---- */

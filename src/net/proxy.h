@@ -53,6 +53,7 @@ struct proxy_header {
     uint8_t ssl_client;                 /* bits: 1 TLS, 2 and 4 with a certificate */
     uint32_t ssl_verify;                /* 0: the client's certificate was verified */
     uint16_t length;                    /* of the whole header */
+    uint16_t fields_at;                 /* start of the fields (TLVs); 0: there are none */
     struct address source, destination; /* family AF_UNSPEC if not given */
     struct {
         uint16_t at, length;
@@ -71,6 +72,20 @@ static inline bool proxy_has_source(const struct proxy_header *header)
 {
     return header->source.family != AF_UNSPEC;
 }
+
+/* A field (TLV) of a version 2 header. */
+struct proxy_field {
+    uint8_t type;
+    bool is_in_ssl; /* inside the TLS field (PP2_TYPE_SSL), which has types of its own */
+    const unsigned char *value;
+    size_t length;        /* of the value, in bytes */
+    size_t next, ssl_end; /* where the search continues; both 0: at the first field */
+};
+
+/* Finds the next field that has no member in struct proxy_header. *field is {0} for the first call;
+ * it then points into `bytes`, which are the header's. Returns false if there is none. */
+bool proxy_next_unknown(const struct proxy_header *header, const unsigned char *bytes,
+                        struct proxy_field *field);
 
 /* A transport's name in the specification: TCP4, UNIX_STREAM... */
 const char *proxy_transport_word(enum proxy_transport transport);

@@ -22,6 +22,10 @@ static void check_whole(const struct proxy_header *header, const unsigned char *
         PROPERTY(header->texts[i].at + header->texts[i].length <= length);
     for (int is_source = 0; is_source < 2; is_source++)
         PROPERTY(proxy_format(text, sizeof(text), header, bytes, is_source) < sizeof(text));
+    struct proxy_field field = {0};
+    while (proxy_next_unknown(header, bytes, &field))
+        PROPERTY(field.length <= (size_t)length &&
+                 field.value + field.length <= bytes + header->length);
     PROPERTY(proxy_transport_word((enum proxy_transport)header->transport) != NULL);
 }
 

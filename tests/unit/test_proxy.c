@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -331,6 +332,84 @@ static void test_v2_ssl(void **state)
     assert_bad(v2.bytes, v2.length, "a field that reaches beyond its end");
 }
 
+/* ---- fields that no member of struct proxy_header stands for ---- */
+
+/* One field as text: "ee:757064", with "ssl/" before it if it is in the TLS field. */
+static void describe(char *out, size_t size, const struct proxy_field *field)
+{
+    size_t used = (size_t)snprintf(out, size, "%s%02x:", field->is_in_ssl ? "ssl/" : "",
+                                   (unsigned)field->type);
+    for (size_t i = 0; i < field->length; i++)
+        used += (size_t)snprintf(out + used, size - used, "%02x", field->value[i]);
+}
+
+/* The header is whole, and its unknown fields are these, with a blank after each. */
+static void assert_unknown(const struct v2 *v2, const char *expected)
+{
+    struct proxy_header header;
+    struct proxy_field field = {0};
+    char all[2048] = "", one[512];
+    assert_header(v2->bytes, v2->length, &header);
+    assert_int_equal(header.transport == PROXY_UNSPEC, !proxy_has_source(&header));
+    while (proxy_next_unknown(&header, v2->bytes, &field)) {
+        describe(one, sizeof(one), &field);
+        strcat(strcat(all, one), " ");
+    }
+    assert_string_equal(all, expected);
+}
+
+static void test_v2_unknown(void **state)
+{
+    static const char SSL[] = "\x01\0\0\0\0\x21\0\x02v1\x26\0\x01g\x28\0\0";
+    struct v2 v2;
+    (void)state;
+    begin(&v2, 0x21, 0x11, IN4, sizeof(IN4));
+    assert_unknown(&v2, "");
+    add_tlv(&v2, 0xea, "\1vpce", 5);
+    add_tlv(&v2, 0x02, "example.org", 11);
+    add_tlv(&v2, 0x04, "\0\0", 2);
+    add_tlv(&v2, 0xee, "\1\0\0\0\7", 5);
+    add_tlv(&v2, 0x20, SSL, sizeof(SSL) - 1);
+    add_tlv(&v2, 0x22, "not in ssl", 1);
+    add_tlv(&v2, 0xea, "", 0);
+    assert_unknown(&v2, "ea:0176706365 ee:0100000007 ssl/26:67 ssl/28: 22:6e ea: ");
+    begin(&v2, 0x21, 0x11, IN4, sizeof(IN4));
+    add_tlv(&v2, 0x20, SSL, 5); /* nothing within it */
+    add_tlv(&v2, 0x26, "x", 1);
+    assert_unknown(&v2, "26:78 ");
+    begin(&v2, 0x20, 0x11, IN4, sizeof(IN4)); /* LOCAL: all is discarded */
+    add_tlv(&v2, 0xee, "x", 1);
+    assert_unknown(&v2, "");
+}
+
+/* A receiver ignores the address bytes of UNSPEC. No length says how many there are, so the fields
+ * begin where all that follows is fields. */
+static void test_v2_unspec_with_addresses(void **state)
+{
+    static const size_t LENGTHS[] = {0, 12, 36, 216};
+    unsigned char noise[216], zeros[216] = {0};
+    struct v2 v2;
+    (void)state;
+    memset(noise, 0xc0, sizeof(noise));
+    for (size_t i = 0; i < 2 * COUNT_OF(LENGTHS); i++) {
+        begin(&v2, 0x21, 0x00, i % 2 ? zeros : noise, LENGTHS[i / 2]);
+        assert_unknown(&v2, "");
+        add_tlv(&v2, 0xee, "azure", 5);
+        add_tlv(&v2, 0x01, "h2", 2);
+        assert_unknown(&v2, "ee:617a757265 ");
+        struct proxy_header header;
+        assert_header(v2.bytes, v2.length, &header);
+        assert_text(&header, &v2, PROXY_ALPN, "h2");
+        assert_addresses(&header, v2.bytes, "", "");
+    }
+    begin(&v2, 0x21, 0x00, noise, 7); /* no family has so many */
+    add_tlv(&v2, 0xee, "azure", 5);
+    assert_unknown(&v2, "");
+    begin(&v2, 0x21, 0x00, noise, 12);
+    add_tlv(&v2, 0x03, "\1\2\3\4", 4);
+    assert_bad(v2.bytes, v2.length, "a wrong checksum");
+}
+
 /* CRC32C of RFC 3720 over the header with zeros in its place. */
 static uint32_t crc32c(const unsigned char *bytes, size_t length)
 {
@@ -445,11 +524,12 @@ static void test_garbage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_v1),       cmocka_unit_test(test_v1_bad),
-        cmocka_unit_test(test_v2),       cmocka_unit_test(test_v2_mapped),
-        cmocka_unit_test(test_v2_local), cmocka_unit_test(test_v2_fields),
-        cmocka_unit_test(test_v2_ssl),   cmocka_unit_test(test_v2_checksum),
-        cmocka_unit_test(test_v2_bad),   cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_v1),         cmocka_unit_test(test_v1_bad),
+        cmocka_unit_test(test_v2),         cmocka_unit_test(test_v2_mapped),
+        cmocka_unit_test(test_v2_local),   cmocka_unit_test(test_v2_fields),
+        cmocka_unit_test(test_v2_ssl),     cmocka_unit_test(test_v2_checksum),
+        cmocka_unit_test(test_v2_bad),     cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_v2_unknown), cmocka_unit_test(test_v2_unspec_with_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

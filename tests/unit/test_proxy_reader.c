@@ -185,6 +185,24 @@ static void test_one_too_many_of_its_source(void **state)
     assert_true(fixture->arrival.fd > 0);
 }
 
+/* A header that does not come is late after proxy_ms, and its first bytes do not lengthen that. */
+static void test_late(void **state)
+{
+    struct fixture *fixture = *state;
+    struct policy_values values = fixture->policy->values;
+    values.proxy_ms = 20;
+    proxy_reader_abort_all(&fixture->host, REASON_FORCED);
+    close(fixture->peer);
+    policy_unref(fixture->policy);
+    fixture->policy = policy_new(&values, "unix:/t", 0);
+    greet(fixture);
+    says(fixture, "PROXY ", 6);
+    assert_int_equal(fixture->over, 1);
+    while (fixture->over == 1)
+        (void)event_base_loop(fixture->loop.base, EVLOOP_ONCE);
+    assert_int_equal(counted(fixture, counter_of_reason(REASON_PROXY)), 1);
+}
+
 static void test_drained(void **state)
 {
     struct fixture *fixture = *state;
@@ -212,6 +230,7 @@ int main(void)
         TEST(test_finished),
         TEST(test_finished_within),
         TEST(test_one_too_many_of_its_source),
+        TEST(test_late),
         TEST(test_drained),
         TEST(test_aborted),
     };

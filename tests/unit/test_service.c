@@ -181,6 +181,63 @@ static void test_whoami_of_a_check(void **state)
                                 "\"transport\":\"UNSPEC\",\"from\":\"unix:\"},"));
 }
 
+static const char *whoami_of(const unsigned char *bytes, size_t length, char *out)
+{
+    static const char NONE[] = "no PROXY header";
+    struct proxy_header header;
+    struct service_facts facts = FACTS;
+    const char *why = NONE;
+    if (proxy_parse(bytes, length, &header, &why) != (ssize_t)length)
+        fail_msg("%s", why);
+    facts.proxied = &header;
+    facts.proxied_bytes = bytes;
+    facts.proxy = "unix:";
+    facts.proxy_length = 5;
+    size_t said = find("whoami")->make(&facts, 0, (unsigned char *)out, SERVICE_SAYS_MAX);
+    assert_true(said < SERVICE_SAYS_MAX);
+    out[said] = '\0';
+    return strstr(out, "\"from\"");
+}
+
+static void test_whoami_shows_unknown_fields(void **state)
+{
+    static const unsigned char HEADER[] =
+        "\r\n\r\n\0\r\nQUIT\n\x21\x00\0\x27\xea\0\5\1vpce\xee\0\5\1\0\0\0\x0a\xe0\0\1\xff"
+        "\xe1\0\0\x20\0\x0d\1\0\0\0\0\x26\0\0\xea\0\2\"\x1b";
+    char out[SERVICE_SAYS_MAX + 1];
+    (void)state;
+    assert_string_equal(
+        whoami_of(HEADER, sizeof(HEADER) - 1, out),
+        "\"from\":\"unix:\",\"ssl\":{\"client\":1,\"verify\":0,\"tlvs\":["
+        "{\"type\":\"0x26\",\"length\":0,\"hex\":\"\"},"
+        "{\"type\":\"0xEA\",\"length\":2,\"hex\":\"221b\"}]},\"tlvs\":["
+        "{\"type\":\"0xEA\",\"name\":\"AWS\",\"length\":5,\"hex\":\"0176706365\"},"
+        "{\"type\":\"0xEE\",\"name\":\"Azure\",\"length\":5,\"hex\":\"010000000a\"},"
+        "{\"type\":\"0xE0\",\"name\":\"GCP\",\"length\":1,\"hex\":\"ff\"},"
+        "{\"type\":\"0xE1\",\"length\":0,\"hex\":\"\"}]},\"tls\":null}\n");
+}
+
+/* As many fields as a header can hold, and the longest one: the line is whole and says what is
+ * missing. */
+static void test_whoami_bounds_unknown_fields(void **state)
+{
+    static unsigned char bytes[PROXY_HEADER_MAX] = "\r\n\r\n\0\r\nQUIT\n\x21\x00\x0f\xf0";
+    char out[SERVICE_SAYS_MAX + 1];
+    (void)state;
+    for (size_t at = 16; at < sizeof(bytes); at += 3)
+        bytes[at] = 0xff;
+    assert_non_null(
+        strstr(whoami_of(bytes, sizeof(bytes), out),
+               "{\"type\":\"0xFF\",\"length\":0,\"hex\":\"\"}],\"tlvs_left_out\":1344}"));
+    bytes[17] = 0x0f;
+    bytes[18] = 0xed;
+    whoami_of(bytes, sizeof(bytes), out);
+    const char *hex = strstr(out, "\"length\":4077,\"hex\":\"");
+    assert_non_null(hex);
+    assert_int_equal(strcspn(hex + 21, "\""), 2 * 255);
+    assert_string_equal(hex + 21 + 2 * 255, "\"}]},\"tls\":null}\n");
+}
+
 /* With the longest fields it is still one complete line that fits. */
 static void test_whoami_is_bounded(void **state)
 {
@@ -248,6 +305,8 @@ int main(void)
         cmocka_unit_test(test_whoami),
         cmocka_unit_test(test_whoami_tells_all),
         cmocka_unit_test(test_whoami_of_a_check),
+        cmocka_unit_test(test_whoami_shows_unknown_fields),
+        cmocka_unit_test(test_whoami_bounds_unknown_fields),
         cmocka_unit_test(test_whoami_is_bounded),
         cmocka_unit_test(test_answers),
     };
