@@ -11,5 +11,6 @@ int cat_run(const struct client_options *options);
 int ping_run(const struct client_options *options);
 int bench_run(const struct client_options *options);
 int check_run(const struct client_options *options);
+int explain_run(const struct client_options *options);
 
 #endif

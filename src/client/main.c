@@ -14,15 +14,20 @@
 static const struct {
     const char *name;
     int (*run)(const struct client_options *options);
-} RUNNERS[] = {{"cat", cat_run}, {"ping", ping_run}, {"bench", bench_run}, {"check", check_run}};
+} RUNNERS[] = {{"cat", cat_run},
+               {"ping", ping_run},
+               {"bench", bench_run},
+               {"check", check_run},
+               {"explain", explain_run}};
 
 static void print_help(FILE *out)
 {
     fprintf(out, "Usage: " OPTIONS_PROGRAM " COMMAND [OPTION]... ENDPOINT\n\n");
     for (const struct command *command = OPTIONS_COMMANDS; command->name; command++)
-        fprintf(out, "  %-6s %s\n", command->name, command->summary);
+        fprintf(out, "  %-7s %s\n", command->name, command->summary);
     fprintf(out, "\n" OPTIONS_PROGRAM " COMMAND --help tells a command's options.\n"
-                 "Try: " OPTIONS_PROGRAM " check localhost:7007\n");
+                 "Try: " OPTIONS_PROGRAM " check localhost:7007\n"
+                 "And if something fails: " OPTIONS_PROGRAM " explain\n");
 }
 
 static int run(const struct command *command, const struct client_options *options)
@@ -54,7 +59,7 @@ static int start(int argc, char **argv)
     const struct command *command = options_command(name);
     if (!command) {
         error_usage(&err,
-                    *name ? "unknown command '%s'; cat, ping, bench and check are known"
+                    *name ? "unknown command '%s'; cat, ping, bench, check and explain are known"
                           : "no command%s; " OPTIONS_PROGRAM " --help tells what there is",
                     name);
         return error_report(&err, OPTIONS_PROGRAM);

@@ -175,14 +175,22 @@ static const struct option_row CHECK_ROWS[] = {
     ROW_HELP,
 };
 
+static const struct option_row EXPLAIN_ROWS[] = {
+    ROW_HELP,
+};
+
 #define ROWS(rows) rows, sizeof(rows) / sizeof((rows)[0])
 
 const struct command OPTIONS_COMMANDS[] = {
-    {"cat", "standard input to the endpoint, what comes back to standard output", ROWS(CAT_ROWS)},
-    {"ping", "one message at a time, and how long each takes", ROWS(PING_ROWS)},
-    {"bench", "many connections: throughput and latency, every byte checked", ROWS(BENCH_ROWS)},
-    {"check", "is what is out there a faithful echo? One line a property", ROWS(CHECK_ROWS)},
-    {NULL, NULL, NULL, 0},
+    {"cat", "standard input to the endpoint, what comes back to standard output", NULL,
+     ROWS(CAT_ROWS)},
+    {"ping", "one message at a time, and how long each takes", NULL, ROWS(PING_ROWS)},
+    {"bench", "many connections: throughput and latency, every byte checked", NULL,
+     ROWS(BENCH_ROWS)},
+    {"check", "is what is out there a faithful echo? One line a property", NULL, ROWS(CHECK_ROWS)},
+    {"explain", "what a failure usually means, and what to type next", "[NAME]",
+     ROWS(EXPLAIN_ROWS)},
+    {NULL, NULL, NULL, NULL, 0},
 };
 
 const struct command *options_command(const char *name)
@@ -248,6 +256,11 @@ static uint64_t draw_seed(void)
     return seed >> 11;
 }
 
+static const char *operand_of(const struct command *command)
+{
+    return command->operand ? command->operand : "ENDPOINT";
+}
+
 int options_read(struct client_options *options, const struct command *command, int argc,
                  char **argv, struct error *err)
 {
@@ -256,11 +269,11 @@ int options_read(struct client_options *options, const struct command *command, 
                                                .count = command->row_count,
                                                .kinds = ENDPOINT_KINDS,
                                                .target = options,
-                                               .argument_name = "ENDPOINT"}};
+                                               .argument_name = operand_of(command)}};
     int result = option_set_defaults(&options->set, err);
     if (result == 0)
         result = option_set_command(&options->set, argc, argv, err);
-    if (result == 0 && !options->help && !options->list)
+    if (result == 0 && !options->help && !options->list && !command->operand)
         result = read_endpoint(options, err);
     if (result == 0)
         result = parse_sizes(options, err);
@@ -280,7 +293,7 @@ void options_clear(struct client_options *options)
 void options_print_help(const struct command *command, FILE *out)
 {
     const struct option_set set = {.rows = command->rows, .count = command->row_count};
-    fprintf(out, "Usage: " OPTIONS_PROGRAM " %s [OPTION]... ENDPOINT\n%s.\n\n", command->name,
-            command->summary);
+    fprintf(out, "Usage: " OPTIONS_PROGRAM " %s [OPTION]... %s\n%s.\n\n", command->name,
+            operand_of(command), command->summary);
     option_print_help(&set, out);
 }

@@ -18,6 +18,7 @@
 struct command {
     const char *name;
     const char *summary;
+    const char *operand; /* what --help calls it, if it is no ENDPOINT; else NULL */
     const struct option_row *rows;
     size_t row_count;
 };

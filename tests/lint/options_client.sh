@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Compares evecho's tables of options, one for each command, with its page: the command's own
-# section, and the section for the options of all commands.
+# section, and the section for the options of all commands with an ENDPOINT.
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 . "${top_srcdir:-.}/tests/lint/option_lists.sh"
 
@@ -20,8 +20,10 @@ tap_clean "--help lists commands" "$([ $# -gt 0 ] || echo "no line like '  cat  
 for command; do
     "$evecho" "$command" --help >"$scratch/help" 2>&1 </dev/null
     options_of_help "$scratch/help" | sorted >"$scratch/options"
-    awk -v title=".Ss evecho $command" '
-        /^\.S[sh]/ { inside = $0 == title || $0 == ".Ss Connecting" }
+    shared=
+    grep -q '^Usage: .* ENDPOINT$' "$scratch/help" && shared=".Ss Connecting"
+    awk -v title=".Ss evecho $command" -v shared="$shared" '
+        /^\.S[sh]/ { inside = $0 == title || $0 == shared }
         inside' $page >"$scratch/section"
     same_options "$scratch/options" "$scratch/section" "$page, $command"
 done

@@ -6,7 +6,7 @@
 . "${top_srcdir:-.}/tests/lint/tap.sh"
 
 # Exceptions: a waker is in loop.h, a command in commands.h, udp_* in udp_flow.h and others.
-besides='base=json_write stream=waker echo=buckets echo=counter client=ending client=stream client=bench client=cat client=udp'
+besides='base=json_write stream=waker echo=buckets echo=counter client=ending client=stream client=bench client=cat client=explain client=udp'
 
 nouns()
 {

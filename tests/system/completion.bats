@@ -27,6 +27,9 @@ completes() {
     # shellcheck source=/dev/null
     . "$top_srcdir/contrib/bash-completion/evecho"
     completes 'evecho be' bench
+    completes 'evecho ex' explain
+    completes 'evecho explain local' local-ports
+    completes 'evecho explain half-close-' half-close-at-once half-close-in-flight
     completes 'evecho check --onl' --only
     completes 'evecho ping --prox' --proxy --proxy-src --proxy-dst
     completes 'evecho ping --proxy ' none v1 v2

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a symptom usually means, and what to type next: the entries of docs/SYMPTOMS.md, which
+ * the build makes a table of (symptoms.awk). */
+#ifndef CLIENT_SYMPTOM_H
+#define CLIENT_SYMPTOM_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+struct symptom {
+    const char *group;   /* which heading of the page it is under */
+    const char *name;    /* a property of check, a class of error, or a symptom */
+    const char *summary; /* a line */
+    /* Paragraphs, items ("- ...") and commands ("    ..."), each a line however long, and empty
+     * lines. The last one ends with '\n'. */
+    const char *text;
+};
+
+/* In the page's order, ended by a row without a name. Entries of one group follow one another. */
+extern const struct symptom SYMPTOM_TABLE[];
+
+/* The entry of that name in any case of letters, or NULL. */
+const struct symptom *symptom_find(const char *name);
+
+/* The names that are most like one that is not known, with commas between; an empty text if none
+ * is. Returns `out`. */
+#define SYMPTOM_NEAR_MAX 200
+const char *symptom_near(const char *name, char *out, size_t size);
+
+/* A line for each entry, under its group. */
+void symptom_print_list(FILE *out);
+
+/* One entry, wrapped to so many columns. Commands are not wrapped. */
+void symptom_print(const struct symptom *symptom, size_t columns, FILE *out);
+
+#endif
