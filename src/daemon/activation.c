@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NO_NAME "unknown" /* as systemd calls it */
+#define NO_NAME "unknown" /* systemd's default name */
 
 static int read_number(const char *text, unsigned long *number)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Socket activation: which listening sockets a service manager has passed (sd_listen_fds(3)).
+/* Socket activation: the listening sockets that a service manager has passed (sd_listen_fds(3)).
  *
  *     LISTEN_PID=our id   LISTEN_FDS=2   LISTEN_FDNAMES=web:admin     descriptors 3 and 4
  */
@@ -17,11 +17,11 @@
 
 struct activation {
     size_t count; /* descriptors from ACTIVATION_FIRST_FD on */
-    char *names;  /* LISTEN_FDNAMES as it came, or NULL */
+    char *names;  /* LISTEN_FDNAMES, unchanged, or NULL */
 };
 
-/* Reads the variables, unsets them, and keeps the descriptors from whatever might be executed.
- * Variables for another process are passed over. 0, or -1 where they make no sense. */
+/* Reads and unsets the variables, and sets close-on-exec on the descriptors. Variables meant for
+ * another process are ignored. Returns 0, or -1 if they are invalid. */
 int activation_read(struct activation *activation, struct error *err) MUST_CHECK;
 
 void activation_clear(struct activation *activation);
@@ -29,7 +29,7 @@ void activation_clear(struct activation *activation);
 /* The first descriptor of that name from `from` on, or -1. */
 int activation_find(const struct activation *activation, const char *name, int from);
 
-/* The name of a descriptor that was passed and its length; "unknown" where it has none. */
+/* The name and its length of a passed descriptor; "unknown" if it has none. */
 const char *activation_name(const struct activation *activation, int fd, size_t *length);
 
 #endif

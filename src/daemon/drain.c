@@ -7,7 +7,7 @@
 #include "daemon/report.h"
 #include "daemon/server_parts.h"
 
-#define STOP_EXTRA_MS 5000 /* from the last reset to the end of the process, at most */
+#define STOP_EXTRA_MS 5000 /* at most, from the last reset to the end of the process */
 
 void drain_on_drained(void *owner)
 {
@@ -28,8 +28,7 @@ static void begin(struct server *server)
     uint64_t timeout_ms = server->options->drain_timeout_ms;
     if (server->status)
         status_set_draining(server->status);
-    /* The manager must not cut short a drain that was allowed more than its own time for stopping.
-     */
+    /* Extends the manager's time for stopping, so that it does not end the drain early. */
     notify_stopping(&server->notify, timeout_ms ? timeout_ms + STOP_EXTRA_MS : 0);
     log_event(server->log, LOG_LEVEL_NOTICE, "draining: no new connections",
               LOG_NUMBER("open", evecho_connections(server->echo)));

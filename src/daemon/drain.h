@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The drain: from the first signal to stop until nothing is open.
  *
- *     signal --> nobody new is accepted; open connections go on until they are quiet --> end
- *                second signal, drain timeout: every connection is reset -----------------^
+ *     signal --> accepts no new peers; open connections continue until they are quiet --> end
+ *                second signal or drain timeout: every connection is reset -------------^
  */
 #ifndef DAEMON_DRAIN_H
 #define DAEMON_DRAIN_H
@@ -12,11 +12,11 @@
 
 struct server;
 
-/* A part of the server (server.c: PARTS). 0 or -1. */
+/* A part of the server (server.c: PARTS). Returns 0 or -1. */
 int drain_start(struct server *server, struct error *err) MUST_CHECK;
 void drain_stop(struct server *server);
 
-/* A signal to stop: the first begins the drain, any other ends it at once. */
+/* Call on a signal to stop: the first begins the drain, any later one ends it at once. */
 void drain_on_signal(struct server *server);
 
 /* The service is drained: stops the main loop. */

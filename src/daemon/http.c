@@ -11,10 +11,10 @@
 #include "base/log.h"
 #include "echo/listener.h"
 
-/* A turn of the loop writes so much to one peer, and then others have theirs. */
+/* The most bytes written to one peer in one event, so that others are not delayed. */
 #define WRITE_MAX (64U * 1024U)
-/* What comes after the request is read and thrown away up to here: closing with bytes unread would
- * be a reset, which takes the answer with it. */
+/* The most bytes after the request that are read and discarded: close(2) with bytes unread would
+ * send a reset, which destroys the answer. */
 #define DISCARD_MAX (1024U * 1024U)
 #define RETRY_MS 100 /* after a failed accept */
 #define BODY_FIRST 16384
@@ -22,8 +22,8 @@
 
 enum phase { FREE, READING, PENDING, WRITING, ENDING };
 
-/* A body that is being written to memory. A stream of our own, since open_memstream(3) forgets that
- * memory ran out: part of a page would look like all of it. */
+/* A body under construction in memory. Not by open_memstream(3), which does not report that memory
+ * ran out: a part of a page would look complete. */
 struct body {
     FILE *out;
     char *bytes;
@@ -36,7 +36,7 @@ struct http_exchange {
     enum phase phase;
     struct event *readable, *writable, *timer;
     char bytes[REQUEST_BYTES_MAX];
-    size_t used; /* of these; once ENDING, bytes thrown away */
+    size_t used; /* of these; in ENDING: bytes discarded */
     bool is_head, is_marked;
     struct body body;
     char *answer;
@@ -107,7 +107,7 @@ static ssize_t on_body(void *cookie, const char *bytes, size_t length)
         size_t room = body->room ? 2 * body->room : BODY_FIRST;
         char *larger = realloc(body->bytes, room);
         if (!larger)
-            return 0; /* the stream is in error from now on */
+            return 0; /* sets the stream's error indicator */
         body->bytes = larger;
         body->room = room;
     }
@@ -152,7 +152,7 @@ static void end(struct http_exchange *exchange)
     resume_all(http);
 }
 
-/* Memory or the system failed it. */
+/* Logs why memory or the system failed, and closes the exchange. */
 static void give_up(struct http_exchange *exchange, const char *why)
 {
     log_limited(exchange->http->log, LOG_LEVEL_WARN, "a status request was not answered",
@@ -228,8 +228,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     write_some(arg);
 }
 
-/* Puts the header and, unless it is not wanted, the body into one piece. 0, or -1 without memory.
- */
+/* Joins the header and, except for HEAD, the body. Returns 0, or -1 if memory is short. */
 static int compose(struct http_exchange *exchange, int status, const char *type)
 {
     const struct body *body = &exchange->body;
@@ -335,7 +334,7 @@ static void on_accept(void *owner, struct listener *listener, int fd, const stru
     struct http_exchange *exchange = find_free(http);
     (void)listener;
     (void)peer;
-    if (!exchange) { /* of two listeners one was told to pause too late */
+    if (!exchange) { /* with two listeners, one may accept before it is paused */
         sock_reset(fd);
         return;
     }

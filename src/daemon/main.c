@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* evechod(8): reads its options, and rings the server's bell. */
+/* evechod(8): reads the options and starts the server. */
 #include <event2/event.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -19,10 +19,11 @@
 #include "echo/evecho.h"
 #include "tls/tls.h"
 
-#define KEPT_BYTES (4 * 1024 * 1024) /* at the top of the heap */
-#define MAPPED_BYTES (1024 * 1024)   /* larger blocks are the system's as soon as they are free */
+#define KEPT_BYTES (4 * 1024 * 1024) /* free memory kept at the top of the heap */
+#define MAPPED_BYTES \
+    (1024 * 1024) /* larger blocks are returned to the system as soon as they are freed */
 
-/* Signals wait until the server takes them; those that mean nothing to it must not end it. */
+/* Blocks signals until the server handles them; ignores those that would end it without need. */
 static void hold_signals(void)
 {
     sigset_t all;
@@ -48,9 +49,10 @@ static int check(const struct daemon_options *options, struct error *err)
     return EXIT_CODE_OK;
 }
 
-/* Buffers come and go with every echo of TLS, and glibc gave the top of the heap back and asked for
- * it again for each fifth of them: page faults were half of what 16 KiB cost. Naming one threshold
- * stops it from finding the other out by itself. mallopt(3). */
+/* Each TLS echo allocates and frees buffers. For every fifth, glibc returned the top of the heap to
+ * the system and requested it again: page faults were half the cost of a 16 KiB echo. Both
+ * thresholds are set, because setting one disables glibc's dynamic choice of the other
+ * (mallopt(3)). */
 static void keep_memory(void)
 {
 #ifdef HAVE_MALLOPT

@@ -7,7 +7,7 @@
 #include "base/escape.h"
 
 #define PREFIX "evechod_"
-#define LABEL_MAX 512 /* an endpoint's name, every byte of it escaped */
+#define LABEL_MAX 512 /* an endpoint's name with every byte escaped */
 
 static void begin(FILE *out, const char *name, const char *type, const char *text)
 {
@@ -25,7 +25,7 @@ static void write_gauge(FILE *out, const char *name, const char *text, uint64_t 
     write_number(out, name, number);
 }
 
-/* As the log writes it (escape.h), and then its backslashes as the format wants them. */
+/* Escaped as in the log (escape.h), and with backslashes doubled as the format requires. */
 static void write_label(FILE *out, const char *value)
 {
     char escaped[LABEL_MAX];

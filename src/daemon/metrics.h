@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The service's numbers as Prometheus reads them (text format 0.0.4). A pure function of a
- * snapshot.
+/* The service's metrics in Prometheus' text format 0.0.4. A pure function of a snapshot.
  *
- * Counters end in _total, names have their unit, and labels come from the configuration and the
- * lists of this program alone, never from a peer: so there are as many series as there are
- * listeners and reasons, whoever connects.
+ * Counters end in _total, names contain their unit, and labels come only from the configuration and
+ * this program's own lists, never from a peer. So the number of series depends only on the
+ * listeners and the reasons.
  */
 #ifndef DAEMON_METRICS_H
 #define DAEMON_METRICS_H
@@ -19,13 +18,13 @@
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 struct metrics_listener {
-    const char *name; /* no two are the same */
+    const char *name; /* each is unique */
     struct counters counters;
 };
 
 struct metrics {
     const char *version;
-    struct counters sum; /* of everything */
+    struct counters sum; /* of the whole service */
     const struct metrics_listener *listeners;
     size_t listener_count;
     uint64_t open_connections, connection_limit, workers, descriptor_limit;
@@ -33,7 +32,7 @@ struct metrics {
     bool is_draining, is_full;
 };
 
-/* Writes the whole page; whether it could be written is for ferror(3) to tell. */
+/* Writes the whole page; the caller checks ferror(3). */
 void metrics_write(FILE *out, const struct metrics *metrics);
 
 #endif

@@ -19,7 +19,7 @@
 #include "base/log.h"
 
 #define RETRY_MS 100
-#define CLOSE_MS 1000 /* how long the end waits for a manager that takes nothing */
+#define CLOSE_MS 1000 /* how long notify_close() waits for a manager that reads nothing */
 #define CLOSE_RETRY_MS 10
 
 static void complain(const struct notify *notify, const char *path)
@@ -42,7 +42,7 @@ static int open_socket(const struct notify *notify)
     }
     memcpy(manager.sun_path, path, length);
     if (*path == '@')
-        manager.sun_path[0] = '\0'; /* abstract: its name is as long as it is written */
+        manager.sun_path[0] = '\0'; /* abstract: the name has no NUL at its end */
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&manager, size) == 0)
@@ -55,7 +55,7 @@ static int open_socket(const struct notify *notify)
 
 /* ---- states ---- */
 
-/* 0, or why it was not sent. */
+/* Returns 0, or the errno of the failed send. */
 static int send_text(int fd, const char *text)
 {
     return send(fd, text, strlen(text), MSG_NOSIGNAL) < 0 ? errno : 0;
@@ -74,7 +74,7 @@ static void forget(struct notify *notify, size_t place)
         notify->waiting[i] = notify->waiting[i + 1];
 }
 
-/* Sends what waits, in order; true where nothing is left. */
+/* Sends the queued states in order; true if none is left. */
 static bool send_waiting(struct notify *notify)
 {
     while (notify->waiting_count > 0) {
@@ -108,7 +108,8 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
     send_or_retry(arg);
 }
 
-/* A state that waits already is told only as it is now, after those that came before it. */
+/* Queues a state. If one of its kind is queued already, the new one replaces it, after the
+ * others. */
 static PRINTF_LIKE(3, 4) void tell(struct notify *notify, enum notify_state state,
                                    const char *format, ...)
 {
@@ -203,7 +204,7 @@ void notify_newline(int fd, struct log *log)
     close(fd);
 }
 
-/* A whole number, or 0. */
+/* Parses a whole number; 0 if it is not one. */
 static uint64_t read_number(const char *text)
 {
     char *end;

@@ -14,7 +14,7 @@
 #define DEFAULT_LISTENER "localhost:7007"
 #define WORKERS_MAX 256
 #define LISTENERS_MAX 64
-#define MS_MAX (1000ULL * 3600 * 24 * 365) /* a year: sums of times never overflow */
+#define MS_MAX (1000ULL * 3600 * 24 * 365) /* a year, so that sums of times never overflow */
 #define BUFFER_MAX (1ULL << 30)
 #define UDP_RATE_MAX 1000000
 #define NAME_BYTES_MAX 128
@@ -35,7 +35,7 @@ static const char *const LOG_FORMATS[] = {"text", "json", NULL};
 #define LIVE (OPTION_IN_FILE | OPTION_AT_RELOAD)
 #define BOTH (OPTION_IN_FILE | OPTION_AT_RELOAD | OPTION_AS_ATTRIBUTE)
 
-/* The order is that of --help and of the man page. */
+/* In the order of --help and the man page. */
 static const struct option_row ROWS[] = {
     {"listen", 'l', OPTION_LIST, LIVE, "ENDPOINT", NULL, 0, 0, NULL, AT(listen),
      "serve there; again for more. tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH, "
@@ -151,7 +151,7 @@ static const struct option_row ROWS[] = {
         .target = (options),                                                            \
     }
 
-/* A copy that lives as long as the options. */
+/* Returns a copy that is valid as long as the options. */
 static char *keep_attributes(struct daemon_options *options, const char *text)
 {
     size_t count = options->attributes_count + 1;
@@ -171,7 +171,7 @@ static bool has_attribute(const struct option_set *set, uint64_t attributes, con
     return row < set->count && (attributes >> row & 1);
 }
 
-/* The protocol's receiver must not guess, so who sends headers has to be said. */
+/* The receiver of a PROXY header must not guess, so the senders must be configured. */
 static int understand_proxy(struct daemon_options *options, uint64_t attributes, struct error *err)
 {
     struct policy_values *policy = &options->policy;
@@ -202,7 +202,8 @@ static int apply_attributes(struct daemon_options *options, const char *attribut
     int result = 0;
     while (result == 0 && (one = strsep(&rest, ",")))
         result = option_set_attribute(&options->set, &beside, one, &listener->attributes, err);
-    /* One that means nothing there is a mistake; an option may be meant for the others. */
+    /* An attribute that does not apply to its endpoint is an error; an option may be for other
+     * listeners. */
     if (result == 0)
         result = option_set_check(&options->set, listener->attributes,
                                   endpoint_kinds(&listener->endpoint), err);
@@ -236,8 +237,8 @@ static int append(struct daemon_options *options, const struct evecho_listener *
     return 0;
 }
 
-/* One name may stand for several sockets: systemd calls all those of one unit alike. Whether there
- * are any is known only to a start by the service manager, not to --check-config. */
+/* Several sockets may have one name: by default systemd gives all those of a unit the same name.
+ * Only a start by the service manager knows if there are any; --check-config does not. */
 static int append_named(struct daemon_options *options, struct evecho_listener *listener,
                         struct error *err)
 {
@@ -259,7 +260,7 @@ static int append_named(struct daemon_options *options, struct evecho_listener *
 static int blame(const struct evecho_listener *listener, struct error *err)
 {
     if (err->option)
-        error_prefix(err, "%s: ", err->option); /* an attribute's */
+        error_prefix(err, "%s: ", err->option); /* an error in an attribute */
     if (listener->file)
         error_place(err, listener->file, listener->line);
     return error_blame(err, "listen", listener->text);
@@ -298,7 +299,7 @@ static int understand_listener(struct daemon_options *options, const char *text,
     return result == 0 ? 0 : blame(&listener, err);
 }
 
-/* Without a word about it: exactly the sockets that were passed, in their order. */
+/* Without a `listen` option: serves exactly the passed sockets, in their order. */
 static int listen_as_started(struct daemon_options *options, struct error *err)
 {
     if (options->activation->count == 0)
@@ -329,7 +330,8 @@ static int understand_listeners(struct daemon_options *options, struct error *er
     return 0;
 }
 
-/* Whoever forgot the `s` would serve in the clear. */
+/* Refuses TLS options without a tls:// listener: a user who mistyped the scheme would serve without
+ * encryption. */
 static int check_tls(const struct daemon_options *options, struct error *err)
 {
     for (size_t i = 0; i < options->listener_count; i++) {
@@ -343,7 +345,8 @@ static int check_tls(const struct daemon_options *options, struct error *err)
     return unused ? error_option(err, unused, "no endpoint is a tls:// one") : 0;
 }
 
-/* The one would be overwritten by the other, and removed in the end. */
+/* Refuses two options with one file: the one would overwrite the other, and remove it at the
+ * end. */
 static int check_files(const struct daemon_options *options, struct error *err)
 {
     if (!options->pid_file || strcmp(options->pid_file, options->log_target) != 0)
@@ -352,7 +355,7 @@ static int check_files(const struct daemon_options *options, struct error *err)
                         options->pid_file);
 }
 
-/* A diagnostic, for tests and measurements: no option, since it is nobody's business who serves. */
+/* A diagnostic for tests and measurements, so not an option. */
 static int read_environment(struct daemon_options *options, struct error *err)
 {
     const char *path = getenv("EVECHOD_READ_PATH");
@@ -397,7 +400,7 @@ void options_tell_unserved(const struct daemon_options *options, struct log *log
     }
 }
 
-/* The same for all, and for each listener with its attributes. */
+/* True if a row has the same value globally and for each listener. */
 static bool is_same(const struct option_row *row, const struct daemon_options *old,
                     const struct daemon_options *new)
 {

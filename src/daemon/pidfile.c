@@ -13,9 +13,9 @@
 #include "base/log.h"
 
 #define ID_TEXT_MAX 24
-#define LOCK_WAIT_MS 50 /* for one that ends just now; one that serves has it for good */
+#define LOCK_WAIT_MS 50 /* for a process that is just ending; one that serves never releases it */
 
-/* The id that a file holds, 0 where it is empty, -1 where it holds anything else. */
+/* The id in the file, 0 if it is empty, -1 if it contains anything else. */
 static long read_id(int fd)
 {
     char text[ID_TEXT_MAX + 1], *end;
@@ -39,12 +39,13 @@ static void cannot_lock(const char *path, int failure, struct error *err)
         error_start(err, "cannot write '%s': %s", path, lockfile_reason(failure));
 }
 
-/* The number that a file holds says nothing: another process may have it by now. The lock does. */
+/* The number in the file proves nothing, since another process may have that id now. The lock
+ * decides. */
 static int write_id(struct pidfile *pidfile, const char *path, struct error *err)
 {
     char text[ID_TEXT_MAX];
     int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-    /* What the option names by mistake would be overwritten, and in the end removed. */
+    /* Another kind of file, named by mistake, would be overwritten, and removed at the end. */
     if (read_id(pidfile->fd) < 0)
         return error_start(err, "'%s' holds something else than a process id", path);
     if (ftruncate(pidfile->fd, 0) < 0 || pwrite(pidfile->fd, text, (size_t)length, 0) != length ||
@@ -90,5 +91,5 @@ void pidfile_remove(struct pidfile *pidfile, struct log *log)
                   LOG_TEXT("error", strerror(errno)));
     free(pidfile->path);
     pidfile->path = NULL;
-    close(pidfile->fd); /* the lock goes last: the next one does not find our file */
+    close(pidfile->fd); /* unlocks last, so that the next process does not find our file */
 }

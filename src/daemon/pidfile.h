@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The file that holds our process id while we serve, locked as long (lockfile.h). The lock says
- * that the process lives; the number in a file that was left behind may be another's. */
+/* The file that holds our process id while we serve, locked for that time (lockfile.h). Only the
+ * lock proves that the process lives; the number in a file that was left behind may now belong to
+ * another process. */
 #ifndef DAEMON_PIDFILE_H
 #define DAEMON_PIDFILE_H
 
@@ -13,16 +14,16 @@ struct log;
 
 struct pidfile {
     char *path; /* NULL: none was written */
-    int fd;     /* keeps the lock */
+    int fd;     /* holds the lock */
     struct stat status;
 };
 
-/* Locks the file and writes the id and a newline; a file left behind, which nobody has locked, is
- * taken over. Follows no symbolic link. 0 or -1. */
+/* Locks the file and writes the id and a newline. A file that was left behind, and so is not
+ * locked, is reused. Follows no symbolic link. Returns 0 or -1. */
 int pidfile_write(struct pidfile *pidfile, const char *path, struct error *err) MUST_CHECK;
 
-/* Removes the file if it is still the one that we wrote, and unlocks it; opens nothing, which a
- * sandbox forbids. */
+/* Removes the file if it is still ours, and unlocks it. Opens nothing, since the sandbox may forbid
+ * that. */
 void pidfile_remove(struct pidfile *pidfile, struct log *log);
 
 #endif

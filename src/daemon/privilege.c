@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A name that is all digits is an id, as chown(1) has it. */
+/* A name of digits only is an id, as in chown(1). */
 static bool parse_id(const char *text, unsigned long *id)
 {
     char *end;
@@ -19,7 +19,7 @@ static bool parse_id(const char *text, unsigned long *id)
     return *text >= '0' && *text <= '9' && *end == '\0' && *id < (uid_t)-1;
 }
 
-/* `number` is why it could not be looked up, or 0: it is not there. */
+/* `number` is the errno of the failed look-up, or 0 if the name does not exist. */
 static int refuse_name(struct error *err, const char *option, const char *name, int number)
 {
     error_option(err, option, "'%s' is not a %s", name, option);
@@ -120,7 +120,8 @@ int privilege_close_bounds(void)
     return failure;
 }
 
-/* Looks first: a filter around us (systemd's) may forbid even giving up what is not there. */
+/* Checks first if there is any: an outer filter (systemd's) may forbid even a call that drops
+ * none. */
 int privilege_shed(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

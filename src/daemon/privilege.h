@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Giving up privileges for good (credentials(7)): groups, group, user, then proof. */
+/* Drops privileges for good (credentials(7)): groups, group, user; then verifies it. */
 #ifndef DAEMON_PRIVILEGE_H
 #define DAEMON_PRIVILEGE_H
 
@@ -9,27 +9,27 @@
 #include "base/attr.h"
 #include "base/error.h"
 
-/* Who to become, looked up before anything is opened. */
+/* The user and group to become, looked up before anything is opened. */
 struct privilege {
     bool has_user, has_group;
     uid_t user;
     gid_t group;
 };
 
-/* Looks up names or numbers; either may be NULL. A user without a group takes the user's own.
- * 0 or -1. */
+/* Looks up names or numbers; either may be NULL. If only a user is given, the user's own group is
+ * used. Returns 0 or -1. */
 int privilege_find(struct privilege *privilege, const char *user, const char *group,
                    struct error *err) MUST_CHECK;
 
-/* Empties the bounding and ambient sets (capabilities(7)): nothing that is executed could get a
- * capability again. That needs CAP_SETPCAP, which an ordinary user has not, so it comes before the
- * next. 0, or the errno of why a capability is left in the bounding set. */
+/* Empties the bounding and ambient sets (capabilities(7)), so that no executed program can gain a
+ * capability. That requires CAP_SETPCAP, which an ordinary user lacks, so call it before
+ * privilege_drop(). Returns 0, or the errno if a capability remains in the bounding set. */
 int privilege_close_bounds(void) MUST_CHECK;
 
-/* Becomes it, and refuses to go on where any of it could be taken back. 0 or -1. */
+/* Becomes the user and group, and fails if that could be reversed. Returns 0 or -1. */
 int privilege_drop(const struct privilege *privilege, struct error *err) MUST_CHECK;
 
-/* Gives up every capability of this thread. 0, or the errno of why one is left. */
+/* Drops every capability of this thread. Returns 0, or the errno if one remains. */
 int privilege_shed(void) MUST_CHECK;
 
 #endif

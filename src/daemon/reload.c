@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "daemon/server_parts.h"
 
-/* Applies new options; what fails before anything has changed leaves the old ones in force. */
+/* Applies new options. All steps that can fail run before anything is changed. */
 static int apply_options(struct server *server, const struct daemon_options *new, struct error *err)
 {
     struct limit_values values;
@@ -22,7 +22,7 @@ static int apply_options(struct server *server, const struct daemon_options *new
     return 0;
 }
 
-/* Opening a FIFO would hold up the main loop. */
+/* Opening a FIFO would block the main loop. */
 static int check_config_file(const struct daemon_options *options, struct error *err)
 {
     struct stat status;
@@ -32,8 +32,8 @@ static int check_config_file(const struct daemon_options *options, struct error 
                         options->config);
 }
 
-/* Whoever has rotated the log waits for that, whatever else is wrong; and where it cannot be opened
- * again, that is no reason to refuse new certificates. */
+/* The log is reopened even if the reload fails otherwise, since log rotation depends on it. If it
+ * cannot be reopened, the reload continues, so that new certificates are still used. */
 static bool reopen_log(const struct server *server)
 {
     struct error err = {0};

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The reload: reads the options anew and puts them in force, all or none of them.
+/* The reload: reads the options again and applies all of them or none.
  *
- *     SIGHUP --> read --> check, plan --> adopt; a failure before that leaves the old ones in force
+ *     SIGHUP --> read --> check, plan --> adopt; if a step before that fails, nothing has changed
  *
- * The log file is opened again in any case, for whoever has rotated it; during a drain that is all.
+ * The log file is reopened in any case, since it may have been rotated; during a drain nothing else
+ * is done.
  */
 #ifndef DAEMON_RELOAD_H
 #define DAEMON_RELOAD_H

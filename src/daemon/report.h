@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The counters of the whole service, in the log: at the end, and whenever SIGUSR1 asks, but at most
- * once a second, however many signals come.
- */
+/* Logs the counters of the whole service: at the end, and on SIGUSR1, but at most once a second. */
 #ifndef DAEMON_REPORT_H
 #define DAEMON_REPORT_H
 
@@ -10,11 +8,11 @@
 
 struct server;
 
-/* A part of the server (server.c: PARTS). 0 or -1. */
+/* A part of the server (server.c: PARTS). Returns 0 or -1. */
 int report_start(struct server *server, struct error *err) MUST_CHECK;
 void report_stop(struct server *server);
 
-/* Now, or as soon as a second has passed since the last one. */
+/* Reports now, or as soon as a second has passed since the last report. */
 void report_on_signal(struct server *server);
 
 /* Logs every counter now. */

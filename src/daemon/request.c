@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Bytes within what was read. */
+/* A part of the bytes read. */
 struct text {
     const char *at;
     size_t length;
@@ -12,7 +12,7 @@ struct text {
 
 struct fields {
     unsigned hosts;
-    bool is_host_in_target; /* then that is the one that counts (RFC 9112, 3.2.2) */
+    bool is_host_in_target; /* then it overrides the Host field (RFC 9112, 3.2.2) */
     bool is_http_1_0;
 };
 
@@ -21,7 +21,7 @@ static bool is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
-/* RFC 9110, 5.6.2: what methods and field names are made of. */
+/* RFC 9110, 5.6.2: the characters of methods and field names. */
 static bool is_token(struct text text)
 {
     static const char OTHERS[] = "!#$%&'*+-.^_`|~";
@@ -39,7 +39,7 @@ static bool is_word(struct text text, const char *word)
     return text.length == strlen(word) && memcmp(text.at, word, text.length) == 0;
 }
 
-/* Takes what stands before a separator off the front. */
+/* Removes the part before a separator from the front. */
 static bool cut(struct text *rest, char separator, struct text *front)
 {
     const char *end = memchr(rest->at, separator, rest->length);
@@ -51,8 +51,8 @@ static bool cut(struct text *rest, char separator, struct text *front)
     return true;
 }
 
-/* A line without its end, which may be a bare LF (RFC 9112, 2.2); false: *line is what is here of
- * it. */
+/* Removes a line from the front; its end may be a bare LF (RFC 9112, 2.2). False if it is
+ * incomplete; *line is then the part received. */
 static bool cut_line(struct text *rest, struct text *line)
 {
     bool is_whole = cut(rest, '\n', line);
@@ -63,7 +63,7 @@ static bool cut_line(struct text *rest, struct text *line)
     return is_whole;
 }
 
-/* No byte of a line is one but a tab; so a CR stands nowhere but in its end. */
+/* A line may contain no control character except tab, so a CR is only at its end. */
 static bool has_control(struct text text)
 {
     for (size_t i = 0; i < text.length; i++) {
@@ -76,7 +76,7 @@ static bool has_control(struct text text)
 
 /* ---- the parts; each returns 0, or the status to answer ---- */
 
-/* "/path?query", or a whole URI, which proxies send (RFC 9112, 3.2.2). */
+/* Parses "/path?query", or an absolute URI, which proxies send (RFC 9112, 3.2.2). */
 static int read_target(struct text target, struct request *request, struct fields *fields)
 {
     static const char SCHEME[] = "http://";
@@ -126,7 +126,7 @@ static int read_first_line(struct text line, struct request *request, struct fie
     return read_target(target, request, fields);
 }
 
-/* Without the blanks around it. */
+/* Removes surrounding blanks. */
 static struct text trim(struct text value)
 {
     while (value.length > 0 && (value.at[0] == ' ' || value.at[0] == '\t')) {
@@ -139,7 +139,7 @@ static struct text trim(struct text value)
     return value;
 }
 
-/* A body would have to be read past, and no request for these pages has one. */
+/* Refuses a request with a body: requests for these pages have none. */
 static int read_length(struct text value)
 {
     bool is_zero = true;
@@ -178,7 +178,7 @@ static int read_field(struct text line, struct request *request, struct fields *
     return is_name(name, "Content-Length") ? read_length(line) : 0;
 }
 
-/* RFC 9112, 3.2: exactly one Host, which HTTP/1.0 did not know. */
+/* RFC 9112, 3.2: exactly one Host field; HTTP/1.0 does not require it. */
 static int check_host(const struct fields *fields)
 {
     return fields->hosts == 1 || (fields->hosts == 0 && fields->is_http_1_0) ? 0 : 400;
@@ -192,7 +192,7 @@ static enum request_verdict verdict_of(struct request *request, int status)
     return status ? REQUEST_BAD : REQUEST_OK;
 }
 
-/* What has come is no whole request: is there room for the rest? */
+/* The request is incomplete: wants more, if there is room for the rest. */
 static enum request_verdict want_more(struct request *request, size_t length, int status)
 {
     return length < REQUEST_BYTES_MAX ? REQUEST_MORE : verdict_of(request, status);

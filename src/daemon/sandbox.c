@@ -16,7 +16,7 @@ static bool is_enforcing(const struct sandbox *sandbox)
     return sandbox->mode == SANDBOX_ON || sandbox->mode == SANDBOX_REQUIRE;
 }
 
-/* Appends one protection that is missing, and the reason. */
+/* Appends a missing protection and the reason. */
 static void miss(struct sandbox *sandbox, const char *what, int failure)
 {
     size_t used = strlen(sandbox->why);
@@ -57,7 +57,7 @@ static void add_socket(struct file_list *list, const struct endpoint *endpoint)
         add_file(list, endpoint->path, SANDBOX_REMOVE);
 }
 
-/* Every file that may be opened or removed after the start. */
+/* Lists every file that may be opened or removed after the start. */
 static void find_files(struct file_list *list, const struct daemon_options *options)
 {
     struct error unused;
@@ -79,7 +79,7 @@ static void find_files(struct file_list *list, const struct daemon_options *opti
 #define FILES_OF_OPTIONS 4
 #define FILES_A_LISTENER 4
 
-/* Whether a reload opens any. */
+/* True if a reload opens any file. */
 static bool has_files_to_open(const struct daemon_options *options)
 {
     bool has_any = options->config || is_log_file(options);
@@ -129,7 +129,7 @@ int sandbox_choose(struct sandbox *sandbox, const struct daemon_options *options
                    struct error *err)
 {
     *sandbox = (struct sandbox){.log = log, .mode = (enum sandbox_mode)options->sandbox};
-    /* A sanitizer or a coverage counter needs what a sandbox takes away. */
+    /* Sanitizers and coverage counters need calls that a sandbox forbids. */
     if (!SANDBOX_IS_INSTRUMENTED || sandbox->mode == SANDBOX_OFF)
         return 0;
     snprintf(sandbox->why, sizeof(sandbox->why), "an instrumented build runs without it");
@@ -187,7 +187,7 @@ int sandbox_filter(struct sandbox *sandbox, struct error *err)
                       : -sandbox_seccomp(!is_enforcing(sandbox), sandbox->landlock_abi > 0);
     sandbox->has_seccomp = sandbox->mode != SANDBOX_OFF && failure == 0;
     if (failure && sandbox->mode == SANDBOX_REQUIRE)
-        sandbox->why[0] = '\0'; /* this is the one that counts */
+        sandbox->why[0] = '\0'; /* this failure replaces the earlier ones */
     if (failure)
         miss(sandbox, "seccomp", failure);
     if (failure && refuse_if_required(sandbox, err) < 0)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The sandbox: once every socket and file is open, a process that only echoes needs little.
+/* The sandbox: once every socket and file is open, the process needs few privileges.
  *
- *     sandbox_choose()    what the options ask for, and this build can do
- *     sandbox_confine()   user and capabilities, no_new_privs, Landlock: before any thread is
- * there, since each thread has its own, and takes what its creator has left (threads start)
- *     sandbox_filter()    seccomp, for all threads at once; no thread can start from then on
+ *     sandbox_choose()    what the options request, and this build supports
+ *     sandbox_confine()   user, capabilities, no_new_privs, Landlock: before there are threads,
+ *                         since they apply to one thread and to those that it starts
+ *     (threads start)
+ *     sandbox_filter()    seccomp, for all threads at once; from then on no thread can start
  *
- * What the system lacks is left out and told; with `require` it ends the start.
+ * Protections that the system lacks are left out and reported; with `require` the start fails
+ * instead.
  */
 #ifndef DAEMON_SANDBOX_H
 #define DAEMON_SANDBOX_H
@@ -30,27 +32,27 @@ struct sandbox {
     enum sandbox_mode mode;
     bool has_no_new_privs, has_seccomp, has_no_capabilities, has_no_bounds;
     int landlock_abi;          /* 0: not in force */
-    char why[SANDBOX_WHY_MAX]; /* each that is not in force, with its reason; empty: nothing is
+    char why[SANDBOX_WHY_MAX]; /* each protection not in force, with its reason; empty: none is
                                   missing */
 };
 
-/* 0 or -1. */
+/* Decides which protections to use. Returns 0 or -1. */
 int sandbox_choose(struct sandbox *sandbox, const struct daemon_options *options, struct log *log,
                    struct error *err) MUST_CHECK;
 
-/* Gives up privileges in any mode, and the rest as the mode says. 0 or -1. */
+/* Drops privileges in every mode, and applies the rest according to the mode. Returns 0 or -1. */
 int sandbox_confine(struct sandbox *sandbox, const struct daemon_options *options,
                     const struct privilege *privilege, struct error *err) MUST_CHECK;
 
-/* The last step; tells in one line what is in force. 0 or -1. */
+/* The last step; logs one line with the protections in force. Returns 0 or -1. */
 int sandbox_filter(struct sandbox *sandbox, struct error *err) MUST_CHECK;
 
-/* Whether the files that a reload opens can be opened. 0, or -1 with the reason. */
+/* Checks that the files that a reload opens can be opened. Returns 0, or -1 with the reason. */
 int sandbox_check_reload(const struct sandbox *sandbox, const struct daemon_options *options,
                          struct error *err) MUST_CHECK;
 
-/* After a reload was refused: says so where it may be the sandbox that did not let a file be
- * opened. */
+/* After a failed reload: adds a hint to the error if the sandbox may have prevented a file from
+ * being opened. */
 void sandbox_explain(const struct sandbox *sandbox, struct error *err);
 
 #endif

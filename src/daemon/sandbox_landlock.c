@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Landlock, by its three system calls (landlock(7)): the C library has no wrappers. The numbers of
- * newer interfaces are here because older headers lack them. */
+/* Landlock, by its three system calls (landlock(7)): the C library has no wrappers. Constants of
+ * newer versions are defined here because older headers lack them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -27,7 +27,7 @@
 #define NET_BIND_AND_CONNECT_TCP 3ULL
 #define SCOPE_ABSTRACT_UNIX_AND_SIGNAL 3ULL
 
-/* struct landlock_ruleset_attr as of version 6; an older kernel takes a shorter one. */
+/* struct landlock_ruleset_attr of version 6; an older kernel accepts a shorter one. */
 struct ruleset {
     uint64_t handled_access_fs, handled_access_net, scoped;
 };
@@ -46,7 +46,7 @@ static struct ruleset all_of(int abi, size_t *size)
     return all;
 }
 
-/* What cannot be opened now could not be used later either, so it needs no rule. */
+/* A directory that cannot be opened now could not be used later either, so it needs no rule. */
 static void allow_directory(int ruleset, const char *directory, unsigned uses)
 {
     struct landlock_path_beneath_attr rule = {
@@ -61,7 +61,7 @@ static void allow_directory(int ruleset, const char *directory, unsigned uses)
     close(rule.parent_fd);
 }
 
-/* Its directory, and the one that a symbolic link leads to. */
+/* Allows the file's directory, and the directory of the target if it is a symbolic link. */
 static void allow(int ruleset, const struct sandbox_file *file)
 {
     char path[PATH_MAX];

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The system calls that are left, as a seccomp(2) filter. Of a call that is none of them, either
- * the process is ended, or the call fails:
+/* The permitted system calls, as a seccomp(2) filter. Any other call either ends the process or
+ * fails:
  *
- *     what serving needs          is allowed, under each name that a C library may call it by
- *     what a C library may ask    fails: it reads something about this process or this system, and
- *                                 a library must live without the answer, as on an older kernel
- *     what is newer than this     fails as on an older kernel: a library of tomorrow tries it first
- *     anything else               ends the process: no library calls it unasked, so somebody else
- *                                 may be at work here
+ *     needed for serving        is permitted, under each name that a C library may use for it
+ *     queries of a C library    fail: they read something about this process or system, and a
+ *                               library must work without the answer, as on an older kernel
+ *     newer than the lists      fails as on an older kernel: a future library may try it first
+ *     any other                 ends the process: no library calls it by itself, so this may be
+ *                               an attacker's code
  *
- * A call that fails helps an intruder no more than one that ends the process, so nothing is given
- * away; but an update of the C library must not end a service. glibc 2.42 looks for a terminal by
- * TCGETS2 where older ones did by TCGETS, musl by TIOCGWINSZ.
+ * A call that fails is of no more use to an attacker than one that ends the process, and an update
+ * of the C library must not end a service. For example, glibc 2.42 checks for a terminal with
+ * TCGETS2, older versions with TCGETS, and musl with TIOCGWINSZ.
  *
- * What runs once the filter stands, and through which functions of a C library:
+ * The code that runs under the filter, and its functions of the C library:
  *
  *     the loop, connections    sockets, epoll, poll, splice, malloc, threads' locks, the clock
  *     the ready lines          write (standard_write())
@@ -24,10 +24,12 @@
  *     the status pages         fprintf into memory (fopencookie)
  *     the end                  unlink, stat, close, pthread_join, exit
  *
- * getaddrinfo, getpwnam, gethostname, pipe, eventfd and the start of threads come before it alone.
+ * getaddrinfo, getpwnam, gethostname, pipe, eventfd and the start of threads are used only before
+ * it.
  *
- * A list of some 100 numbers needs no library: libseccomp 2.5 builds a wrong filter, or hangs,
- * where an allocation fails, and here there is none. For 64-bit machines; configure knows which.
+ * A list of some 100 numbers needs no library: libseccomp 2.5 builds a wrong filter, or hangs, if
+ * an allocation fails; this code allocates nothing. For 64-bit machines only; configure checks
+ * that.
  */
 #include <asm/termbits.h>
 #include <errno.h>
@@ -48,8 +50,7 @@
 #include "config.h"
 #include "daemon/sandbox_parts.h"
 
-/* Younger than some headers that this builds with; from 424 on a call has the same number on every
- * machine. */
+/* Newer than some supported headers; from 424 on a call has the same number on every machine. */
 #ifndef SYS_openat2
 #define SYS_openat2 437
 #endif
@@ -65,8 +66,8 @@
 #define SYS_FUTEX_REQUEUE 456
 #define SYS_MSEAL 462
 
-/* The lists know every call up to this one (Linux 6.10). Above are those of later kernels, then,
- * from 2^30 on, numbers that are no kernel's: another machine's interface (x32), or -1. */
+/* The lists cover every call up to this one (Linux 6.10). Higher numbers belong to later kernels;
+ * from 2^30 on, to no kernel call of this machine: another ABI (x32), or -1. */
 #define NEWEST_CALL SYS_MSEAL
 #define FIRST_FOREIGN_CALL 0x40000000U
 
@@ -79,7 +80,7 @@
 
 /* Never among them: socket, bind, connect, execve, clone. */
 static const uint32_t CALLS[] = {
-#ifdef SYS_epoll_wait /* younger architectures have only what stands below */
+#ifdef SYS_epoll_wait /* newer architectures have only the calls below */
     SYS_epoll_wait, SYS_poll, SYS_stat, SYS_lstat, SYS_unlink, SYS_time, SYS_select,
 #endif
     /* the loop */
@@ -89,23 +90,23 @@ static const uint32_t CALLS[] = {
     SYS_accept, SYS_accept4, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_sendto, SYS_sendmsg,
     SYS_sendmmsg, SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_splice, SYS_close, SYS_shutdown,
     SYS_getsockopt, SYS_setsockopt, SYS_getpeername, SYS_getsockname, SYS_fcntl,
-    /* files that are open, and those that are removed at the end */
+    /* open files, and files removed at the end */
     SYS_pread64, SYS_preadv, SYS_preadv2, SYS_pwrite64, SYS_pwritev, SYS_pwritev2, SYS_fstat,
     SYS_newfstatat, SYS_statx, SYS_lseek, SYS_unlinkat,
     /* memory */
     SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
-    /* threads that are there, and their end */
+    /* existing threads, and their end */
     SYS_futex, SYS_rseq, SYS_set_robust_list, SYS_set_tid_address, SYS_sched_yield,
     SYS_sched_getaffinity, SYS_gettid, SYS_getpid, SYS_restart_syscall, SYS_exit, SYS_exit_group,
     /* signals */
     SYS_rt_sigreturn, SYS_rt_sigaction, SYS_rt_sigprocmask,
-    /* time and chance, where the kernel's page for them is not to be had */
+    /* time and random numbers, if the vDSO is not available */
     SYS_clock_gettime, SYS_clock_getres, SYS_gettimeofday, SYS_times, SYS_getcpu, SYS_getrandom,
-    /* who we are, for libraries that ask */
+    /* ids, for libraries */
     SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getrusage};
 #define CALL_COUNT (sizeof(CALLS) / sizeof(CALLS[0]))
 
-/* What a C library may ask on its own, or try before it does what it did before. */
+/* Calls that a C library may make on its own, or try before an older one. */
 static const uint32_t REFUSED[] = {
 #ifdef SYS_epoll_wait
     SYS_access,           SYS_readlink,
@@ -123,13 +124,13 @@ static const uint32_t REFUSED[] = {
 
 #define CALL_COUNT (sizeof(CALLS) / sizeof(CALLS[0]))
 
-/* The head, two instructions a call, what looks at arguments, and the end. */
+/* The head, two instructions for each call, the checks of arguments, and the end. */
 #define INSTRUCTIONS_MAX (2 * (CALL_COUNT + REFUSED_COUNT) + 96)
 
-/* What becomes of a call. */
+/* The verdicts on calls. */
 struct verdicts {
-    uint32_t otherwise; /* one that is in no list */
-    uint32_t refused;   /* what a C library may ask */
+    uint32_t otherwise; /* calls in no list */
+    uint32_t refused;   /* queries of a C library */
     uint32_t opening, socket, ioctl, prctl;
 };
 
@@ -160,8 +161,8 @@ static void give_for(struct program *program, uint32_t call, uint32_t verdict)
     give(program, verdict);
 }
 
-/* Where a test of the low half of one argument comes out as wanted. Goes on with the call's number
- * loaded. */
+/* Returns the verdict for a call if a test of the low half of one argument has the wanted result.
+ * Afterwards the call's number is loaded. */
 static void give_where(struct program *program, uint32_t call, unsigned argument, uint16_t test,
                        uint32_t value, bool wanted, uint32_t verdict)
 {
@@ -172,8 +173,8 @@ static void give_where(struct program *program, uint32_t call, unsigned argument
     load(program, offsetof(struct seccomp_data, nr));
 }
 
-/* Questions about a socket and, by stdio, about a terminal; an answer to any other would be that
- * the descriptor does not know it. */
+/* Permits requests about a socket and, by stdio, about a terminal; any other fails as if the
+ * descriptor did not support it. */
 static void write_ioctl(struct program *program, uint32_t verdict)
 {
     static const uint32_t REQUESTS[] = {FIONREAD, SIOCOUTQ, SIOCOUTQNSD, FIONBIO,
@@ -183,9 +184,9 @@ static void write_ioctl(struct program *program, uint32_t verdict)
     give_for(program, SYS_ioctl, verdict);
 }
 
-/* A C library makes a datagram socket, or one of netlink(7), to ask for an interface's name or
- * number (netdevice(7)), as it must for the zone of a link-local address: it gets none, and says
- * so. The last of all, since it leaves the argument loaded. */
+/* A C library opens a datagram or netlink(7) socket to look up an interface's name or number
+ * (netdevice(7)), for the zone of a link-local address: socket() fails, and the look-up reports
+ * that. The last check, since it leaves the argument loaded. */
 static void refuse_asking_sockets(struct program *program, uint32_t verdict)
 {
     give_where(program, SYS_socket, 0, BPF_JEQ, AF_NETLINK, true, verdict);
@@ -196,7 +197,7 @@ static void refuse_asking_sockets(struct program *program, uint32_t verdict)
     give(program, verdict);
 }
 
-/* A call whose number is above all that the lists know. */
+/* The verdict for a call above the highest number in the lists. */
 static void write_newer(struct program *program, const struct verdicts *verdicts)
 {
     add(program, BPF_JMP | BPF_JGE | BPF_K, FIRST_FOREIGN_CALL, 0, 1);
@@ -221,13 +222,13 @@ static void write_program(struct program *program, const struct verdicts *verdic
 #endif
     give_for(program, SYS_openat, verdicts->opening);
     give_for(program, SYS_openat2, verdicts->opening);
-    /* No page can be made that holds code. */
+    /* No executable page can be mapped. */
     give_where(program, SYS_mmap, 2, BPF_JSET, PROT_EXEC, false, SECCOMP_RET_ALLOW);
     give_where(program, SYS_mprotect, 2, BPF_JSET, PROT_EXEC, false, SECCOMP_RET_ALLOW);
     write_ioctl(program, verdicts->ioctl);
-    /* glibc names the pages that malloc takes, where it is told to: a kernel may not know how. */
+    /* If configured to, glibc names malloc's pages; kernels may not support that. */
     give_where(program, SYS_prctl, 0, BPF_JEQ, PR_SET_VMA, true, verdicts->prctl);
-    /* To ourselves alone: abort(3), and a reload that looks at the descriptor limit. */
+    /* Only for this process: abort(3), and a reload that reads the descriptor limit. */
     give_where(program, SYS_tgkill, 0, BPF_JEQ, (uint32_t)getpid(), true, SECCOMP_RET_ALLOW);
     give_where(program, SYS_prlimit64, 0, BPF_JEQ, 0, true, SECCOMP_RET_ALLOW);
 #ifdef SYS_getrlimit
@@ -241,14 +242,16 @@ static void write_program(struct program *program, const struct verdicts *verdic
 int sandbox_seccomp(bool only_logs, bool is_open_confined)
 {
     struct program program = {.length = 0};
-    /* Where nothing confines it, opening fails but ends nothing: a C library tries at odd times. */
+    /* If opening files is not confined, open() fails but does not end the process, since a C
+     * library may try it at any time. */
     struct verdicts verdicts = {.otherwise = SECCOMP_RET_KILL_PROCESS,
                                 .refused = SECCOMP_RET_ERRNO | ENOSYS,
                                 .opening = SECCOMP_RET_ALLOW,
                                 .socket = SECCOMP_RET_ERRNO | EACCES,
                                 .ioctl = SECCOMP_RET_ERRNO | ENOTTY,
                                 .prctl = SECCOMP_RET_ERRNO | EINVAL};
-    /* Where nothing confines it, opening fails but ends nothing: a C library tries at odd times. */
+    /* If opening files is not confined, open() fails but does not end the process, since a C
+     * library may try it at any time. */
     if (!is_open_confined)
         verdicts.opening = SECCOMP_RET_ERRNO | EACCES;
     if (only_logs)
@@ -257,6 +260,6 @@ int sandbox_seccomp(bool only_logs, bool is_open_confined)
     write_program(&program, &verdicts);
     const struct sock_fprog filter = {program.length, program.code};
     long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter);
-    /* More than 0 is a thread that has another filter. */
+    /* A result above 0 is the id of a thread with another filter. */
     return result == 0 ? 0 : result > 0 ? -EBUSY : -errno;
 }

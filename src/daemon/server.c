@@ -87,7 +87,7 @@ static int open_echo(struct server *server, struct error *err)
 {
     const struct daemon_options *options = server->options;
     if (status_check(options, err) < 0)
-        return -1; /* refused before any socket is opened */
+        return -1; /* fails before any socket is opened */
     server->echo = evecho_open(options->listeners, options->listener_count, server->log, err);
     return server->echo ? server_check_inherited(server, options, err) : -1;
 }
@@ -128,7 +128,7 @@ static void remove_pid_file(struct server *server)
     pidfile_remove(&server->pidfile, server->log);
 }
 
-/* NULL without memory. */
+/* NULL if memory is short. */
 static char *name_of(const struct daemon_options *options)
 {
     char host[HOST_NAME_MAX + 1] = "";
@@ -252,10 +252,10 @@ static int filter_calls(struct server *server, struct error *err)
     return sandbox_filter(&server->sandbox, err);
 }
 
-/* The start runs this table forwards and the stop runs it backwards, so each part may use all those
- * above it as long as it lives. A start that fails may leave its own part half made: the stop of
- * each part that was tried is run. What must be opened as root and can only be started later has
- * two rows; whichever stop comes first frees it, and the other finds nothing. */
+/* The start runs this table forwards and the stop runs it backwards, so each part can use all those
+ * above it. A failed start may leave its own part incomplete: the stop of each part that was tried
+ * is run. A part that must be opened as root and can only be started later has two rows; the first
+ * stop to run frees it, and the other does nothing. */
 static const struct part {
     int (*start)(struct server *server, struct error *err);
     void (*stop)(struct server *server); /* NULL: nothing to undo */
@@ -263,18 +263,18 @@ static const struct part {
     {check_options, NULL},
     {open_log, close_log},
     {start_library, stop_library}, /* it logs */
-    {open_echo, free_echo},        /* its sockets */
+    {open_echo, free_echo},        /* opens its sockets */
     {open_status, free_status},
     {find_limits, NULL},               /* counts the descriptors of both */
-    {write_pid_file, remove_pid_file}, /* as long as anybody is served */
+    {write_pid_file, remove_pid_file}, /* exists while peers are served */
     {find_name, free_name},
     {open_loop, close_loop},
     {take_signals, free_signals},
     {drain_start, drain_stop},
     {report_start, report_stop},
-    {start_notify, stop_notify}, /* may wait for a second, when nobody is served any more */
+    {start_notify, stop_notify}, /* may wait for a second, after serving has ended */
     {start_echo, stop_echo},
-    {confine, NULL}, /* while there is only this thread: each has its own */
+    {confine, NULL}, /* while this is the only thread: each has its own privileges */
     {start_log_thread, NULL},
     {start_watchdog, stop_watchdog},
     {start_status, free_status},
@@ -342,12 +342,12 @@ struct server *server_new(struct daemon_options *options, int argc, char **argv,
     return server;
 }
 
-/* A closed standard output is no error, and neither is one that takes nothing. */
+/* A closed standard output is not an error, and neither is one that cannot be written. */
 static void say_ready(struct server *server)
 {
     for (size_t i = 0; i < evecho_sockets(server->echo); i++) {
         const char *name = evecho_socket_name(server->echo, i);
-        char line[4 * SOCK_NAME_MAX]; /* a path may hold anything */
+        char line[4 * SOCK_NAME_MAX]; /* a path may contain any byte */
         escape_line(line, sizeof(line), name, strlen(name));
         standard_write("listening ");
         standard_write(line);
@@ -367,8 +367,7 @@ enum exit_code server_run(struct server *server)
     sigemptyset(&none);
     pthread_sigmask(SIG_SETMASK, &none, NULL);
     loop_run(&server->loop);
-    /* The end is decided. A signal while the log is finished must not end us with its own status.
-     */
+    /* The process is ending. A signal while the log is closed must not change the exit status. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, NULL);
     report_write(server);

@@ -13,13 +13,13 @@
 
 struct server;
 
-/* Opens sockets, gives up privileges, starts workers. The options become the server's, who frees
- * them; argv is read again at each reload. All signals must be blocked, so that none comes before
- * there is somebody to take it. NULL with nothing left behind. */
+/* Opens sockets, drops privileges, starts workers. Takes ownership of the options; reads argv again
+ * at each reload. All signals must be blocked, so that none arrives before it can be handled. On
+ * failure returns NULL and leaves nothing behind. */
 struct server *server_new(struct daemon_options *options, int argc, char **argv,
                           struct error *err) MUST_CHECK;
 
-/* Says that it is ready, and serves until it is told to stop; returns the exit code. */
+/* Reports that it is ready, and serves until it is stopped. Returns the exit code. */
 enum exit_code server_run(struct server *server);
 
 /* NULL is allowed. */

@@ -6,8 +6,8 @@
 
 #include "base/descriptors.h"
 
-/* Descriptors that are no connections: standard ones, log, notify, epoll, signals, pid file, a
- * reload's file; and for each worker its loop, waker and pipe. */
+/* Descriptors reserved for other uses than connections: standard ones, log, notify, epoll, signals,
+ * pid file, a reload's file; and for each worker its loop, waker and pipe. */
 #define RESERVE_DESCRIPTORS 24
 #define RESERVE_A_WORKER 6
 
@@ -17,7 +17,7 @@ static uint64_t descriptors_reserved(const struct server *server)
            evecho_sockets(server->echo) + (server->status ? status_descriptors(server->status) : 0);
 }
 
-/* The descriptor limit, raised as far as it may be; less what connections cannot have. */
+/* The descriptor limit, raised as far as permitted, minus the reserve. */
 static uint64_t connections_allowed(uint64_t reserve)
 {
     uint64_t limit = descriptors_raise();

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The server's state, and the functions that more than one of its files needs. For server.c (start,
- * run, stop), drain.c, reload.c and report.c alone. Only the main thread uses it.
- */
+/* The server's state, and functions shared by its files: server.c (start, run, stop), drain.c,
+ * reload.c and report.c. Only the main thread uses it. */
 #ifndef DAEMON_SERVER_PARTS_H
 #define DAEMON_SERVER_PARTS_H
 
@@ -26,17 +25,17 @@ struct event;
 #define SERVER_SIGNALS 4
 
 struct server {
-    struct daemon_options *options; /* as the last reload left them */
+    struct daemon_options *options; /* as of the last reload */
     int argc;
     char **argv;
-    struct privilege privilege; /* to be given up at the start */
+    struct privilege privilege; /* to drop to at the start */
     char *name;                 /* for whoami: a copy, since a reload replaces the options */
     struct log *log;
     struct loop loop; /* the main thread's; a single worker shares it */
     struct evecho *echo;
     struct limit_values limits;
     size_t worker_count;
-    struct status *status; /* NULL: nobody asked for it */
+    struct status *status; /* NULL: not configured */
     struct event *signals[SERVER_SIGNALS];
     struct event *drain_timer;
     struct event *report_timer;
@@ -48,21 +47,21 @@ struct server {
     struct watchdog watchdog;
 };
 
-/* The limits under such options, after the descriptor limit has been raised as far as possible;
- * logs a warning if max-connections must be lowered. 0 or -1. */
+/* Raises the descriptor limit as far as possible, and computes the limits for these options. Logs a
+ * warning if max-connections must be lowered. Returns 0 or -1. */
 int server_find_limits(const struct server *server, const struct daemon_options *options,
                        struct limit_values *values, struct error *err) MUST_CHECK;
 
-/* For each inherited socket, whose kind shows only once it is open: 0, or -1 if its listener has an
- * attribute that means nothing to that kind. */
+/* Checks each inherited socket, whose kind is known only once it is open. Returns 0, or -1 if its
+ * listener has an attribute that does not apply to that kind. */
 int server_check_inherited(const struct server *server, const struct daemon_options *options,
                            struct error *err) MUST_CHECK;
 
-/* How to log under such options; it points into them. */
+/* The log's configuration for these options; it points into them. */
 struct log_config server_log_config(const struct daemon_options *options);
 
-/* Tells the service manager that we serve, on how many sockets, and `besides`, which may be empty.
- */
+/* Reports to the service manager that we serve, the number of sockets, and `besides`, which may be
+ * empty. */
 void server_tell_serving(struct server *server, const char *besides);
 
 #endif

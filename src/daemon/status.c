@@ -17,7 +17,7 @@ struct status {
     struct endpoint endpoint;
     bool is_public;
     struct status_facts facts;
-    struct waker waker; /* by the workers, about a list */
+    struct waker waker; /* woken by workers that have written a list */
     struct conn_list *lists;
     bool *has_list;
     bool is_asking;
@@ -45,8 +45,8 @@ static void answer_page(struct status *status, struct http_exchange *exchange,
 
 /* ---- the list ---- */
 
-/* Each worker is asked once for everybody who wants to know; whoever comes while they write is told
- * what is asked for afterwards. */
+/* Requests each worker's list once for all pending exchanges. Exchanges that arrive while the
+ * workers write are answered by the next request. */
 static void ask_workers(struct status *status)
 {
     status->is_asking = false;
@@ -96,7 +96,7 @@ static void on_wake(void *owner)
 
 /* ---- requests ---- */
 
-/* A request without a name is no browser's, and nobody but this machine reaches a Unix socket. */
+/* A request without a host is not from a browser, and only this machine can reach a Unix socket. */
 static bool is_host_allowed(const struct status *status, const struct request *request)
 {
     return status->is_public || status->endpoint.kind == ENDPOINT_UNIX || !request->host ||
@@ -122,7 +122,7 @@ static void on_request(void *owner, struct http_exchange *exchange, const struct
 
 /* ---- life ---- */
 
-/* 0 where only this machine reaches it. */
+/* Returns 0 if only this machine can reach the endpoint. */
 static int check_reach(const struct endpoint *endpoint, struct error *err)
 {
     struct address addresses[ADDRESS_RESOLVED_MAX];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The status endpoint: numbers for operators, in the main thread's loop. Who may ask and what is
- * told; how it is asked and answered is http.h. */
+/* The status endpoint, in the main thread's loop: access control and content. http.h handles the
+ * protocol. */
 #ifndef DAEMON_STATUS_H
 #define DAEMON_STATUS_H
 
@@ -14,19 +14,19 @@
 
 struct status;
 
-/* Whether the options' endpoint may be served: a TCP or Unix one and, unless status-public is
- * given, one that only this machine reaches. 0 or -1. */
+/* Checks that the options' endpoint may be served: it must be TCP or Unix, and, without
+ * status-public, reachable from this machine only. Returns 0 or -1. */
 int status_check(const struct daemon_options *options, struct error *err) MUST_CHECK;
 
-/* Opens its sockets; nobody is served yet. NULL with nothing left open. */
+/* Opens its sockets, and serves nothing yet. On failure returns NULL and leaves nothing open. */
 struct status *status_new(const struct daemon_options *options, struct log *log,
                           struct error *err) MUST_CHECK;
 
-/* Serves, in that loop, what the facts say. 0 or -1. */
+/* Starts serving pages about `facts` in `loop`. Returns 0 or -1. */
 int status_start(struct status *status, struct loop *loop, const struct status_facts *facts,
                  struct error *err) MUST_CHECK;
 
-/* From now on it is not ready. */
+/* From now on /ready answers that the service is not ready. */
 void status_set_draining(struct status *status);
 
 /* The most descriptors that it will ever have open. */

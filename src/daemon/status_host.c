@@ -8,7 +8,7 @@
 
 #define NAME_MAX_LENGTH 255
 
-/* Nothing, or a colon and digits. */
+/* True for an empty text, or a colon and digits. */
 static bool is_port(const char *text)
 {
     return *text == '\0' || (*text == ':' && text[1 + strspn(text + 1, "0123456789")] == '\0');

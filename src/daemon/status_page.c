@@ -9,12 +9,12 @@
 #include "daemon/http.h"
 #include "daemon/metrics.h"
 
-#define SPARE_SHARE 20 /* of all places, so many must be free for it not to be full any more */
+#define SPARE_SHARE 20 /* one of so many places must be free to end is_full */
 
 #define TEXT_TYPE "text/plain; charset=utf-8"
 
-/* Two listeners may have one name (a descriptor given twice), and a series must not: the first one
- * counts for all of them. Returns how many names there are. */
+/* Two listeners may have one name (a descriptor given twice), but a series must be unique: the
+ * first one includes the others. Returns the number of names. */
 static size_t sum_listeners(const struct evecho *echo, struct metrics_listener *out)
 {
     size_t count = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the status endpoint shows, page by page: bodies alone, no connection and no event. */
+/* The pages of the status endpoint: only their bodies, no connection and no event. */
 #ifndef DAEMON_STATUS_PAGE_H
 #define DAEMON_STATUS_PAGE_H
 
@@ -10,7 +10,7 @@
 #include "daemon/request.h"
 #include "echo/evecho.h"
 
-/* What the pages are made of; all of it belongs to the server. */
+/* The data of the pages; the server owns all of it. */
 struct status_facts {
     struct evecho *echo;
     uint64_t started_ms; /* Unix time */
@@ -20,20 +20,19 @@ struct status_facts {
 
 struct status_page {
     const char *path, *type;
-    /* Writes the body; returns the answer's status. NULL: the page is a connection list of the
-     * workers. */
+    /* Writes the body; returns the HTTP status. NULL: the page is the workers' connection list. */
     int (*write)(FILE *out, const struct status_facts *facts);
 };
 
-/* Finds out whether connections wait because there are as many as there may be. From then on it is
- * full until a twentieth of the places is free, at least one: where one peer comes for each that
- * goes, a balancer would else hear the one and the other by turns. */
+/* Updates is_full: true as soon as the limit on connections is reached, and until a twentieth of
+ * the places, at least one, is free. Without this hysteresis a load balancer would see alternating
+ * answers if one peer connects for each that leaves. */
 void status_page_look(struct status_facts *facts);
 
-/* NULL: there is no such page. */
+/* NULL if the page does not exist. */
 const struct status_page *status_page_find(const struct request *request);
 
-/* The words of an answer that is no page, in a line, with what would be right. */
+/* Writes a line about an error status, with advice. */
 void status_page_write_error(FILE *out, int status);
 
 #endif

@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "daemon/notify.h"
 
-/* We look so many times in the manager's time. Twice is its advice; at four times a worker that
- * was late once is not yet a reason to end everything. */
+/* How often in the manager's interval the workers are checked. systemd recommends two; with four, a
+ * worker that is late once does not end the service. */
 #define LOOKS 4
 #define SHORTEST_US 1000
 #define LONGEST_US (3600ULL * 1000 * 1000)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The watchdog: as long as the main loop and every worker come round, the service manager hears of
- * it (sd_watchdog_enabled(3)); where one of them hangs it does not, and restarts us.
- */
+/* The watchdog: notifies the service manager as long as the main loop and every worker respond
+ * (sd_watchdog_enabled(3)). If one of them hangs, the notifications stop, and the manager restarts
+ * the service. */
 #ifndef DAEMON_WATCHDOG_H
 #define DAEMON_WATCHDOG_H
 
@@ -13,12 +13,12 @@
 struct event;
 
 struct watchdog {
-    struct event *timer; /* NULL: nobody wants to hear of us */
+    struct event *timer; /* NULL: no watchdog */
     struct notify *notify;
     struct evecho *echo;
 };
 
-/* Starts it in place, on the main loop, where the environment asks for it. 0 or -1. */
+/* Starts it in place, on the main loop, if the environment requests it. Returns 0 or -1. */
 int watchdog_start(struct watchdog *watchdog, struct loop *loop, struct notify *notify,
                    struct evecho *echo, struct error *err) MUST_CHECK;
 

@@ -14,42 +14,42 @@
 #include "net/sock.h"
 #include "tls/tls.h"
 
-/* How long a failed accept keeps the listeners away from the next one. */
+/* How long the listeners pause after a failed accept. */
 #define FAILURE_PAUSE_MS 100
 
-/* A stop accepts whose handshake is under way. The first look is so soon since most paths are
- * short, and two must find none: one may be between the kernel's two lists while it is completed.
- */
+/* A stop still accepts connections whose handshake is in progress. The first check is this soon
+ * because most paths are short. Two checks in a row must find none: while a handshake completes it
+ * may be between the kernel's two lists. */
 #define LOOK_FIRST_MS 5
 #define LOOKS_WITHOUT 2
-/* A look costs the kernel a walk over its sockets: no more than this part of the time goes for it.
- */
+/* For each check the kernel walks all its sockets: at most this part of the time is used for
+ * checks. */
 #define LOOK_PART 10
-/* The longest wait for them: a SYN-ACK that was lost is sent again after a second (RFC 6298), and
- * has its path to go. */
+/* The longest wait for handshakes: a lost SYN-ACK is retransmitted after a second (RFC 6298), and
+ * the path takes time too. */
 #define HANDSHAKE_MS 3000
-/* And where the kernel does not tell whether there are any. */
+/* The same if the kernel cannot report handshakes. */
 #define HANDSHAKE_BLIND_MS 1000
 
 struct acceptor {
     struct log *log;
     struct listener *listeners;
-    size_t *specs;                   /* each listener's index among the specs */
-    struct endpoint *spec_endpoints; /* what a reload cannot change */
+    size_t *specs;                   /* the index of each listener's spec */
+    struct endpoint *spec_endpoints; /* a reload cannot change these */
     size_t count, spec_count;
     struct limit *limit;
     struct worker *const *workers;
     size_t worker_count;
     struct counters counters;
     struct event *pause_timer;
-    bool has_failed; /* an accept, and the pause after it is not over */
+    bool has_failed; /* an accept failed, and the pause after it lasts */
     uint64_t last_id;
-    size_t next_worker;     /* whose turn it is among those that have as few */
-    _Atomic bool is_paused; /* read by workers, written here */
-    int handshake_fd;       /* to ask the kernel by, or -1 */
+    size_t next_worker;     /* the next of those with equally few connections */
+    _Atomic bool is_paused; /* read by workers, written by the acceptor */
+    int handshake_fd;       /* for sock_diag(7), or -1 */
     struct event *look_timer;
-    uint64_t stop_ms;  /* since then nobody new is let in */
-    int looks_without; /* in a row, in which no handshake was under way */
+    uint64_t stop_ms;  /* when new connections were stopped */
+    int looks_without; /* consecutive checks without a handshake */
     bool is_stopping, is_stopped;
     void (*on_stopped)(void *owner);
     void *owner;
@@ -87,11 +87,11 @@ static int append(struct acceptor *acceptor, const struct sock_listening *sock, 
     return 0;
 }
 
-/* Names the listener that is at fault, and where it was written. Returns -1. */
+/* Adds the listener at fault, and its file and line, to the error. Returns -1. */
 static int blame(const struct evecho_listener *spec, struct error *err)
 {
     if (err->option)
-        error_prefix(err, "%s: ", err->option); /* an attribute's */
+        error_prefix(err, "%s: ", err->option); /* an error in an attribute */
     if (spec->file)
         error_place(err, spec->file, spec->line);
     return error_blame(err, "listen", spec->text);
@@ -109,7 +109,7 @@ static int open_tls(const struct evecho_listener *spec, struct tls_context **tls
     return *tls ? 0 : blame(spec, err);
 }
 
-/* The same; a notice goes to the log. */
+/* The same, but logs the notice. */
 static int open_tls_logged(const struct acceptor *acceptor, const struct evecho_listener *spec,
                            struct tls_context **tls, struct error *err)
 {
@@ -166,7 +166,7 @@ static int open_spec(struct acceptor *acceptor, const struct evecho_listener *sp
     int used = 0;
     while (used < count && append(acceptor, &socks[used], index, &spec->policy, tls, err) == 0)
         used++;
-    tls_context_unref(tls); /* the policies have theirs */
+    tls_context_unref(tls); /* the policies hold references of their own */
     if (used == count)
         return 0;
     while (used < count)
@@ -182,7 +182,8 @@ struct acceptor *acceptor_new(const struct evecho_listener *specs, size_t count,
         acceptor->spec_endpoints = calloc(count, sizeof(struct endpoint));
     if (acceptor) {
         acceptor->log = log;
-        acceptor->handshake_fd = -1; /* for now: 3 and above may have been passed to us */
+        acceptor->handshake_fd =
+            -1; /* opened later: descriptors from 3 on may have been passed to us */
     }
     if (!acceptor || !acceptor->spec_endpoints) {
         error_start(err, "no memory for the listeners");
@@ -226,7 +227,7 @@ static void resume_all(struct acceptor *acceptor)
     for (size_t i = 0; i < acceptor->count; i++)
         is_resumed = listener_resume(&acceptor->listeners[i]) == 0 && is_resumed;
     if (!is_resumed)
-        pause_after_failure(acceptor); /* no memory for it now */
+        pause_after_failure(acceptor); /* memory is short */
 }
 
 static void on_pause_over(evutil_socket_t fd, short what, void *arg)
@@ -245,7 +246,7 @@ static void pause_if_full(struct acceptor *acceptor)
     log_limited(acceptor->log, LOG_LEVEL_WARN, "max-connections is reached: new connections wait",
                 LOG_NUMBER("open", limit_open(acceptor->limit)));
     pause_all(acceptor);
-    resume_all(acceptor); /* for the connection that ended just before the pause was seen */
+    resume_all(acceptor); /* in case a connection ended just before its worker saw the pause */
 }
 
 void acceptor_on_released(struct acceptor *acceptor)
@@ -267,9 +268,10 @@ static void on_error(void *owner, struct listener *listener, int error)
     pause_after_failure(acceptor);
 }
 
-/* ---- letting in ---- */
+/* ---- accepting ---- */
 
-/* Those that have as few take turns: short connections would else all be the first one's. */
+/* Workers with equally few connections take turns: otherwise the first one would serve all short
+ * connections. */
 static struct worker *least_loaded(struct acceptor *acceptor)
 {
     size_t count = acceptor->worker_count, least = acceptor->next_worker;
@@ -302,7 +304,8 @@ static void on_accept(void *owner, struct listener *listener, int fd, const stru
                "connection reset: its source is not in proxy-from");
         return;
     }
-    /* A proxy may have as many as it likes: it is those it speaks for that are limited. */
+    /* A proxy has no limit of its own; its clients are limited by the addresses in their
+     * headers. */
     const struct address *source = values->is_proxy ? &NOBODY : peer;
     switch (limit_admit(acceptor->limit, source)) {
     case LIMIT_ADMITTED:
@@ -311,7 +314,7 @@ static void on_accept(void *owner, struct listener *listener, int fd, const stru
         refuse(acceptor, fd, peer, COUNTER_REFUSED_SOURCE,
                "connection reset: max-connections-per-source is reached");
         return;
-    case LIMIT_ALL: /* not while the listeners pause for it */
+    case LIMIT_ALL: /* cannot happen: at this limit the listeners pause */
         refuse(acceptor, fd, peer, COUNTER_REFUSED_ERROR,
                "connection reset: max-connections is reached");
         return;
@@ -348,7 +351,7 @@ void acceptor_drop_plan(const struct acceptor *acceptor, struct policy **plan)
     free(plan);
 }
 
-/* Listeners of one spec stand side by side, and share its certificates. */
+/* Listeners of one spec are adjacent, and share its certificates. */
 static int fill_plan(const struct acceptor *acceptor, const struct evecho_listener *specs,
                      struct policy **plan, struct error *err)
 {
@@ -373,7 +376,7 @@ struct policy **acceptor_plan(const struct acceptor *acceptor, const struct evec
                               size_t count, struct error *err)
 {
     struct policy **plan = calloc(acceptor->count, sizeof(struct policy *));
-    (void)count; /* as many as are open: acceptor_has_endpoints() */
+    (void)count; /* equals the number of open ones: acceptor_has_endpoints() */
     if (!plan)
         error_start(err, "no memory for new settings");
     if (plan && fill_plan(acceptor, specs, plan, err) < 0) {
@@ -395,8 +398,8 @@ void acceptor_adopt(struct acceptor *acceptor, struct policy **plan)
 
 /* ---- stopping ---- */
 
-/* To their peers those in the backlog are connected: they have sent, and closing would reset them.
- */
+/* The peers of queued connections are connected and may have sent data: closing the listener would
+ * reset them. */
 static void accept_and_close(struct acceptor *acceptor, struct listener *listener)
 {
     bool is_open = listener->accepting || listener->answering;
@@ -418,7 +421,7 @@ static bool has_handshakes(const struct acceptor *acceptor)
     return result;
 }
 
-/* So are those whose ACK is to come, the last packet of their handshake. */
+/* So are the peers whose ACK, the last packet of the handshake, has not arrived yet. */
 static enum handshakes look_for_handshakes(const struct acceptor *acceptor)
 {
     enum handshakes found = HANDSHAKES_NONE;
@@ -445,7 +448,7 @@ static void look_later(struct acceptor *acceptor, uint64_t wait_ms)
 {
     const struct timeval wait = {(time_t)(wait_ms / 1000), (long)(wait_ms % 1000 * 1000)};
     if (event_add(acceptor->look_timer, &wait) < 0)
-        acceptor_finish(acceptor); /* no memory to wait */
+        acceptor_finish(acceptor); /* memory is short, so do not wait */
 }
 
 static void on_look(evutil_socket_t fd, short what, void *arg)

@@ -39,7 +39,7 @@ bool account_tell_owed(struct account *account)
 bool account_close(struct account *account, size_t cut, bool is_abandoned)
 {
     account_lose(account, account_owed(account));
-    account->cut = cut < account->out ? cut : account->out; /* the rest is TLS's own */
+    account->cut = cut < account->out ? cut : account->out; /* the rest are bytes of TLS itself */
     counter_add(account->counters, COUNTER_CUT, account->cut);
     if (is_abandoned)
         counter_add(account->counters, COUNTER_ABANDONED, account->lost + account->cut);

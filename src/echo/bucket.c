@@ -8,7 +8,7 @@
 #define WAYS 4    /* a set is one cache line */
 #define NS_PER_S UINT64_C(1000000000)
 
-/* A source's bucket. No source is 0, so a zeroed place is an empty one with a full bucket. */
+/* A source's bucket. No source is 0, so a zeroed place is free, with a full bucket. */
 struct place {
     uint64_t source;
     uint64_t full_ns; /* when the bucket will be full again */
@@ -23,7 +23,7 @@ struct buckets {
     struct place (*sets)[WAYS];
 };
 
-/* A number for the source that only we can tell. */
+/* A hash of the source that cannot be predicted without the seed. */
 static uint64_t source_of(const struct buckets *buckets, const struct address *address)
 {
     const struct address source = address_source(address, buckets->prefix);
@@ -31,7 +31,7 @@ static uint64_t source_of(const struct buckets *buckets, const struct address *a
     return number ? number : 1;
 }
 
-/* True, and a token less, where the bucket has one. */
+/* Takes a token and returns true, if the bucket has one. */
 static bool take(uint64_t *full_ns, uint64_t interval_ns, uint64_t now_ns)
 {
     uint64_t next_ns = (*full_ns > now_ns ? *full_ns : now_ns) + interval_ns;
@@ -41,7 +41,7 @@ static bool take(uint64_t *full_ns, uint64_t interval_ns, uint64_t now_ns)
     return true;
 }
 
-/* The source's place: its own, or the one of its set that is the fullest. */
+/* The source's place: its own, or the fullest one of its set. */
 static struct place *find(struct buckets *buckets, uint64_t source)
 {
     struct place *set = buckets->sets[source & (SETS - 1)], *fullest = set;

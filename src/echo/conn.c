@@ -7,20 +7,20 @@
 #include "base/log.h"
 #include "net/sock.h"
 
-/* A held sender goes on when its peer has taken all but this part of the high-water mark. */
+/* Reading resumes when the bytes owed are down to 1/LOW_WATER_PART of the high-water mark. */
 #define LOW_WATER_PART 4
-/* One read where all connections together owe as much as they may: what an attacker with many
- * connections can add to that is this much for each. */
+/* The most bytes of one read if all connections together owe as much as the limit: an attacker can
+ * exceed the limit by this much for each connection. */
 #define TIGHT_READ_BYTES 4096
-/* So often in the stall time a peer is asked whether it has taken anything. */
+/* How often in the stall timeout the peer's progress is checked. */
 #define STALL_LOOKS 4
 
-/* What the last read has done with the bytes. */
+/* The result of the last read. */
 enum {
-    MOVED_NOWHERE, /* echoed, and the kernel has taken nothing of it yet */
-    MOVED_ON,      /* echoed, and the kernel has taken some */
-    MOVED_AWAY,    /* thrown away */
-    MOVED_LATE,    /* they came after our end, and can be answered by a reset */
+    MOVED_NOWHERE, /* echoed, and the kernel has accepted nothing of it yet */
+    MOVED_ON,      /* echoed, and the kernel has accepted some */
+    MOVED_AWAY,    /* discarded by the service */
+    MOVED_LATE,    /* received after our end, and can be answered by a reset */
 };
 
 static struct conn *conn_of(struct stream *stream)
@@ -47,7 +47,7 @@ bool conn_may_change(enum conn_state from, enum conn_state to)
     return EDGES[from][to];
 }
 
-/* The one unforgivable bug is a byte that is neither sent, nor owed, nor told to be lost. */
+/* True if every byte is sent, owed or counted as lost: the one invariant that must never break. */
 static bool is_balanced(const struct conn *conn)
 {
     return account_owed(&conn->account) == stream_owed(&conn->stream);
@@ -71,15 +71,15 @@ static void consider(uint64_t *due_ms, enum reason *why, uint64_t from_ms, uint6
     }
 }
 
-/* The peer has to take something before it can go on. A flush that owes nothing has yet to say its
- * end, and TLS may have answers of its own that are none of the bytes owed. */
+/* True if the connection cannot continue before the peer reads. A flush that owes nothing still has
+ * to send its end, and TLS may have answers of its own that do not count as bytes owed. */
 static bool waits_for_peer(const struct conn *conn)
 {
     return account_owed(&conn->account) > 0 || conn->state == CONN_FLUSH ||
            stream_is_choked(&conn->stream);
 }
 
-/* While its worker drains, a connection ends where nothing has come since then for long enough. */
+/* While its worker drains, a connection ends if nothing has been received for the quiet time. */
 static void consider_drain(const struct conn *conn, uint64_t *due_ms, enum reason *why,
                            uint64_t last_ms)
 {
@@ -95,13 +95,13 @@ uint64_t conn_due_ms(const struct conn *conn, enum reason *why)
     uint64_t due_ms = UINT64_MAX;
     *why = (enum reason)conn->reason;
     if (conn->state == CONN_HANDSHAKE) {
-        /* All of it: a peer that trickles makes progress for ever. */
+        /* For the whole handshake: a peer that trickles would make progress for ever. */
         consider(&due_ms, why, conn->opened_ms, values->handshake_ms, REASON_HANDSHAKE);
         consider_drain(conn, &due_ms, why, conn->opened_ms);
         return due_ms;
     }
     if (conn->state == CONN_LINGER) {
-        /* No time to linger is no time at all, not for ever. */
+        /* A linger time of 0 means no time, not for ever. */
         return conn->ending_ms + values->linger_ms;
     }
     if (waits_for_peer(conn))
@@ -116,15 +116,15 @@ uint64_t conn_due_ms(const struct conn *conn, enum reason *why)
     return due_ms;
 }
 
-/* The stall time runs from now. */
+/* Restarts the stall timeout. */
 static void restart_stall(struct conn *conn)
 {
     conn->taken_ms = loop_now_ms();
     conn->untaken = stream_untaken(&conn->stream);
 }
 
-/* When to look at it again. The kernel tells us of no byte that a peer takes before there is room
- * for many, so while it waits for the peer it is asked in between. */
+/* The time of the next check. The kernel reports a writable socket only when there is room for many
+ * bytes, so while the connection waits for the peer, its progress is checked in between. */
 static uint64_t look_ms(const struct conn *conn, uint64_t due_ms)
 {
     uint64_t stall_ms = conn->policy->values.stall_ms;
@@ -132,7 +132,8 @@ static uint64_t look_ms(const struct conn *conn, uint64_t due_ms)
     return stall_ms && waits_for_peer(conn) && next_ms < due_ms ? next_ms : due_ms;
 }
 
-/* Sets the deadline where it became earlier; a later one is found out when the old one comes. */
+/* Sets the deadline if it became earlier; if it became later, that is noticed when the old one
+ * fires. */
 static void set_deadline(struct conn *conn)
 {
     enum reason why;
@@ -143,28 +144,29 @@ static void set_deadline(struct conn *conn)
 
 /* ---- the end ---- */
 
-/* Whether all together owe too much: then every connection's next read is small, and one that owes
- * anything is held. */
+/* Checks if all connections together owe too much: then every connection's next read is small, and
+ * one that owes bytes stops reading. */
 static void look_at_limit(struct conn_env *env)
 {
     env->is_tight = limit_is_owed_out(env->limit);
     env->stream.read_max = env->is_tight ? TIGHT_READ_BYTES : SIZE_MAX;
 }
 
-/* Tells the worker's gauge what is owed, and hears what all owe. */
+/* Adds the bytes owed to the worker's gauge, and checks the sum of all. */
 static void tell_owed(struct conn *conn)
 {
     if (account_tell_owed(&conn->account))
         look_at_limit(conn->env);
 }
 
-/* True for an end that the service chose, so that a drain has to answer for what was owed. */
+/* True for an end chosen by the service, so that a drain must report bytes still owed. */
 static bool is_our_choice(enum reason reason)
 {
     return reason != REASON_RESET && reason != REASON_ERROR;
 }
 
-/* The way out. Where anything is lost the end is a reset, whatever was hoped for. */
+/* Ends the connection. If any byte is lost, the end is a reset, even if the caller asked for
+ * none. */
 static void end(struct conn *conn, bool is_reset)
 {
     struct conn_env *env = conn->env;
@@ -186,8 +188,8 @@ static void end(struct conn *conn, bool is_reset)
     env->on_closed(conn, env->owner);
 }
 
-/* At the end of a linger: what nobody has read is as late as the rest. Returns how much that is;
- * the kernel resets for it, whatever we do. */
+/* At the end of the linger time: counts unread bytes as discarded too, and returns their number.
+ * Because of them the kernel sends a reset in any case. */
 static size_t discard_unread(struct conn *conn)
 {
     size_t unread = stream_unread(&conn->stream);
@@ -209,7 +211,7 @@ void conn_abort(struct conn *conn, enum reason reason)
     if (conn->state == CONN_CLOSED)
         return;
     bool is_lingering = conn->state == CONN_LINGER, is_peer = reason == REASON_RESET;
-    /* A peer that resets after our FIN only ends what had its reason before. */
+    /* If the peer resets after our FIN, the connection keeps its earlier reason. */
     if (!is_lingering || !is_peer)
         conn->reason = (uint8_t)reason;
     if (is_lingering)
@@ -219,12 +221,12 @@ void conn_abort(struct conn *conn, enum reason reason)
 
 static void abort_error(struct conn *conn, int error)
 {
-    /* shutdown(2) has no other word than ENOTCONN for a reset that has come. */
+    /* shutdown(2) reports a received reset as ENOTCONN. */
     bool is_peer = error == ECONNRESET || error == EPIPE || error == ETIMEDOUT || error == ENOTCONN;
     conn->error = error;
     if (conn->state == CONN_HANDSHAKE && error != ENOMEM && !is_peer) {
-        /* OpenSSL has told the peer why, which a reset would take back; where there is more from
-         * the peer, the kernel sends one whatever we do. */
+        /* OpenSSL has sent an alert, which a reset would discard. If bytes of the peer are unread,
+         * the kernel sends a reset in any case. */
         conn->reason = REASON_HANDSHAKE;
         end(conn, stream_unread(&conn->stream) > 0);
         return;
@@ -232,7 +234,7 @@ static void abort_error(struct conn *conn, int error)
     conn_abort(conn, error == ENOMEM ? REASON_MEMORY : is_peer ? REASON_RESET : REASON_ERROR);
 }
 
-/* FLUSH is paid: the peer finished first, or we say that we have. */
+/* Ends FLUSH, since nothing is owed: the peer has finished first, or we send our end. */
 static void finish(struct conn *conn)
 {
     if (!stream_say_end(&conn->stream)) {
@@ -257,7 +259,7 @@ static void finish(struct conn *conn)
         set_deadline(conn);
 }
 
-/* No more reading; pay what is owed, then finish. */
+/* Stops reading, sends the bytes owed, then finishes. */
 static void begin_close(struct conn *conn, enum reason reason)
 {
     stream_hold(&conn->stream);
@@ -272,7 +274,7 @@ static void begin_close(struct conn *conn, enum reason reason)
 
 /* ---- bytes ---- */
 
-/* A mark that one read can reach holds the sender as soon as anything is owed. */
+/* If one read can reach the mark, reading stops as soon as any byte is owed. */
 static bool holds_at_once(const struct conn *conn)
 {
     uint64_t mark = conn->policy->values.buffer_bytes;
@@ -293,13 +295,13 @@ static bool is_under_mark(const struct conn *conn)
            (account_owed(&conn->account) <= low && !holds_at_once(conn));
 }
 
-/* After an echo of which the kernel took something, or nothing: holds the sender where too much is
- * owed now. */
+/* After an echo of which the kernel accepted some bytes or none: stops reading if too much is owed
+ * now. */
 static void settle(struct conn *conn, bool is_taken)
 {
     bool was_owing = conn->account.told_owed > 0;
     if (conn->env->is_tight)
-        look_at_limit(conn->env); /* others may have paid since */
+        look_at_limit(conn->env); /* other connections may have sent theirs since */
     tell_owed(conn);
     if (account_owed(&conn->account) == 0)
         return;
@@ -314,9 +316,9 @@ static void settle(struct conn *conn, bool is_taken)
     }
 }
 
-/* What the service says of its own: all of it or, where it has no end, as much as may be owed. It
- * goes out by way of the loop, so that a reader without end gets its turns like everybody else.
- * False where that ended the connection. */
+/* Queues the service's own bytes: all of them, or, if they are endless, as many as may be owed. The
+ * loop sends them, so that an endless reader does not delay other connections. False if that ended
+ * the connection. */
 static bool say(struct conn *conn)
 {
     unsigned char bytes[SERVICE_SAYS_MAX];
@@ -327,7 +329,7 @@ static bool say(struct conn *conn)
     }
     size_t length = conn->env->reporter->service(conn, bytes, room);
     int failure = stream_owe(&conn->stream, bytes, length);
-    /* Where the system failed us, what was kept was made, and the rest was never said. */
+    /* On a system error, only the queued bytes count as made. */
     account_made(&conn->account, stream_owed(&conn->stream) - account_owed(&conn->account));
     tell_owed(conn);
     if (failure) {
@@ -337,8 +339,8 @@ static bool say(struct conn *conn)
     return true;
 }
 
-/* Gives back what has come: without looking where nobody has to, else from where it lies. Returns
- * what stream_take() does; *sent says how much of it the kernel has taken. */
+/* Echoes received bytes: without reading them into memory if possible, else from the buffer.
+ * Returns like stream_take(); *sent is the number that the kernel has accepted. */
 static ssize_t echo(struct conn *conn, size_t *sent)
 {
     struct stream *stream = &conn->stream;
@@ -358,23 +360,23 @@ static ssize_t echo(struct conn *conn, size_t *sent)
     }
     if (came <= 0 || !failure)
         return came;
-    /* The system failed us: what should be owed, and was not kept, is lost. */
+    /* On a system error, bytes that should be owed but are not queued are lost. */
     account_lose(&conn->account, account_owed(&conn->account) - stream_owed(stream));
     return failure;
 }
 
-/* Bytes that came after our own end. Their sender learns of it by a reset, as soon as that takes
- * nothing from it; once its own FIN has come, none can be sent. */
+/* Handles bytes received after our own end. The peer is sent a reset, as soon as that does not
+ * destroy bytes sent to it; after its own FIN a reset cannot be sent. */
 static void discard(struct conn *conn, size_t bytes)
 {
     account_discarded(&conn->account, bytes);
     if (stream_end(&conn->stream) == STREAM_END_TAKEN)
-        conn->moved = MOVED_LATE; /* not dropped: a Unix socket has no other reset */
+        conn->moved = MOVED_LATE; /* left unread: a Unix socket has no other way to reset */
     else
         stream_drop(&conn->stream, bytes);
 }
 
-/* Takes bytes that nobody will see again. Returns what stream_take() does. */
+/* Reads and discards bytes. Returns like stream_take(). */
 static ssize_t swallow(struct conn *conn)
 {
     const unsigned char *bytes;
@@ -390,7 +392,7 @@ static ssize_t swallow(struct conn *conn)
     return came;
 }
 
-/* The read callback: moves bytes and counts them, and no more. */
+/* The read callback: only moves and counts bytes. */
 static ssize_t on_readable(struct stream *stream)
 {
     struct conn *conn = conn_of(stream);
@@ -403,7 +405,7 @@ static ssize_t on_readable(struct stream *stream)
     return came;
 }
 
-/* ---- the event callbacks: what follows from it ---- */
+/* ---- the other callbacks ---- */
 
 static void on_moved(struct stream *stream)
 {
@@ -417,8 +419,9 @@ static void on_moved(struct stream *stream)
         settle(conn, conn->moved == MOVED_ON);
 }
 
-/* The peer's end came after ours. Over TLS its words may come before its FIN: then what came too
- * late is still to be told, and the linger's end does it where it cannot be now. */
+/* Handles the peer's end after ours. Over TLS its close_notify may arrive before its FIN: then the
+ * peer must still be told about late bytes by a reset, if not now then at the end of the linger
+ * time. */
 static void end_late(struct conn *conn)
 {
     enum stream_end how_far = stream_end(&conn->stream);
@@ -456,7 +459,7 @@ static void on_drained(struct stream *stream, size_t bytes)
     }
     if (account_owed(&conn->account) == 0 && conn->state == CONN_OPEN) {
         if (!service_of(conn)->is_endless || say(conn))
-            set_deadline(conn); /* idle and quiet times run again */
+            set_deadline(conn); /* restarts the idle and quiet timeouts */
     }
 }
 
@@ -472,7 +475,7 @@ static void on_error(struct stream *stream, int error)
     abort_error(conn_of(stream), error);
 }
 
-/* What its service has to say, then what the peer has. */
+/* Sends the service's own bytes, then starts to read. */
 static void begin(struct conn *conn)
 {
     const struct service *service = service_of(conn);
@@ -555,7 +558,7 @@ void conn_start(struct conn *conn)
     else if (stream_resume(&conn->stream) < 0)
         abort_error(conn, ENOMEM);
     else
-        set_deadline(conn); /* on_open() goes on */
+        set_deadline(conn); /* on_open() continues */
 }
 
 void conn_drain(struct conn *conn)
@@ -563,7 +566,7 @@ void conn_drain(struct conn *conn)
     if (conn->state == CONN_FLUSH || conn->state == CONN_LINGER)
         return;
     if (service_of(conn)->is_endless && conn->state != CONN_HANDSHAKE)
-        begin_close(conn, REASON_DRAIN); /* it would never be quiet */
+        begin_close(conn, REASON_DRAIN); /* an endless service is never quiet */
     else
         set_deadline(conn);
 }
@@ -585,7 +588,7 @@ void conn_on_due(struct conn *conn)
         conn->reason = (uint8_t)why;
         end(conn, stream_unread(&conn->stream) > 0);
     } else if (stream_unread(&conn->stream) > 0 && !stream_is_choked(&conn->stream)) {
-        /* It is the loop that was late, not the peer. */
+        /* The loop was late, not the peer. */
         conn->heard_ms = now_ms;
         set_deadline(conn);
     } else {

@@ -8,7 +8,7 @@
 #include "echo/tls_json.h"
 #include "tls/tls_codec.h"
 
-/* Of one connection: \u00HH for each byte of two names, and its numbers. */
+/* The longest entry: \u00HH for each byte of two names, and the numbers. */
 #define ENTRY_MAX (6 * (CONN_REPORT_PEER_MAX + SOCK_NAME_MAX) + TLS_JSON_MAX + 256)
 
 _Static_assert(CONN_REPORT_PEER_MAX >= SOCK_NAME_MAX, "a name would be cut");
@@ -21,7 +21,8 @@ void conn_list_begin(struct conn_list *list, uint64_t open)
         list->entries = calloc(room, sizeof(*list->entries));
 }
 
-/* Only TLS connections have that much to tell. False without memory. */
+/* Copies the TLS parameters to memory of their own, since only TLS connections have any. False if
+ * memory is short. */
 static bool copy_tls(const struct conn *conn, struct tls_info **out)
 {
     struct tls_info tls;

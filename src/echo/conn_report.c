@@ -9,7 +9,7 @@
 
 #define FIELDS_MAX 24
 
-/* Whoever has connected to us. */
+/* Writes the name of the peer of our socket, which may be a proxy. */
 static size_t name_caller(const struct conn *conn, const struct address *address, char *out,
                           size_t size)
 {
@@ -18,7 +18,7 @@ static size_t name_caller(const struct conn *conn, const struct address *address
     return strlen(address_format(out, size, address));
 }
 
-/* True where a proxy speaks for somebody else. */
+/* True if a proxy has named its client. */
 static bool is_proxied(const struct conn *conn)
 {
     return conn->proxied && proxy_has_source(&conn->proxied->header);
@@ -87,7 +87,7 @@ static void report_closed(const struct conn *conn, bool is_reset)
     fields[count++] = LOG_TEXT("reason", reason_word((enum reason)conn->reason));
     if (conn->error)
         fields[count++] = LOG_TEXT("error", stream_error_text(&conn->stream, conn->error));
-    /* Last: what does not fit in a line is left out, and these may be long. */
+    /* Last, since fields that do not fit in the line are left out, and these may be long. */
     if (stream_describe_tls(&conn->stream, &tls))
         count += describe_tls(fields + count, &tls);
     log_write(conn->env->log, 0, LOG_LEVEL_INFO, "connection closed", fields, count);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is counted: one list makes the enum, the names, the sum, the log line and the metrics.
+/* The counters: one list makes the enum, the names, the sum, the log line and the metrics.
  *
- * Every worker has a set for each listener, and so has the acceptor for datagrams, and one more; a
- * set's own thread is its only writer, so counting is a plain load and store; whoever wants the
- * total adds the sets up. A total taken while threads run is a sum of moments a few microseconds
- * apart; after they have ended it is exact, and then
+ * Every worker has a set for each listener. The acceptor has one for the datagrams of each
+ * listener, and one more. Only a set's own thread writes to it, so counting is a plain load and
+ * store; the total is the sum of all sets. While threads run, a total may mix values a few
+ * microseconds apart. After they have ended it is exact, and then
  *
  *     bytes_in + made = bytes_out + owed + lost + sunk     on streams
  *     udp_in = udp_out + udp_sunk + every udp_dropped_*    on datagrams
@@ -17,8 +17,8 @@
 
 #include "base/reason.h"
 
-/* X(NAME, the log's word, type, the metric's name, what it is). The metric has the program's name
- * before it, and none is told where the reasons add up to the same. */
+/* X(NAME, the log's word, type, the metric's name, help text). The metric's name is prefixed with
+ * the program's name. A counter that is the sum of the reasons has no metric. */
 #define COUNTERS(X)                                                                                \
     X(ACCEPTED, "accepted", COUNTER, "connections_accepted_total",                                 \
       "connections taken over by a worker")                                                        \
@@ -89,22 +89,22 @@ enum counter {
     COUNTER_COUNT = COUNTER_END + REASON_COUNT
 };
 
-/* How long connections were open: bucket i counts those that lasted at most 4^i milliseconds and
- * longer than bucket i - 1 says; the last one, all that lasted longer (over an hour). */
+/* The lifetimes of connections: bucket i counts those that lasted at most 4^i milliseconds and
+ * longer than the bound of bucket i - 1; the last one counts all longer ones (over an hour). */
 #define LIFETIME_BOUNDS 12
 #define LIFETIME_BUCKETS (LIFETIME_BOUNDS + 1)
 
 struct counters {
     _Atomic uint64_t at[COUNTER_COUNT];
     _Atomic uint64_t lifetimes[LIFETIME_BUCKETS];
-    _Atomic uint64_t lifetime_ms; /* all of them together */
+    _Atomic uint64_t lifetime_ms; /* the sum of all lifetimes */
 };
 
 enum counter_type { COUNTER_TYPE_COUNTER, COUNTER_TYPE_GAUGE };
 
 struct counter_about {
     const char *name;   /* in the log; a reason's is "closed_WORD" */
-    const char *metric; /* NULL for those that are told otherwise */
+    const char *metric; /* NULL: no metric of its own */
     enum counter_type type;
     const char *text;
 };
@@ -128,16 +128,16 @@ static inline enum counter counter_of_reason(enum reason reason)
     return (enum counter)((int)COUNTER_END + (int)reason);
 }
 
-/* A connection that was open for so long has ended. */
+/* Counts the lifetime of a connection that has ended. */
 void counter_add_lifetime(struct counters *counters, uint64_t ms);
 
-/* The longest time that a lifetime's bucket counts; not of the last. */
+/* The upper bound of a lifetime bucket; not for the last. */
 static inline uint64_t lifetime_bound_ms(unsigned bucket)
 {
     return (uint64_t)1 << (2 * bucket);
 }
 
-/* Adds one set to a sum that only the caller sees. */
+/* Adds one set to a sum that only the caller uses. */
 void counters_sum(struct counters *sum, const struct counters *one);
 
 #endif

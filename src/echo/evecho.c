@@ -17,7 +17,7 @@ struct evecho {
     struct limit *limit;
     struct udp *udp;
     struct worker **workers;
-    struct waker waker; /* by workers that have freed connections */
+    struct waker waker; /* woken by workers that have freed connections */
     _Atomic bool is_draining;
     bool is_drained;
 };
@@ -198,7 +198,7 @@ bool evecho_has_endpoints(const struct evecho *echo, const struct evecho_listene
     return acceptor_has_endpoints(echo->acceptor, listeners, count);
 }
 
-/* ---- what it is doing ---- */
+/* ---- queries ---- */
 
 size_t evecho_sockets(const struct evecho *echo)
 {

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#define TABLE_FIRST 64 /* a power of two, like all its sizes */
+#define TABLE_FIRST 64 /* a power of two, like all sizes of the table */
 
-/* One source and its connections; an empty place has none. */
+/* A source and its number of connections; 0: an empty place. */
 struct source {
     struct address address;
     uint32_t open;
@@ -19,8 +19,8 @@ struct table {
     struct source *places;
     size_t size;
     size_t used;
-    uint64_t seed;  /* so that nobody can choose sources that collide */
-    uint64_t steps; /* places looked at, since the start */
+    uint64_t seed;  /* so that an attacker cannot choose sources that collide */
+    uint64_t steps; /* places examined since the start */
 };
 
 struct limit {
@@ -40,7 +40,7 @@ static size_t home(const struct table *table, const struct address *source)
     return (size_t)address_hash(source, table->seed) & (table->size - 1);
 }
 
-/* The source's place, or the empty one where it belongs. */
+/* The source's place, or the empty place for it. */
 static struct source *find(struct table *table, const struct address *source)
 {
     size_t i = home(table, source);
@@ -67,9 +67,9 @@ static int grow(struct table *table)
     return 0;
 }
 
-/* A source has left its place, and what follows without a gap may have been pushed past it. Only
- * what would not be found any more moves back: the gap lies between its home and where it is
- * (Knuth 6.4, algorithm R). */
+/* Closes the gap of a removed source. The entries that follow without a gap may have been displaced
+ * past it. An entry moves back only if the gap is between its home and its place, since it would
+ * not be found any more (Knuth 6.4, algorithm R). */
 static void close_gap(struct table *table, const struct source *place)
 {
     size_t mask = table->size - 1, gap = (size_t)(place - table->places);
@@ -150,7 +150,7 @@ int limit_watch(struct limit *limit, const struct counters *counters)
     return 0;
 }
 
-/* Sources are counted whether or not they are limited, so that a reload can limit them. */
+/* Sources are counted even without a limit, so that a reload can set one. */
 enum limit_verdict limit_name_source(struct limit *limit, const struct address *peer)
 {
     if (peer->family == AF_UNIX)

@@ -9,21 +9,22 @@
 
 #include "base/log.h"
 
-/* A flood of new connections shares the loop with the open ones: so many accepts, then the others.
- */
+/* The most accepts in one event, so that a flood of new connections does not delay the open
+ * ones. */
 #define ACCEPTS_A_TURN 64
-/* What comes without end to a socket that was passed is the next service's. */
+/* How long a stop accepts on an inherited socket: connections that arrive later are left to the
+ * next service. */
 #define QUEUED_MS 1000
 
 static void accept_one(struct listener *listener, int fd, const struct sockaddr *sockaddr,
                        socklen_t length)
 {
-    /* A Unix client without a name may come with no address at all. */
+    /* The kernel may return no address for an unnamed Unix client. */
     struct sockaddr_storage none = {.ss_family = AF_UNIX};
     bool has_address = length >= (socklen_t)sizeof(sa_family_t);
     struct address peer =
         address_from_sockaddr(has_address ? sockaddr : (const struct sockaddr *)&none);
-    const struct policy *policy = listener->policy; /* the status endpoint has none */
+    const struct policy *policy = listener->policy; /* NULL for the status endpoint */
     sock_set_accepted(&listener->sock, fd,
                       policy ? policy->values.keepalive_ms : listener->sock.keepalive_ms);
     listener->callbacks->on_accept(listener->owner, listener, fd, &peer);
@@ -69,10 +70,10 @@ int listener_open(struct listener *listener, struct loop *loop, struct udp *udp,
         return listener->answering ? 0 : -1;
     }
     listener->next_turn = event_new(loop->base, -1, 0, on_next_turn, listener);
-    /* Backlog 0: sock has called listen(2) already. The socket is closed by sock_close(). */
+    /* Backlog 0: sock has called listen(2) already. sock_close() closes the socket. */
     listener->accepting = evconnlistener_new(loop->base, on_connection, listener,
                                              LEV_OPT_CLOSE_ON_EXEC, 0, listener->sock.fd);
-    /* evconnlistener_new() does not look whether its event could be added. */
+    /* evconnlistener_new() does not check that its event was added. */
     if (!listener->next_turn || !listener->accepting || listener_resume(listener) < 0)
         return error_system(err, errno, "cannot accept on %s", listener->sock.name);
     evconnlistener_set_error_cb(listener->accepting, on_failure);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A listener: one listening socket and the evconnlistener that accepts on it; or a UDP socket and
- * what answers there, which is no connection and never pauses.
+ * its udp_socket, which never pauses.
  *
- * It knows how to accept, to pause and to leave; whether it may is its owner's decision. */
+ * It accepts, pauses and closes; its owner decides when. */
 #ifndef ECHO_LISTENER_H
 #define ECHO_LISTENER_H
 
@@ -22,19 +22,19 @@ struct listener;
 struct log;
 
 struct listener_callbacks {
-    /* A connection, whose descriptor is now the owner's. */
+    /* A connection was accepted; the owner owns its descriptor. */
     void (*on_accept)(void *owner, struct listener *listener, int fd, const struct address *peer);
-    /* An accept that failed for other reasons than that nobody was there. */
+    /* accept(2) failed, other than for an empty backlog. */
     void (*on_error)(void *owner, struct listener *listener, int error);
 };
 
 struct listener {
     struct log *log; /* NULL: nothing is logged */
     struct sock_listening sock;
-    struct policy *policy; /* for the connections to come */
+    struct policy *policy; /* for new connections */
     struct evconnlistener *accepting;
-    struct udp_socket *answering; /* UDP: in its place */
-    struct counters counters;     /* of its datagrams; a worker's are of its connections */
+    struct udp_socket *answering; /* UDP: used instead */
+    struct counters counters;     /* of its datagrams; its connections are counted by the workers */
     struct event *next_turn;
     const struct listener_callbacks *callbacks;
     void *owner;
@@ -42,24 +42,24 @@ struct listener {
     bool is_paused;
 };
 
-/* Starts accepting on a socket, or answering what comes to it, in place. Socket and policy are the
- * listener's in any case. */
+/* Starts accepting connections or answering datagrams, in place. The listener owns the socket and
+ * the policy, on failure too. */
 int listener_open(struct listener *listener, struct loop *loop, struct udp *udp,
                   const struct listener_callbacks *callbacks, void *owner,
                   struct error *err) MUST_CHECK;
 
-/* Peers wait in the backlog until it is resumed; datagrams are no connections, and are answered all
- * the same. Both may be called in a callback, and twice. Resuming can fail for want of memory: 0 or
- * -1. */
+/* Pausing leaves new peers in the backlog until the listener is resumed; datagrams are answered
+ * meanwhile. Both may be called in a callback, and twice. listener_resume() returns 0, or -1 if
+ * memory is short. */
 void listener_pause(struct listener *listener);
 int listener_resume(struct listener *listener) MUST_CHECK;
 
-/* Lets nobody new into the backlog and accepts all that is in it, or answers the datagrams that
- * wait. May be called again, for handshakes that were under way. 0, or the errno of an accept that
- * failed. */
+/* Stops new connections from entering the backlog and accepts all those in it, or answers the
+ * queued datagrams. May be called again, for handshakes that were in progress. Returns 0, or the
+ * errno of a failed accept. */
 int listener_accept_queued(struct listener *listener) MUST_CHECK;
 
-/* Stops accepting and closes the socket; what is in the backlog is reset by the kernel. */
+/* Stops accepting and closes the socket; the kernel resets the connections in the backlog. */
 void listener_close(struct listener *listener);
 
 #endif

@@ -17,20 +17,20 @@
 struct proxy_reading {
     LIST_ENTRY(proxy_reading) link;
     struct proxy_reader *reader;
-    struct event *event; /* readable, or late */
+    struct event *event; /* the descriptor is readable, or the deadline is due */
     struct conn_arrival arrival;
     uint64_t opened_ms, due_ms;
-    enum reason late; /* what it is to be late */
+    enum reason late; /* the reason if the deadline is due */
     size_t used;
     struct proxy_header header;
     unsigned char bytes[PROXY_HEADER_MAX];
 };
 
-/* How one ended, if not with a header. */
+/* How a connection ended without a header. */
 struct outcome {
     enum reason reason;
     bool is_reset;
-    const char *error; /* what was wrong, or NULL */
+    const char *error; /* the error, or NULL */
 };
 
 static void leave(struct proxy_reading *reading)
@@ -42,7 +42,7 @@ static void leave(struct proxy_reading *reading)
 
 /* ---- the end without a header ---- */
 
-/* The line that every connection ends with: here no byte was the service's yet. */
+/* Logs the line at a connection's end, with zero bytes, since none was the service's yet. */
 static void tell_closed(const struct proxy_reading *reading, const struct outcome *outcome)
 {
     const struct conn_arrival *arrival = &reading->arrival;
@@ -62,13 +62,13 @@ static void tell_closed(const struct proxy_reading *reading, const struct outcom
         LOG_MS("seconds", loop_now_ms() - reading->opened_ms),
         LOG_TEXT("end", outcome->is_reset ? "reset" : "fin"),
         LOG_TEXT("reason", reason_word(outcome->reason)),
-        LOG_TEXT("error", error), /* last, and only where there is one */
+        LOG_TEXT("error", error), /* last, and only if there is one */
     };
     log_write(reading->reader->env->log, 0, LOG_LEVEL_INFO, "connection closed", fields,
               sizeof(fields) / sizeof(fields[0]) - (outcome->error ? 0 : 1));
 }
 
-/* Gives back all that the arrival holds, after its descriptor. */
+/* Closes the descriptor and releases all that the arrival holds. */
 static void give_up(struct proxy_reading *reading, bool is_reset)
 {
     struct proxy_reader *reader = reading->reader;
@@ -110,7 +110,7 @@ static void end_as_failed(struct proxy_reading *reading, int error)
     end(reading, &(struct outcome){is_peer ? REASON_RESET : REASON_ERROR, true, strerror(error)});
 }
 
-/* A peer that only looks whether the port is open, as balancers do, has done nothing wrong. */
+/* A peer that only checks if the port is open, like load balancers do, is not an error. */
 static void end_as_finished(struct proxy_reading *reading)
 {
     if (reading->used > 0)
@@ -121,7 +121,7 @@ static void end_as_finished(struct proxy_reading *reading)
 
 /* ---- the header ---- */
 
-/* Whom the header names, or who has connected. */
+/* The source that the header names, or else the peer of the socket. */
 static const struct address *source_of(const struct proxy_reading *reading)
 {
     return proxy_has_source(&reading->header) ? &reading->header.source : &reading->arrival.proxy;
@@ -139,7 +139,7 @@ static void refuse(struct proxy_reading *reading, enum counter counter, const ch
     give_up(reading, true);
 }
 
-/* Until now it was nobody's; from now on it is its source's, which may have too many. */
+/* Counts the connection for its source, which may have reached its limit. */
 static enum limit_verdict name_source(struct proxy_reading *reading)
 {
     struct conn_arrival *arrival = &reading->arrival;
@@ -203,13 +203,13 @@ static void go_on_waiting(struct proxy_reading *reading)
         end(reading, &(struct outcome){REASON_MEMORY, true, NULL});
 }
 
-/* Looks at what has come, and takes of it only what is the header's. */
+/* Peeks at the received bytes, and reads only those of the header. */
 static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
     struct proxy_reading *reading = arg;
     size_t used = reading->used;
     const char *why;
-    (void)what; /* one that is late may have come with the deadline all the same */
+    (void)what; /* bytes may have arrived together with the deadline */
     ssize_t seen = recv(fd, reading->bytes + used, sizeof(reading->bytes) - used, MSG_PEEK);
     if (seen == 0) {
         end_as_finished(reading);
@@ -272,7 +272,7 @@ void proxy_reader_drain_all(struct proxy_reader *reader)
             continue;
         reading->due_ms = due_ms;
         reading->late = REASON_DRAIN;
-        (void)wait_on(reading); /* at worst the old deadline stays */
+        (void)wait_on(reading); /* if it fails, the old deadline stays */
     }
 }
 

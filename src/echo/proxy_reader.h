@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A connection before it is one: a proxy has connected, and its PROXY header (net/proxy.h) has yet
- * to say for whom.
+/* Reads the PROXY header (net/proxy.h) that a proxy sends before a connection's own bytes.
  *
- *     acceptor: from proxy-from? --> worker --> proxy_reader --header--> conn_open(), for the real
- * peer
- *                      `--> reset                  `--> reset: wrong, too late, or the service ends
+ *     acceptor: from proxy-from? --> worker --> proxy_reader --header--> conn_open() for its peer
+ *                      `--> reset                  `--> reset: invalid, late, or the service ends
  *
- * It reads from the bare descriptor, and never a byte beyond the header, so that whatever comes
- * next (TLS, or the stream) starts there. In the limits it counts as a connection of nobody's until
- * the header has named its source.
+ * It reads from the descriptor itself, and never a byte past the header, so that TLS or the stream
+ * starts right after it. In the limits it counts as a connection without a source until the header
+ * names one.
  */
 #ifndef ECHO_PROXY_READER_H
 #define ECHO_PROXY_READER_H
@@ -21,24 +19,25 @@
 struct proxy_reading;
 LIST_HEAD(proxy_readings, proxy_reading);
 
-/* The reader of one worker, and the connections whose headers it waits for. */
+/* The reader of one worker, with the connections that wait for their headers. */
 struct proxy_reader {
     struct conn_env *env;
     struct proxy_readings list;
-    /* One is over: with an arrival that names its peer, or NULL where everything has been given
-     * back. Not called within proxy_reader_open(). */
+    /* A header was read, with the arrival that now has its peer; or NULL if the connection has
+     * ended and everything was released. Not called within proxy_reader_open(). */
     void (*on_header)(void *owner, const struct conn_arrival *arrival);
     void *owner;
 };
 
-/* Takes over an arrival of a listener that demands headers. 0, or -1 without memory: then the peer
- * has been reset and everything given back. */
+/* Takes ownership of an arrival of a listener that requires headers. Returns 0; or -1 if memory is
+ * short, and then the peer has been reset and everything released. */
 int proxy_reader_open(struct proxy_reader *reader, const struct conn_arrival *arrival) MUST_CHECK;
 
-/* The worker has begun to drain: a header that has not come within the quiet time never will. */
+/* Call when the worker begins to drain: headers that do not arrive within the quiet time are given
+ * up. */
 void proxy_reader_drain_all(struct proxy_reader *reader);
 
-/* Resets all that are left. */
+/* Resets all remaining connections. */
 void proxy_reader_abort_all(struct proxy_reader *reader, enum reason reason);
 
 #endif

@@ -11,7 +11,7 @@
 #define LINE_LENGTH 72
 #define LINE_BYTES (LINE_LENGTH + 2)
 
-/* Each line starts one character further in the ring, so every byte is known from its offset. */
+/* Each line starts one character later in the ring, so every byte follows from its offset. */
 static size_t make_chargen(const struct service_facts *facts, uint64_t offset, unsigned char *out,
                            size_t room)
 {
@@ -53,8 +53,8 @@ static size_t make_daytime(const struct service_facts *facts, uint64_t offset, u
 static size_t make_time(const struct service_facts *facts, uint64_t offset, unsigned char *out,
                         size_t room)
 {
-    static const uint64_t UNIX_EPOCH_S = 2208988800U;            /* 1970 counted from 1900 */
-    uint32_t seconds = (uint32_t)(facts->unix_s + UNIX_EPOCH_S); /* starts over in 2036 */
+    static const uint64_t UNIX_EPOCH_S = 2208988800U;            /* 1970-01-01, counted from 1900 */
+    uint32_t seconds = (uint32_t)(facts->unix_s + UNIX_EPOCH_S); /* wraps around in 2036 */
     const unsigned char bytes[] = {(unsigned char)(seconds >> 24), (unsigned char)(seconds >> 16),
                                    (unsigned char)(seconds >> 8), (unsigned char)seconds};
     (void)offset;

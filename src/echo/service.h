@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a listener does with bytes: the small services of RFC 862 to 868, and whoami.
+/* The services of a listener: the small services of RFC 862 to 868, and whoami.
  *
  * A service is one row of a table (service.c) and pure: bytes in, bytes out. It has no descriptor,
- * no event and no clock; the connection, or the datagrams' side, gives it what it needs to know.
+ * no event and no clock; the connection or the UDP socket passes it all the facts.
  *
- *     echo      gives back what comes
- *     discard   throws away what comes
- *     chargen   lines of printable characters without end
- *     daytime   the time as a line of text, then the end
- *     time      the time as 32 bits, then the end
- *     whoami    who asked, from where, and who answers: a line of JSON, then the end
+ *     echo      returns the bytes received
+ *     discard   discards the bytes received
+ *     chargen   sends lines of printable characters without end
+ *     daytime   sends the time as a line of text, then ends
+ *     time      sends the time as 32 bits, then ends
+ *     whoami    sends a line of JSON about the client and the server, then ends
  */
 #ifndef ECHO_SERVICE_H
 #define ECHO_SERVICE_H
@@ -22,17 +22,17 @@
 #include "net/proxy.h"
 #include "tls/tls_codec.h"
 
-/* What a service may tell. Names are bytes as a peer chose them. */
+/* The facts that a service may report. Names are bytes chosen by the peer. */
 struct service_facts {
     uint64_t unix_s;
-    uint64_t id; /* the connection's token; 0: a datagram has none */
+    uint64_t id; /* the connection's id; 0 for a datagram */
     const char *name;
     const char *listener;
     const char *peer;
     size_t peer_length;
     const char *local;
     size_t local_length;
-    const struct proxy_header *proxied; /* and its bytes, and who sent it; NULL: none did */
+    const struct proxy_header *proxied; /* with its bytes and its sender; NULL: no PROXY header */
     const unsigned char *proxied_bytes;
     const char *proxy;
     size_t proxy_length;
@@ -41,24 +41,24 @@ struct service_facts {
 
 struct service {
     const char *word;
-    bool is_echo;    /* the others throw away what comes */
-    bool is_endless; /* what it says has no end */
-    /* Writes what the service says of its own, from that offset on (0 but for an endless one), and
-     * returns how many bytes that is, at most `room`. NULL: it says nothing. */
+    bool is_echo;    /* the others discard received bytes */
+    bool is_endless; /* it sends without end */
+    /* Writes the bytes that the service sends of its own, from `offset` on (0 except for an endless
+     * service). Returns their number, at most `room`. NULL: it sends none. */
     size_t (*make)(const struct service_facts *facts, uint64_t offset, unsigned char *out,
                    size_t room);
 };
 
-/* As much as a service that ends ever says. */
+/* The most bytes that a service with an end sends. */
 #define SERVICE_SAYS_MAX 38912
 
-/* The services' words, NULL-terminated; the first is the default. service_at() takes an index into
+/* The services' names, NULL-terminated; the first is the default. service_at() takes an index into
  * them. */
 extern const char *const SERVICE_WORDS[];
 const struct service *service_at(uint64_t index);
 
-/* Makes a datagram into its answer, in place: never longer than what was asked, so that nobody is
- * flooded by it. Returns the answer's length, or -1 where there shall be none. */
+/* Turns a datagram into its answer, in place: never longer than the datagram, so that it cannot be
+ * used to amplify a flood. Returns the answer's length, or -1 if there is no answer. */
 ssize_t service_answer(const struct service *service, const struct service_facts *facts,
                        unsigned char *bytes, size_t length);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* whoami: one line of JSON about who asked and who answers. */
+/* whoami: one line of JSON about the client and the server. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "echo/service.h"
 #include "echo/tls_json.h"
 
-/* A text of the header, if it has it. */
+/* Writes a text of the PROXY header, if present. */
 static void write_kept(struct json_writer *out, const char *key, const struct service_facts *facts,
                        enum proxy_text kept)
 {

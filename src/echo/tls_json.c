@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "echo/tls_json.h"
 
-/* Nothing if the peer said nothing. */
+/* Writes null if the text is empty. */
 static void write_said(struct json_writer *writer, const char *key, const char *bytes,
                        size_t length)
 {

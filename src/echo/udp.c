@@ -16,13 +16,14 @@
 #include "net/datagram.h"
 #include "net/udp_stats.h"
 
-/* A flood shares the loop with the others: so many batches, then they have their turn. */
+/* The most batches in one event, so that a flood does not delay other work in the loop. */
 #define BATCHES_A_TURN 4
-/* How long answers wait for room in the kernel. */
+/* How long answers are held if the kernel has no room. */
 #define HOLD_MS 100
-/* How often a flood has us look for why the system drops. */
+/* How often, at most, the system's counters are read during a flood. */
 #define LOOK_NS UINT64_C(100000000)
-/* How long a stop answers what is queued in a socket that somebody else can still be sent by. */
+/* How long a stop answers datagrams queued in an inherited socket, which still receives new
+ * ones. */
 #define QUEUED_MS 250
 
 struct udp {
@@ -40,9 +41,9 @@ struct udp_socket {
     struct datagram_batch *batch;
     struct event *readable, *writable;
     uint32_t kernel_drops;  /* counted so far */
-    uint64_t bad_checksums; /* of these */
-    uint64_t looked_ns;     /* when */
-    struct udp_stats stats; /* the system's at the beginning */
+    uint64_t bad_checksums; /* of these drops */
+    uint64_t looked_ns;     /* the time of that reading */
+    struct udp_stats stats; /* the system's counters at the start */
     bool is_stopping;
 };
 
@@ -91,7 +92,7 @@ static void drop(struct udp_socket *socket, enum udp_drop reason, uint64_t amoun
     count(socket, udp_drop_counter(reason), amount);
 }
 
-/* A line for so many, of which one is the example. */
+/* Logs a line for so many dropped datagrams, with one as the example. */
 static void tell_drop(const struct udp_socket *socket, enum udp_drop reason, uint64_t amount,
                       const struct datagram *example, const char *error)
 {
@@ -102,7 +103,8 @@ static void tell_drop(const struct udp_socket *socket, enum udp_drop reason, uin
                      LOG_TEXT(error[0] ? "error" : NULL, error));
 }
 
-/* How many of the datagram's bytes, as they are afterwards, are the answer; -1: there is none. */
+/* Turns the datagram into its answer, in place. Returns the answer's length, or -1 if there is
+ * none. */
 static ssize_t make_answer(const struct udp_socket *socket, const struct datagram *datagram)
 {
     const struct service *service = service_at((*socket->policy)->values.service);
@@ -123,7 +125,7 @@ static ssize_t make_answer(const struct udp_socket *socket, const struct datagra
     return service_answer(service, &facts, datagram->bytes, datagram->length);
 }
 
-/* Queues the answer, if there shall be one. */
+/* Queues the answer, if there is one. */
 static void answer(struct udp_socket *socket, int index)
 {
     ssize_t length = make_answer(socket, datagram_at(socket->batch, index));
@@ -133,7 +135,7 @@ static void answer(struct udp_socket *socket, int index)
         count(socket, COUNTER_UDP_SUNK, 1);
 }
 
-/* Queues the answers. A line for each reason, not for each datagram: a flood has better uses. */
+/* Queues the answers. Logs one line for each reason, not for each datagram. */
 static void judge(struct udp_socket *socket, int received)
 {
     uint64_t now_ns = clock_now_ns(), in_bytes = 0;
@@ -164,15 +166,15 @@ static void tell_kernel_drops(const struct udp_socket *socket, uint64_t amount, 
                      LOG_TEXT("listener", socket->sock->name), LOG_NUMBER("dropped", amount));
 }
 
-/* The socket's drops, by why: the system counts that for all sockets together. */
+/* Counts the socket's drops by cause, which the system counts only for all sockets together. */
 static void count_kernel_drops(struct udp_socket *socket, uint32_t drops, uint64_t now_ns)
 {
-    /* A datagram tells what had been dropped when it was queued, which may be less than is known.
-     */
+    /* A datagram carries the drop count at the time it was queued, which may be lower than the
+     * known one. */
     int32_t news = (int32_t)(drops - socket->kernel_drops);
     if (news <= 0 || socket->is_stopping)
         return;
-    /* Since the beginning: what the system has counted, the socket may tell later. */
+    /* Since the start: the socket may report a drop later than the system's counters do. */
     const struct udp_stats stats = udp_stats_read(&socket->udp->stats);
     uint64_t all_bad = udp_stats_bad_checksum(&socket->stats, &stats, drops);
     uint64_t bad = all_bad > socket->bad_checksums ? all_bad - socket->bad_checksums : 0;
@@ -190,8 +192,8 @@ static void count_kernel_drops(struct udp_socket *socket, uint32_t drops, uint64
                           "datagrams dropped by the system: they came faster than we read");
 }
 
-/* True where nothing is left to send; false where the kernel has no room now. One that the system
- * refuses (EACCES: to a broadcast address) is no reason to keep the others back. */
+/* True if all answers are sent, false if the kernel has no room now. If the system refuses one
+ * (EACCES: to a broadcast address), it is dropped and the others are sent. */
 static bool flush(struct udp_socket *socket)
 {
     while (datagram_unsent(socket->batch) > 0) {
@@ -224,8 +226,8 @@ static void drop_held(struct udp_socket *socket)
         datagram_skip(socket->batch);
 }
 
-/* Reads one batch and queues its answers. Returns how many came, or -errno: an ICMP error that the
- * kernel reports here is some earlier answer's, and no reason to stop. */
+/* Reads one batch and queues its answers. Returns the number received, or -errno: an ICMP error
+ * that the kernel reports here belongs to an earlier answer, and is no reason to stop. */
 static int read_batch(struct udp_socket *socket)
 {
     int received = datagram_receive(socket->batch, socket->sock->fd);
@@ -275,7 +277,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     if (what & EV_TIMEOUT)
         drop_held(socket);
-    /* Without memory to read again it is tried again after the same time. */
+    /* If memory is short to resume reading, retry after the same time. */
     if (!flush(socket) || event_add(socket->readable, NULL) < 0)
         hold(socket);
 }
@@ -323,7 +325,7 @@ void udp_look(struct udp_socket *socket)
 
 void udp_answer_queued(struct udp_socket *socket)
 {
-    socket->is_stopping = true; /* the system drops for us from now on, as it was told to */
+    socket->is_stopping = true; /* from now on the system drops datagrams because of our filter */
     struct pollfd writable = {.fd = socket->sock->fd, .events = POLLOUT};
     uint64_t until_ms = loop_now_ms() + QUEUED_MS;
     while (loop_now_ms() < until_ms) {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Services by datagrams (RFC 862 to 868): what all UDP sockets of the process share, and each.
+/* Services over UDP (RFC 862 to 868): the state shared by all UDP sockets of a service, and each
+ * socket.
  *
  *     readable --> batch --udp_rule_judge()--> answered in place --> sent
  *                                 `--> dropped, counted by its reason
  *
- * All of it runs in the loop of the thread that accepts. What the kernel would not take for want of
- * room is held, and nothing more is read meanwhile, for a moment; then it is dropped and counted.
- * The numbers balance: udp_in is udp_out, udp_sunk and all udp_dropped_*, where nothing is held.
+ * All of it runs in the loop of the accepting thread. If the kernel has no room for answers, they
+ * are held for a moment, and nothing more is read meanwhile; then they are dropped and counted. If
+ * nothing is held, udp_in equals the sum of udp_out, udp_sunk and all udp_dropped_*.
  */
 #ifndef ECHO_UDP_H
 #define ECHO_UDP_H
@@ -25,29 +26,30 @@ struct log;
 struct udp;
 struct udp_socket;
 
-/* `rate` datagrams a second a source; 0: no limit. The first `prefix` bits of an IPv6 address are
- * its source. The name is for whoami, and must live as long. Where there will be sockets it opens
- * what says why the system drops datagrams, before the sandbox forbids that. NULL without memory.
- */
+/* `rate`: datagrams a second for each source; 0: no limit. The first `prefix` bits of an IPv6
+ * address are its source. `name` is for whoami, and must outlive the result. If there will be
+ * sockets, it opens the system's counters of dropped datagrams now, since the sandbox may forbid it
+ * later. NULL if memory is short. */
 struct udp *udp_new(uint64_t rate, unsigned prefix, const char *name, bool has_sockets,
                     struct log *log);
 void udp_free(struct udp *udp);
 void udp_set_rate(struct udp *udp, uint64_t rate);
 
-/* Starts answering on a bound socket, which stays its owner's and must live as long, as must its
- * owner's policy, which may change, and the counters, whose only writer it is. NULL where the
- * system refuses. */
+/* Starts answering on a bound socket. The caller keeps the socket, the policy pointer, whose target
+ * it may change, and the counters, whose only writer is this thread; all must outlive the result.
+ * NULL on a system error. */
 struct udp_socket *udp_open(struct udp *udp, struct loop *loop, const struct sock_listening *sock,
                             struct policy *const *policy, struct counters *counters,
                             struct error *err) MUST_CHECK;
 
-/* Counts what the system has dropped; it tells by itself only with the next datagram. */
+/* Counts the datagrams that the kernel has dropped; by itself the kernel reports them only with the
+ * next datagram. */
 void udp_look(struct udp_socket *socket);
 
-/* Answers all that the kernel holds already. */
+/* Answers all datagrams queued in the kernel. */
 void udp_answer_queued(struct udp_socket *socket);
 
-/* What is held is dropped, and counted. NULL is allowed. */
+/* Drops and counts held answers, and frees the socket's state. NULL is allowed. */
 void udp_close(struct udp_socket *socket);
 
 #endif

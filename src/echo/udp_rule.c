@@ -11,7 +11,7 @@
 
 struct udp_rule {
     struct buckets *buckets;
-    uint8_t own_ports[PORTS / 8]; /* a bit each */
+    uint8_t own_ports[PORTS / 8]; /* one bit for each port */
 };
 
 struct udp_rule *udp_rule_new(uint64_t rate, unsigned prefix)
@@ -53,14 +53,14 @@ static bool is_own(const struct udp_rule *rule, uint16_t port)
     return rule->own_ports[port / 8] >> (port % 8) & 1;
 }
 
-/* True for what is one host's alone. A broadcast address of some network cannot be told by itself:
- * where it is the receiver's the kernel says so, where it is the sender's the kernel will not send
- * there (EACCES). */
+/* True for the address of a single host. A network's broadcast address cannot be recognized by its
+ * value: as a destination the kernel reports it, and as a source the kernel refuses to send to it
+ * (EACCES). */
 static bool is_one_host(const struct address *address)
 {
     if (address->family == AF_INET) {
-        /* 0/8 is "this host on this network" (RFC 1122, 3.2.1.3), from 224 on are groups, what is
-         * reserved, and the broadcast address of all networks. */
+        /* 0/8 is "this host on this network" (RFC 1122, 3.2.1.3); from 224 on are multicast and
+         * reserved addresses, and the broadcast address of all networks. */
         return address->bytes[0] != 0 && address->bytes[0] < 224;
     }
     return address->bytes[0] != 0xff &&

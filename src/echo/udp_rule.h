@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which datagrams are not answered, so that nobody can make us flood somebody (CVE-1999-0103,
- * CVE-2024-2169: two UDP services set on each other by one forged datagram).
+/* Decides which datagrams are not answered, so that an attacker cannot make us flood others
+ * (CVE-1999-0103, CVE-2024-2169: one forged datagram makes two UDP services answer each other for
+ * ever).
  *
- * Privileged source ports are other services; our own are ours. So two services of one process that
- * are set on each other exchange one datagram, and two of different processes no more than their
- * rate. Pure but for the buckets, which take tokens; the time is passed in.
+ * Datagrams from privileged ports, which belong to other services, and from our own ports are not
+ * answered. So two services of one process exchange one datagram at most, and two of different
+ * processes no more than their rate. Pure except for the buckets' tokens; the caller passes the
+ * time.
  */
 #ifndef ECHO_UDP_RULE_H
 #define ECHO_UDP_RULE_H
@@ -17,7 +19,7 @@
 #include "echo/counters.h"
 #include "net/datagram.h"
 
-/* Why a datagram is dropped, in the order in which it is asked. */
+/* The reasons to drop a datagram, in the order of the checks. */
 #define UDP_DROPS(X)                                                         \
     X(TRUNCATED, "datagram dropped: it is longer than any that we can hold") \
     X(ADDRESS, "datagram dropped: from or to an address of more than one")   \
@@ -37,19 +39,19 @@ enum udp_drop {
 
 struct udp_rule;
 
-/* As buckets_new() has them. NULL without memory. */
+/* For the parameters see buckets_new(). NULL if memory is short. */
 struct udp_rule *udp_rule_new(uint64_t rate, unsigned prefix);
 void udp_rule_free(struct udp_rule *rule);
 void udp_rule_set_rate(struct udp_rule *rule, uint64_t rate);
 
-/* A port that one of our own sockets has. */
+/* Adds the port of one of our own sockets. */
 void udp_rule_add_port(struct udp_rule *rule, uint16_t port);
 
 enum udp_drop udp_rule_judge(struct udp_rule *rule, const struct datagram *datagram,
                              uint64_t now_ns);
 
-/* True where every datagram received is answered, dropped, or taken by a service that answers none:
- * which is so but for those held. */
+/* True if every datagram received is answered, dropped, or discarded by a service without answers.
+ * It may be false only while answers are held. */
 bool udp_is_balanced(const struct counters *counters);
 
 enum counter udp_drop_counter(enum udp_drop drop);

@@ -24,9 +24,10 @@ LIST_HEAD(conn_head, conn);
 struct inbox {
     struct conn_arrival *arrivals;
     size_t count, room;
-    bool is_draining, is_aborting, is_ending, is_asking; /* asking: are you alive? */
+    bool is_draining, is_aborting, is_ending,
+        is_asking; /* is_asking: a request for a sign of life */
     enum reason abort_reason;
-    struct waker *list_waker; /* NULL: nobody wants one */
+    struct waker *list_waker; /* NULL: no list is requested */
 };
 
 struct worker {
@@ -34,8 +35,8 @@ struct worker {
     struct loop own_loop;
     struct loop *loop; /* its own, or the caller's */
     struct waker waker;
-    struct pipe pipe;     /* for streams that bring much */
-    struct event *reaper; /* frees closed connections, outside their own callbacks */
+    struct pipe pipe;     /* for bulk streams */
+    struct event *reaper; /* frees closed connections, outside their callbacks */
     struct proxy_reader proxy_reader;
     struct conn_head open, closed;
     uint64_t open_count;
@@ -43,11 +44,11 @@ struct worker {
     struct worker_config config;
     _Atomic uint64_t load;
     _Atomic bool has_answered;
-    pthread_mutex_t lock; /* of the inbox and of the list */
+    pthread_mutex_t lock; /* protects the inbox and the list */
     struct inbox inbox;
-    struct conn_list list; /* written, and not taken yet */
+    struct conn_list list; /* written and not taken yet */
     bool has_list;
-    pthread_t thread; /* that runs the loop: the main one, until worker_start() */
+    pthread_t thread; /* the thread that runs the loop: the main one until worker_start() */
 };
 
 /* ---- in the worker's thread ---- */
@@ -67,7 +68,7 @@ static void on_closed(struct conn *conn, void *owner)
     event_active(worker->reaper, 0, 0);
 }
 
-/* A connection may be closed in its own callbacks, so it leaves after them. */
+/* A connection may be closed in its own callbacks, so it is freed after them. */
 static void on_reap(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *worker = arg;
@@ -135,7 +136,7 @@ static void abort_all(struct worker *worker, enum reason reason)
     struct conn *conn;
     proxy_reader_abort_all(&worker->proxy_reader, reason);
     while ((conn = LIST_FIRST(&worker->open)))
-        conn_abort(conn, reason); /* it leaves the list */
+        conn_abort(conn, reason); /* this removes it from the list */
 }
 
 static void write_list(struct worker *worker, struct waker *waker)
@@ -199,7 +200,7 @@ uint64_t worker_load(const struct worker *worker)
     return atomic_load_explicit(&worker->load, memory_order_relaxed);
 }
 
-/* On cache lines that no other thread writes. */
+/* Allocated on cache lines that no other thread writes. */
 static struct counters *new_counters(size_t count)
 {
     size_t size = (count * sizeof(struct counters) + CACHE_LINE_BYTES - 1) / CACHE_LINE_BYTES *
@@ -272,7 +273,7 @@ int worker_start(struct worker *worker, struct error *err)
     pthread_t thread;
     sigset_t all, before;
     if (worker->config.loop)
-        return 0; /* its owner runs it */
+        return 0; /* the loop's owner runs it */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failure = pthread_create(&thread, NULL, thread_main, worker);
@@ -285,7 +286,7 @@ int worker_start(struct worker *worker, struct error *err)
     return 0;
 }
 
-/* True if the caller's thread is the one that runs the worker's loop. */
+/* True if the calling thread runs the worker's loop. */
 static bool is_own_thread(const struct worker *worker)
 {
     return pthread_equal(worker->thread, pthread_self());
@@ -305,7 +306,8 @@ static int append(struct inbox *inbox, const struct conn_arrival *arrival)
     return 0;
 }
 
-/* Adds the news, which hold one arrival at most. 0, or -1 without memory for it. */
+/* Merges a message, which holds at most one arrival, into the inbox. Returns 0, or -1 if memory is
+ * short. */
 static int merge(struct inbox *inbox, const struct inbox *news)
 {
     if (news->count > 0 && append(inbox, news->arrivals) < 0)
@@ -322,8 +324,8 @@ static int merge(struct inbox *inbox, const struct inbox *news)
     return 0;
 }
 
-/* The one way to a worker: obeyed at once in its own thread, by inbox and waker from another. 0, or
- * -1 without memory for an arrival. */
+/* Sends a message to a worker: obeyed at once in the worker's own thread, through inbox and waker
+ * from another. Returns 0, or -1 if memory for an arrival is short. */
 static int post(struct worker *worker, const struct inbox *news)
 {
     if (is_own_thread(worker)) {
@@ -389,7 +391,7 @@ void worker_stop(struct worker *worker)
         return;
     (void)post(worker, &(struct inbox){.is_ending = true});
     pthread_join(worker->thread, NULL);
-    worker->thread = pthread_self(); /* nobody else runs the loop any more */
+    worker->thread = pthread_self(); /* no other thread runs the loop any more */
 }
 
 void worker_free(struct worker *worker)

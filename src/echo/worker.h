@@ -4,10 +4,11 @@
  *     acceptor --worker_give()--> post() --inbox, waker--> obey() in the worker's thread --> conn
  *                                   `--in the same thread--^
  *
- * Every function here is for the main thread. Each message to a worker goes through post()
- * (worker.c), which alone decides: from another thread the message waits in a locked inbox, and the
- * worker is woken for it; in the worker's own thread it is obeyed at once, with no lock and no
- * wake-up. So one worker that shares the main thread's loop needs no second set of rules.
+ * Call every function here from the main thread. Each message to a worker goes through post()
+ * (worker.c), and only that distinguishes two cases. From another thread, post() puts the message
+ * into a locked inbox and wakes the worker. In the worker's own thread the message is obeyed at
+ * once, without a lock or a wake-up. So a single worker that shares the main thread's loop needs no
+ * rules of its own.
  */
 #ifndef ECHO_WORKER_H
 #define ECHO_WORKER_H
@@ -26,55 +27,58 @@
 struct worker;
 
 struct worker_config {
-    struct loop *loop; /* the caller's, who runs it, and closes it after worker_free(); the worker
-                          uses its deadlines. NULL: the worker has a loop and a thread of its own */
+    struct loop *loop; /* owned by the caller, who runs it and closes it after worker_free(); the
+                          worker uses its deadlines. NULL: the worker has its own loop and thread */
     enum stream_path path;
-    size_t listeners; /* whose connections are counted apart */
+    size_t listeners; /* each with counters of its own */
     struct limit *limit;
     struct log *log;  /* NULL: nothing is logged */
-    const char *name; /* of the service, for whoami */
-    /* Called by the worker's thread after connections were freed; `count` of them. */
+    const char *name; /* the service's name, for whoami */
+    /* Called by the worker's thread after `count` connections were freed. */
     void (*on_released)(void *owner, uint64_t count);
     void *owner;
 };
 
-/* Opens a worker; nothing is run yet. NULL with nothing left open. */
+/* Opens a worker, and runs nothing yet. On failure returns NULL and leaves nothing open. */
 struct worker *worker_new(const struct worker_config *config, struct error *err) MUST_CHECK;
 
-/* Starts its thread, with all signals blocked; does nothing for a worker in the caller's loop. 0 or
- * -1. */
+/* Starts its thread, with all signals blocked; does nothing for a worker in the caller's loop.
+ * Returns 0 or -1. */
 int worker_start(struct worker *worker, struct error *err) MUST_CHECK;
 
-/* Ends the thread, if any: from then on nobody is called or woken by it. NULL is allowed. */
+/* Ends the thread, if any: from then on the worker makes no calls and wakes no waker. NULL is
+ * allowed. */
 void worker_stop(struct worker *worker);
 
-/* Stops it and frees what is left; no connection may be open. NULL is allowed. */
+/* Stops and frees the worker; no connection may be open. NULL is allowed. */
 void worker_free(struct worker *worker);
 
-/* What its connections from that listener have counted; its thread is the only writer. */
+/* The counters of its connections from one listener; the worker's thread is the only writer. */
 const struct counters *worker_counters(const struct worker *worker, size_t listener);
 
-/* Connections given and not yet freed. */
+/* The number of its connections, from worker_give() until they are freed. */
 uint64_t worker_load(const struct worker *worker);
 
-/* Hands over an arrival. 0, or -1 without memory: then it is still the caller's. */
+/* Passes an arrival to the worker, which owns it then. Returns 0; or -1 if memory is short, and the
+ * caller still owns it. */
 int worker_give(struct worker *worker, const struct conn_arrival *arrival) MUST_CHECK;
 
-/* Begins to drain: open connections go on until they are quiet. */
+/* Begins to drain: open connections continue until they are quiet. */
 void worker_drain(struct worker *worker);
 
 /* Resets every open connection, with that reason. */
 void worker_abort_all(struct worker *worker, enum reason reason);
 
-/* Asks the worker whether it is alive; returns whether it has answered what was asked before. */
+/* Sends the worker a request for a sign of life. Returns true if it has answered the previous
+ * one. */
 bool worker_is_alive(struct worker *worker);
 
-/* Asks for a list; when it is written the waker is woken, which must live until the worker has
- * been stopped. */
+/* Requests a list; the worker wakes the waker when it is written. The waker must exist until the
+ * worker is stopped. */
 void worker_request_list(struct worker *worker, struct waker *waker);
 
-/* Takes the list that was written since the last time, to be cleared by the caller; false where
- * there is none yet. */
+/* Moves the list written since the last call to the caller, who clears it; false if there is none
+ * yet. */
 bool worker_take_list(struct worker *worker, struct conn_list *list);
 
 #endif
