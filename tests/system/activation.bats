@@ -29,7 +29,7 @@ refused() {
 
 # ---- systemd's sockets
 
-@test "sockets that were passed are served without a word, in their order" {
+@test "passed sockets are served without a listen option, in their order" {
     hand tcp://127.0.0.1:0 "unix:$T/s" tcp://127.0.0.2:0
     exactly
     start_server
@@ -42,7 +42,7 @@ refused() {
     done
 }
 
-@test "a reload still knows the sockets that were passed" {
+@test "a reload keeps the passed sockets" {
     hand "unix:$T/s"
     exactly
     start_server
@@ -64,14 +64,14 @@ refused() {
     wait_for 5 in_log ' notice reloaded'
 }
 
-@test "a socket that was passed and is not served is told" {
+@test "a passed socket that no listener uses is reported" {
     SERVER_ENV=(LISTEN_FDNAMES=web:admin)
     hand "unix:$T/0" "unix:$T/1"
     start_server -l fd:web
     wait_for 5 in_log ' warn a socket that was passed is not served fd=4 name=admin'
 }
 
-@test "what was passed to another process is not ours" {
+@test "sockets passed to another process are ignored" {
     hand "unix:$T/s"
     # The shell's child has another id than the shell, to which they were passed.
     # shellcheck disable=SC2016
@@ -79,7 +79,7 @@ refused() {
     refused 2 "no socket named 'unknown' was passed; 0 were"
 }
 
-@test "LISTEN_FDS that make no sense are refused, and so are descriptors that are none" {
+@test "an invalid LISTEN_FDS is refused, and so are closed descriptors" {
     # shellcheck disable=SC2016
     SERVER_WRAP=(sh -c 'LISTEN_PID=$$ LISTEN_FDS=many exec "$@"' -)
     refused 2 LISTEN_FDS many
@@ -109,7 +109,7 @@ refused() {
     stop_server
 }
 
-@test "systemd-socket-activate: the datagram that starts it is answered" {
+@test "systemd-socket-activate: the first datagram, which starts the service, is answered" {
     local address
     need_native "it passes no environment on"
     need systemd-socket-activate
@@ -145,7 +145,7 @@ is_listening() { [[ -n $(inside ss -Hltn 'sport = :7007') ]]; }
 # The keepalive timer of the server's end of the one connection.
 keepalive_due() { inside ss -Htno state established 'sport = :7007' | grep -o 'timer:(keepalive,[^,]*'; }
 
-@test "F27 who waits in a socket that was passed has its urgent byte in its place, and keepalive" {
+@test "F27 a client queued in a passed socket gets its urgent byte echoed in place, and keepalive" {
     local flag
     need ss
     for flag in '' -m; do
@@ -167,7 +167,7 @@ keepalive_due() { inside ss -Htno state established 'sport = :7007' | grep -o 't
     done
 }
 
-@test "systemd-socket-activate: the urgent byte that starts it comes back in its place" {
+@test "systemd-socket-activate: the urgent byte that starts the service is echoed in its place" {
     need_native "it passes no environment on"
     need systemd-socket-activate
     need_netns
@@ -181,7 +181,7 @@ keepalive_due() { inside ss -Htno state established 'sport = :7007' | grep -o 't
     stop_server
 }
 
-@test "keepalive is refused for a Unix socket that was passed" {
+@test "keepalive is refused for a passed Unix socket" {
     hand "unix:$T/s"
     exactly -l fd:3,keepalive=1m
     refused 2 "--listen 'fd:3,keepalive=1m'" 'keepalive: expected only for tcp://, tls:// or fd: of TCP'
@@ -202,7 +202,7 @@ keepalive_due() { inside ss -Htno state established 'sport = :7007' | grep -o 't
 
 is_bound() { [[ -n $(inside ss -Huna 'sport = :7007') ]]; }
 
-@test "what only a stream has is refused for datagrams that were passed, too" {
+@test "options for streams are refused for passed UDP sockets too" {
     local attribute
     for attribute in proxy=on,proxy-from=127.0.0.0/8 idle-timeout=5 buffer=1k; do
         hand udp://127.0.0.1:0
@@ -214,13 +214,13 @@ is_bound() { [[ -n $(inside ss -Huna 'sport = :7007') ]]; }
     start_server
 }
 
-@test "a socket that was passed has its backlog already" {
+@test "a passed socket keeps its backlog" {
     hand tcp://127.0.0.1:0
     exactly -l fd:3,backlog=77
     refused 2 "--listen 'fd:3,backlog=77'" 'backlog: expected only for tcp://, tls:// or unix:'
 }
 
-@test "a path that would be two lines is one" {
+@test "a path with a newline is printed as one line" {
     hand "unix:$T/one
 ready"
     exactly
@@ -244,7 +244,7 @@ ready"
     [[ -S $T/s ]] || fail "the path is inetd's"
 }
 
-@test "inetd, nowait: a connection is not a listening socket, and the line says what to write" {
+@test "inetd, nowait: a connection is refused as a listening socket, with advice" {
     need_native "systemd-socket-activate passes no environment on"
     need systemd-socket-activate
     SERVER_WRAP=(systemd-socket-activate --accept --inetd -l "$T/s")
@@ -268,7 +268,7 @@ start_manager() {
 
 said_times() { (($(grep -aoE "$2" "$T/$1.out" | wc -l) >= $3)); }
 
-@test "a reload is told with its time, ends with READY again, and a refused one says so" {
+@test "a reload is notified with its time and ends with READY, and a failed one reports that" {
     start_manager
     printf 'listen = 127.0.0.1:0\nidle-timeout = 5m\n' >conf
     start_server --config "$T/conf"
@@ -289,7 +289,7 @@ said_times() { (($(grep -aoE "$2" "$T/$1.out" | wc -l) >= $3)); }
 # The main thread, the log's, and then the workers': their ids rise.
 last_thread() { find "/proc/$PID/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -n | tail -n 1; }
 
-@test "the watchdog hears of us while every worker comes round, and not while one hangs" {
+@test "the watchdog is notified while every worker responds, and not while one hangs" {
     local count
     need_attach
     start_manager
@@ -309,7 +309,7 @@ last_thread() { find "/proc/$PID/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | 
     wait "$echoes"
 }
 
-@test "a watchdog that is another process's is not ours" {
+@test "a watchdog for another process is ignored" {
     start_manager
     SERVER_ENV+=(WATCHDOG_USEC=20000 WATCHDOG_PID=1)
     start_server
@@ -332,14 +332,14 @@ units() {
 
 exposure() { systemd-analyze security --no-pager --offline=true --threshold="$2" "$1"; }
 
-@test "systemd has nothing to say about the units" {
+@test "systemd-analyze finds no fault in the units" {
     units
     SYSTEMD_UNIT_PATH="$T:" systemd-analyze verify --man=no evechod.service \
         evechod-activated.service evechod.socket 2>&1 | tee said
     not grep -E "^$T|evechod" said
 }
 
-@test "their exposure: high port 1.0, port 7 1.6, socket-activated 0.3" {
+@test "the units' exposure: high port 1.0, port 7 1.6, socket-activated 0.3" {
     units
     exposure evechod.service 10
     exposure evechod-activated.service 3

@@ -8,7 +8,7 @@ load lib
 # grown_kb FROM: how much resident memory came since.
 grown_kb() { echo $(($(peak_kb) - $1)); }
 
-@test "F16 a client that never reads is held, at a bounded cost" {
+@test "F16 a client that never reads is not read any more, and its memory is bounded" {
     local rss cpu
     start_server
     peer "$ENDPOINT" echo:1M half-close read-all
@@ -30,7 +30,7 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
     peer "$ENDPOINT" echo:1000 half-close read-all
 }
 
-@test "F16 the mark is --buffer's" {
+@test "F16 --buffer sets the high-water mark" {
     local small large
     local -x EVECHOD_READ_PATH=buffered # the direct one leaves it in a Unix socket's own queue
     start_server --buffer 16k -l "unix:$T/s"
@@ -44,7 +44,7 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
     ((small < 1 << 20))
 }
 
-@test "F16 a mark larger than one read is --buffer's on both read paths" {
+@test "F16 --buffer sets a mark larger than one read, on both read paths" {
     local small large path kernel
     # All that the kernel may hold beside, both ways, however slow the machine lets it grow.
     kernel=$(awk '{ sum += $3 } END { print sum }' /proc/sys/net/ipv4/tcp_[rw]mem)
@@ -62,7 +62,7 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
     done
 }
 
-@test "F16 it is told: owed while it is held, nothing afterwards" {
+@test "F16 bytes owed are reported while the client is paused, and none afterwards" {
     start_server --buffer 64k
     bg pusher "$HELPERS/peer" "$ENDPOINT" fill:64M say:standing wait-line half-close read-all
     wait_for 30 said pusher standing
@@ -78,7 +78,7 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
     counters_balance
 }
 
-@test "F16 many that never read, bounded by --max-owed" {
+@test "F16 many clients that never read are bounded by --max-owed" {
     local i rss
     start_server --max-owed 1M -l tcp://127.0.0.1:0
     rss=$(rss_kb)
@@ -101,7 +101,7 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
     done
 }
 
-@test "chain amplification: bytes one by one over a Unix socket cost what they weigh" {
+@test "chain amplification: single bytes over a Unix socket use little memory" {
     local rss
     start_server -w 1 --buffer 128k -l "unix:$T/s"
     peer "$ENDPOINT" echo:64k half-close read-all
@@ -128,7 +128,7 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
     finish dripper
 }
 
-@test "F26 a reader that stops and comes back loses nothing" {
+@test "F26 a reader that stops and resumes loses nothing" {
     start_server
     peer "$ENDPOINT" rcvbuf:2k fill:16M stall:1500 read:100k stall:500 half-close read-all
 }
@@ -141,7 +141,7 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
     peer -w 20 "$ENDPOINT" "${steps[@]}" half-close read-all
 }
 
-@test "F30 an elephant does not crowd out the mice" {
+@test "F30 one busy connection does not delay the others" {
     local before
     start_server -w 1
     bg elephant "$HELPERS/peer" "$ENDPOINT" send:1000G # it eats as long as the mice need

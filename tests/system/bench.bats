@@ -57,7 +57,7 @@ every_message_has_a_latency() {
     done
 }
 
-@test "bench -n: what a stalled connection did not send by the end is unsent, from when it was due" {
+@test "bench -n: messages that a stalled connection did not send count as unsent, from their due time" {
     lying -o 2 mute 1280
     ends 1 evecho bench -c 2 -r 400 -n 400 -t 1500ms --timeout 5s --json json --hdr-out hgrm "$LIAR_ENDPOINT"
     json '.completed >= 200 and .completed + .unanswered + .unsent == 400 and .unsent > 150'
@@ -75,7 +75,7 @@ every_message_has_a_latency() {
     done
 }
 
-@test "with -t 0 and -n a run whose endpoint dies ends, and what it did not send is told" {
+@test "with -t 0 and -n a run whose endpoint dies ends, and reports the unsent messages" {
     local scheme rate
     for scheme in tcp udp; do
         for rate in 0 1000; do
@@ -98,7 +98,7 @@ every_message_has_a_latency() {
     done
 }
 
-@test "with -t 0 and -n so does one over datagrams that nobody answers any more" {
+@test "with -t 0 and -n a run over UDP ends if the endpoint stops answering" {
     udp_lying mute 20
     ends 1 evecho bench -t 0 -n 100k --timeout 50ms --json json "$LIAR_ENDPOINT"
     json '.completed == 20 and .connections_given_up == 1 and .unanswered >= 10 and .completed + .unanswered + .unsent == 100000'
@@ -136,7 +136,7 @@ has_answered() {
 
 # ---- what was lost ----
 
-@test "however a message was lost, it counts in the latency with the time that it waited" {
+@test "every lost message counts in the latency with the time that it waited" {
     local lie
     for lie in 'late-reset 1280 600' 'late-flip 1280 600' 'late-truncate 1280 600' 'mute 1280'; do
         # shellcheck disable=SC2086 # words
@@ -152,7 +152,7 @@ has_answered() {
     every_message_has_a_latency
 }
 
-@test "what is lost behind messages that came whole in one piece is that alone" {
+@test "after complete messages in one piece only the rest counts as lost" {
     lying flip 640
     ends 1 evecho bench -c 1 -p 11 -n 11 --json json "$LIAR_ENDPOINT"
     json '.completed == 10 and .unanswered == 1'
@@ -177,7 +177,7 @@ has_answered() {
     ends 1 evecho bench -n 100 -p 8 --timeout 200ms --require loss=1%,unanswered=0 "$LIAR_ENDPOINT"
 }
 
-@test "what the warm-up sent is none of the unanswered" {
+@test "messages of the warm-up do not count as unanswered" {
     lying -o 2 mute 640
     ends 1 evecho bench -c 2 --warm-up 300ms -t 600ms --timeout 600ms --json json "$LIAR_ENDPOINT"
     json '.unanswered == 0 and .errors.timeout == 1 and .completed > 0'
@@ -199,7 +199,7 @@ has_answered() {
     json '.elapsed_ns == 500000000 and .max_ns > 2000000000 and .rate_per_s * 0.5 > .completed - 3'
 }
 
-@test "the rate is of what came in the time measured, or of what was due in it" {
+@test "the rate counts the answers received, or the messages due, in the measured time" {
     lying delay 0 1500
     ends 0 evecho bench -c 10 -t 500ms --json json "$LIAR_ENDPOINT"
     json '.completed == 10 and .rate_per_s == 0'
@@ -208,7 +208,7 @@ has_answered() {
     json '.completed == 50 and .rate_per_s == 100'
 }
 
-@test "with -n the time measured is until all is answered" {
+@test "with -n the measured time ends with the last answer" {
     lying -o 2 delay 640 1000
     ends 0 evecho bench -c 2 -n 100 --json json "$LIAR_ENDPOINT"
     json '.completed == 100 and .elapsed_ns > 1000000000 and .rate_per_s < 100'
@@ -216,7 +216,7 @@ has_answered() {
 
 # ---- the line on a terminal ----
 
-@test "on a terminal stands the rate and latency of the last second, and a stall shows" {
+@test "on a terminal the rate and latency of the last second are shown, and a stall is visible" {
     need script
     lying -o 2 delay 64000 3500 # a second of messages, and then no answer
     script -qec "'$EVECHO' bench -p 4 -r 1000 -t 5500ms '$LIAR_ENDPOINT'" typescript >/dev/null 3>&-

@@ -21,12 +21,12 @@ refused() {
     refused 'Linux is needed' CPPFLAGS='-U__linux__ -U__STDC_VERSION__ -D__STDC_VERSION__=202311L'
 }
 
-@test "configure refuses a system that is no Linux, by that name" {
+@test "configure refuses a system other than Linux, and names it" {
     one_build_is_enough
     refused 'Linux is needed' CPPFLAGS=-U__linux__
 }
 
-@test "configure goes by the compiler's target, not by the machine that it runs on" {
+@test "configure checks the compiler's target, not the build machine" {
     one_build_is_enough
     [[ $(uname -m) == x86_64 ]] || skip "for x86_64"
     # As -m32 or -mx32 would: still an x86_64 compiler by its name, and of other system calls.

@@ -10,7 +10,7 @@ teardown() {
     common_teardown
 }
 
-@test "no truth is called a lie: TCP and Unix, both ways of reading" {
+@test "a correct echo passes every check: TCP and Unix, both read paths" {
     for path in direct buffered; do
         EVECHOD_READ_PATH=$path start_server -l tcp://127.0.0.1:0 -l "unix:$T/s" -l "unix:@$BATS_ROOT_PID"
         for endpoint in "${ENDPOINTS[@]}"; do
@@ -51,8 +51,8 @@ lie() {
     done
 }
 
-@test "every lie at every offset: dropped bytes" { lie drop 40 "40 bytes are missing"; }
-@test "every lie at every offset: doubled bytes" {
+@test "a fault at every offset is found: dropped bytes" { lie drop 40 "40 bytes are missing"; }
+@test "a fault at every offset is found: duplicated bytes" {
     local offset
     # What was doubled shows where its copy ends, as bytes that came a second time.
     for offset in 0 1 7 8 63 4095 4096 65535 300001; do
@@ -63,10 +63,10 @@ lie() {
         stop_liar
     done
 }
-@test "every lie at every offset: swapped bytes" { lie swap 1 "expected 0x.., came 0x"; }
-@test "every lie at every offset: a flipped bit" { lie flip 1 "expected 0x.., came 0x"; }
-@test "every lie at every offset: a truncation" { lie truncate 1 "ended too early, .*by FIN"; }
-@test "every lie at every offset: a reset" {
+@test "a fault at every offset is found: swapped bytes" { lie swap 1 "expected 0x.., came 0x"; }
+@test "a fault at every offset is found: a flipped bit" { lie flip 1 "expected 0x.., came 0x"; }
+@test "a fault at every offset is found: a truncation" { lie truncate 1 "ended too early, .*by FIN"; }
+@test "a fault at every offset is found: a reset" {
     local offset
     # A reset overtakes what was sent before it, so it may show earlier, and never later.
     for offset in 0 1 8 4096 300001; do
@@ -77,9 +77,9 @@ lie() {
         stop_liar
     done
 }
-@test "every lie at every offset: bytes that nobody sent" { lie extra 3 "came 0x21"; }
+@test "a fault at every offset is found: foreign bytes" { lie extra 3 "came 0x21"; }
 
-@test "a late echo is no lie, and one that is too late is" {
+@test "a late echo passes, and one after the timeout fails" {
     start_liar delay 100 300
     ends 0 evecho check --only large-bursts "$LIAR_ENDPOINT"
     stop_liar
@@ -88,7 +88,7 @@ lie() {
     grep -qE 'nothing moved for 0\.[0-9]+ s; we gave up, the stream was still open; it took' stdout
 }
 
-@test "the textbook server: what it fails is named" {
+@test "the textbook server: the failed properties are named" {
     EVECHOD=$HELPERS/naive start_server
     ends 1 evecho check "$ENDPOINT"
     grep -qE '^ok [0-9]+ urgent-byte # SKIP TCP urgent data is dropped' stdout
@@ -105,7 +105,7 @@ lie() {
     (($(grep -c '^not ok' stdout) == 16))
 }
 
-@test "our own descriptor limit is no fault of the endpoint's: raised where it may be, else a skip" {
+@test "our own descriptor limit is not blamed on the endpoint: it is raised if possible, else a skip" {
     start_server
     ends 0 prlimit --nofile=50:4096 "$EVECHO" check --only many-connections "$ENDPOINT"
     [[ $(verdicts) == $'1..1\nok 1 many-connections' ]]
@@ -115,7 +115,7 @@ lie() {
     [[ $(tail -n 1 stdout) == '# 1 of 2 properties were not tried: exit status 5' ]]
 }
 
-@test "a path that is slow is neither Nagle's fault nor silence" {
+@test "a slow path is reported neither as Nagle's algorithm nor as silence" {
     start_liar slow 0 1 # 1 MB/s: 70000 bytes take 70 ms
     ends 0 evecho check --only delayed-ack "$LIAR_ENDPOINT"
     grep -qE '^ok 1 delayed-ack # SKIP (17000|70000) bytes take .* on so slow a path' stdout
@@ -129,7 +129,7 @@ lie() {
     jq -e '.passed == 1 and .not_tried == 1 and .properties[1].verdict == "not tried"' json
 }
 
-@test "more than a second of round trip: nothing fails, and what had no time says so" {
+@test "a round trip above a second: nothing fails, and checks without time report that" {
     local verdicts
     start_liar far 0 1200
     ends 5 evecho check --budget 30s "$LIAR_ENDPOINT"
@@ -149,7 +149,7 @@ lie() {
     not grep -q '^not ok' stdout
 }
 
-@test "the budget is kept by an endpoint that never answers" {
+@test "the budget is kept with an endpoint that never answers" {
     local start=$SECONDS
     start_liar mute 0
     ends 1 evecho check --budget 6s --only single-bytes,clean-end,full-duplex "$LIAR_ENDPOINT"
@@ -157,7 +157,7 @@ lie() {
     (($(grep -c '^not ok' stdout) == 3))
 }
 
-@test "repeat: each property so many times, and the first failure fails it" {
+@test "--repeat runs each property so many times, and the first failure fails it" {
     start_server
     ends 0 evecho check --repeat 5 --only single-bytes,clean-end --json json "$ENDPOINT"
     [[ $(verdicts) == $'1..2\nok 1 single-bytes\n# held 5 of 5 times\nok 2 clean-end\n# held 5 of 5 times' ]]
@@ -175,7 +175,7 @@ lie() {
     grep -qE '^# held [0-9]+ of 1000 times$' stdout
 }
 
-@test "urgent data: dropped is a choice; plain bytes stuck or lost behind it are a fault" {
+@test "urgent data: dropping it is permitted; plain bytes stuck or lost after it are a fault" {
     start_liar deaf 0
     ends 0 evecho check --only urgent-byte "$LIAR_ENDPOINT"
     grep -qx 'ok 1 urgent-byte # SKIP TCP urgent data is dropped, as proxies do; few protocols use it' stdout
@@ -209,7 +209,7 @@ behind() {
 
 echoes_through_it() { "$EVECHO" ping -q -c 1 "tcp://127.0.0.1:$PROXY_PORT" >/dev/null 2>&1; }
 
-@test "urgent data: the real haproxy drops it, which is a choice" {
+@test "urgent data: the real haproxy drops it, which is permitted" {
     need haproxy
     behind "haproxy -f proxy.conf" 'defaults
     mode tcp
@@ -237,7 +237,7 @@ stream { server { listen 127.0.0.1:@port@; proxy_pass @echo@; } }"
     grep -q '^# plain bytes stay stuck behind an urgent one: 3 of 6 came back' stdout
 }
 
-@test "a silence that keepalive probes interrupt is told" {
+@test "a silence interrupted by keepalive probes is reported" {
     need socat
     PROXY_PORT=$(free_port)
     bg echo socat "TCP-LISTEN:$PROXY_PORT,bind=127.0.0.1,reuseaddr,fork,keepalive,keepidle=1,keepintvl=1" PIPE
@@ -250,7 +250,7 @@ stream { server { listen 127.0.0.1:@port@; proxy_pass @echo@; } }"
     grep -q '^# --idle 10s: no keepalive probe came here; one beyond a proxy could hide' stdout
 }
 
-@test "an only that would try nothing is refused, and no run passes with nothing tried" {
+@test "--only that selects nothing is refused, and a run that tries nothing does not pass" {
     start_server
     ends 2 evecho check --only idle,single-bytes "$ENDPOINT"
     grep -q "'idle' is tried with --idle TIME" stderr
@@ -262,7 +262,7 @@ stream { server { listen 127.0.0.1:@port@; proxy_pass @echo@; } }"
     grep -q 'no property is left' stderr
 }
 
-@test "interrupted once: what is left was not verified, and the status says so" {
+@test "interrupted once: the rest is not verified, and the exit status shows that" {
     start_liar slow 0 5000 # 200 single bytes take a second
     "$HELPERS/leash" 30 "$EVECHO" check --json json --only single-bytes,one-byte-drip \
         "$LIAR_ENDPOINT" >out 2>&1 3>&- &
@@ -290,7 +290,7 @@ ends_at_once() {
     grep -qE 'Bail out! interrupted after 0 of [0-9]+ propert' out
 }
 
-@test "interrupted in a property that waits: it is told no verdict of, and ends at once" {
+@test "interrupted in a waiting property: it gets no verdict, and the run ends at once" {
     local row
     start_liar mute 0
     for row in single-bytes all-256-values clean-end half-close-at-once delayed-ack many-connections; do
@@ -306,7 +306,7 @@ ends_at_once() {
     done
 }
 
-@test "interrupted twice, or while the results go nowhere: it ends at once, with 4" {
+@test "interrupted twice, or while the output is blocked: it ends at once, with 4" {
     local code=0
     start_server
     mkfifo fifo

@@ -11,7 +11,7 @@ teardown() {
     common_teardown
 }
 
-@test "cat: a file there and back, over TCP and a Unix socket" {
+@test "cat: a file is echoed over TCP and a Unix socket" {
     head -c 5000000 /dev/urandom >file
     start_server -l tcp://127.0.0.1:0 -l "unix:$T/s"
     for endpoint in "${ENDPOINTS[@]}"; do
@@ -21,13 +21,13 @@ teardown() {
     done
 }
 
-@test "cat: nothing at all is an echo as well" {
+@test "cat: an empty input is echoed" {
     start_server
     ends 0 evecho cat "$ENDPOINT" </dev/null
     grep -q 'sent 0 bytes, received 0 bytes, ended by FIN' stderr
 }
 
-@test "cat: memory stays bounded behind a reader that is slow" {
+@test "cat: memory stays bounded with a slow reader" {
     start_server
     mkfifo pipe
     head -c 30000000 /dev/zero |
@@ -44,7 +44,7 @@ teardown() {
     grep -q 'sent 30000000 bytes, received 30000000 bytes, ended by FIN' said
 }
 
-@test "cat: quiet input is nobody's fault, and our end restarts the clock" {
+@test "cat: quiet input is no timeout, and our end restarts the clock" {
     local i
     start_server
     for i in {1..6}; do
@@ -52,7 +52,7 @@ teardown() {
     done
 }
 
-@test "cat: what ends too early or never answers is told, and ends with 1" {
+@test "cat: an early end and a missing answer are reported, and end with 1" {
     start_liar truncate 1000
     head -c 5000 /dev/zero >file
     ends 1 evecho cat "$LIAR_ENDPOINT" <file
@@ -68,7 +68,7 @@ teardown() {
     grep -q 'ended by a timeout' stderr
 }
 
-@test "nothing to connect to: one line with every address and reason, and 3" {
+@test "no listener: one line with every address and reason, and 3" {
     local port
     port=$(free_port)
     for command in cat ping "bench -t 1" check; do
@@ -86,7 +86,7 @@ teardown() {
     grep -q 'No such file' stderr
 }
 
-@test "wrong words: one line that names the option, and 2" {
+@test "wrong options: one line that names the option, and 2" {
     refused() {
         ends 2 evecho "$@"
         (($(wc -l <stderr) == 1)) || fail "more than a line: $(<stderr)"
@@ -142,7 +142,7 @@ teardown() {
     grep -q -- "--interval: '0.0001' is not a time like 250ms, 1.5s" stderr
 }
 
-@test "ping: SIGQUIT tells midway, SIGINT ends with the summary" {
+@test "ping: SIGQUIT prints interim figures, SIGINT ends with the summary" {
     start_server
     "$HELPERS/leash" "$LIFE" "$EVECHO" ping -i 5ms "$ENDPOINT" >stdout 2>stderr 3>&- &
     local ping=$!
@@ -154,7 +154,7 @@ teardown() {
     grep -q 'ping statistics' stdout
 }
 
-@test "ping: a wrong byte is told with its offset, and the next message has a new connection" {
+@test "ping: a wrong byte is reported with its offset, and the next message uses a new connection" {
     start_liar flip 70
     ends 1 evecho ping -c 4 -i 1ms "$LIAR_ENDPOINT"
     grep -qE 'seq=2 lost: .*connection 1, offset 70: expected 0x[0-9a-f]{2}, came 0x' stdout
@@ -196,7 +196,7 @@ teardown() {
         .config.warm_up_ms == 300' stdout
 }
 
-@test "cat: what came before a reset reaches a slow reader, and then it ends" {
+@test "cat: bytes received before a reset reach a slow reader, and then it ends" {
     local code=0
     start_liar reset 300001
     head -c 1M /dev/urandom >in
@@ -208,7 +208,7 @@ teardown() {
     [[ -s out ]]
 }
 
-@test "cat: interrupted, it awaits what it has sent, and not a flood without end" {
+@test "cat: if interrupted, it waits for the echo of its bytes, but not for an endless flood" {
     local code=0
     start_server -l tcp://127.0.0.1:0,service=chargen
     "$HELPERS/leash" "$LIFE" "$EVECHO" cat --timeout 500ms "$ENDPOINT" </dev/zero >/dev/null 2>stderr 3>&- &
@@ -231,7 +231,7 @@ teardown() {
     done
 }
 
-@test "bench: -n begins behind the warm-up; interrupted in it nothing was measured" {
+@test "bench: -n begins after the warm-up; if interrupted in it, nothing was measured" {
     start_server
     ends 0 evecho bench -T 2 -c 3 -n 100 --warm-up 200ms "$ENDPOINT" --json json
     jq -e '.completed == 100 and .warm_up_ns > 190000000 and (.interrupted | not)' json
@@ -247,7 +247,7 @@ teardown() {
     jq -e '.completed == 0 and .interrupted and .rate_per_s == 0 and .sent_bytes == 0' json
 }
 
-@test "bench, ping: results that nobody takes do not keep it from ending" {
+@test "bench, ping: blocked output does not prevent the end" {
     start_server
     mkfifo fifo
     local command code pid
@@ -263,21 +263,21 @@ teardown() {
     done
 }
 
-@test "bench: a stalled endpoint shows in the corrected latency alone" {
+@test "bench: a stalled endpoint shows only in the corrected latency" {
     start_liar delay 6400 600
     ends 0 evecho bench -r 1k -t 1s "$LIAR_ENDPOINT" --json -
     # Some hundred messages were due during the stall; one was under way.
     jq -e '.p90_ns > 100000000 and .uncorrected_p90_ns < 50000000 and .late_p90_ns > 50000000' stdout
 }
 
-@test "bench: what was due and never left counts with the time that it waited" {
+@test "bench: a message that was due and never sent counts with the time that it waited" {
     start_liar delay 6400 3000
     ends 1 evecho bench -c 1 -r 100 -t 2s --timeout 10s --require p90=50ms "$LIAR_ENDPOINT" --json json
     grep -qE '^fail: p90 is [0-9]+\.[0-9]{3} ms; at most 50\.000 ms was required' stdout
     jq -e '.unsent > 50 and .completed + .unsent == 200 and .errors_total == 0' json
 }
 
-@test "bench: what left and was never answered counts with the time that it waited" {
+@test "bench: a message that was never answered counts with the time that it waited" {
     start_liar delay 6400 3000
     ends 1 evecho bench -c 1 -p 1024 -r 100 -t 2s --timeout 500ms --require p90=50ms,errors=9 \
         "$LIAR_ENDPOINT" --json json --hdr-out hgrm
@@ -287,7 +287,7 @@ teardown() {
     (($(sed -nE 's/.*Total count *= *([0-9]+).*/\1/p' hgrm) == $(jq '.completed + .unanswered + .unsent' json)))
 }
 
-@test "bench: what has no room in the socket is not sent yet: the client is late" {
+@test "bench: a message without room in the socket is not sent yet: the client is late" {
     start_server -w 1
     "$HELPERS/leash" "$LIFE" "$EVECHO" bench -s 256k -p 200 -r 40 -t 2s --timeout 20s --json json \
         "$ENDPOINT" >stdout 2>stderr 3>&- &
@@ -309,7 +309,7 @@ teardown() {
     jq -e '.completed == 3' json
 }
 
-@test "bench: where no echo was counted nothing is known, and that is no success" {
+@test "bench: if no echo was counted, the run is not a success" {
     start_server
     ends 1 evecho bench -r 1 -t 100ms "$ENDPOINT"
     grep -q 'no echo was counted, so nothing is known' stderr
@@ -325,7 +325,7 @@ teardown() {
     ends 1 evecho bench -n 10 --require errors=10,unanswered=10 "$LIAR_ENDPOINT"
 }
 
-@test "bench: a wrong byte of the warm-up is told" {
+@test "bench: a wrong byte in the warm-up is reported" {
     start_liar flip 320
     "$HELPERS/leash" "$LIFE" "$EVECHO" bench -c 1 --warm-up 50s --json json "$LIAR_ENDPOINT" \
         >stdout 2>stderr 3>&- &
@@ -338,21 +338,21 @@ teardown() {
     grep -q 'offset 320: ' stdout
 }
 
-@test "ping: it ends where nobody takes what it prints" {
+@test "ping: it ends if its output is closed" {
     start_server
     evecho ping -i 10ms "$ENDPOINT" 2>stderr | head -n 2 >/dev/null || true
     grep -q 'standard output: Broken pipe' stderr
     ends 2 evecho ping -c 1 --seed 9223372036854775808 "$ENDPOINT"
 }
 
-@test "bench: a connection for so many messages" {
+@test "bench: a new connection after so many messages" {
     start_server
     ends 0 evecho bench -c 2 -n 100 --requests-per-connection 10 "$ENDPOINT" --json -
     jq -e '.completed == 100 and .connections_opened >= 10 and .errors_total == 0' stdout
     wait_for 5 closed_at_least 10
 }
 
-@test "bench: lies, resets and silence are counted in their classes, and end with 1" {
+@test "bench: wrong bytes, resets and silence are counted in their classes, and end with 1" {
     start_liar flip 100
     ends 1 evecho bench -n 50 "$LIAR_ENDPOINT"
     grep -qE 'offset 100: expected 0x.., came 0x' stdout
@@ -376,7 +376,7 @@ teardown() {
     grep -q 'offset 1000: .*which belongs at offset 1064: 64 bytes are missing' stdout
 }
 
-@test "where no echo was counted no latency is told" {
+@test "if no echo was counted, no latency is reported" {
     start_liar mute 0
     ends 1 evecho bench -n 1 --timeout 100ms --require p99=1s "$LIAR_ENDPOINT" --json -
     grep -qE '^    p50 +- +- +-$' stderr
@@ -389,7 +389,7 @@ teardown() {
     jq -e 'has("p50_ns") and .p50_ns == null and .min_ns == null and .mean_ns == null' stdout
 }
 
-@test "one is said as one" {
+@test "a count of one is printed in the singular" {
     start_server
     printf x >file
     ends 0 evecho cat "$ENDPOINT" <file
@@ -412,13 +412,13 @@ teardown() {
     grep -q ', 1 byte still awaited' stdout
 }
 
-@test "bench: a missed threshold is told, and ends with 1" {
+@test "bench: a missed threshold is reported, and ends with 1" {
     start_server
     ends 1 evecho bench -n 100 --require p99=1ms,rate=900M "$ENDPOINT"
     grep -q '^fail: rate is .* at least 900000000/s was required' stdout
 }
 
-@test "a run that reaches nobody leaves no older results behind" {
+@test "a run that cannot connect leaves no older results behind" {
     local command
     for command in "ping -c 1" "bench -n 1" "check"; do
         echo old >json
@@ -430,7 +430,7 @@ teardown() {
     jq -e '.error' stdout
 }
 
-@test "bench: a rate that was kept is not missed, whatever a clock's edge takes" {
+@test "bench: a rate that was kept is not reported as missed because of rounding" {
     start_server
     ends 0 evecho bench -r 200 -t 500ms --require rate=200,errors=0 "$ENDPOINT"
     ends 1 evecho bench -r 200 -t 500ms --require rate=210 "$ENDPOINT"
@@ -440,7 +440,7 @@ teardown() {
     ends 2 evecho bench --json - --hdr-out - "$ENDPOINT"
 }
 
-@test "bench: a rate that cannot be reached is told" {
+@test "bench: a rate that cannot be reached is reported" {
     start_liar delay 64 3000
     ends 0 evecho bench -r 1k -t 500ms --timeout 10s "$LIAR_ENDPOINT" --json -
     jq -e '.unsent > 300 and .rate_per_s < 500' stdout
@@ -449,7 +449,7 @@ teardown() {
 # The first connection of a bench only finds out whether somebody is there; it sends nothing.
 has_sent() { [[ $(ss -Htni state established "dport = :$1") == *bytes_sent:* ]]; }
 
-@test "bench: SIGINT prints what there is, and twice ends with 4" {
+@test "bench: SIGINT prints the results so far, and a second one ends with 4" {
     start_server
     "$HELPERS/leash" "$LIFE" "$EVECHO" bench -t 50s "$ENDPOINT" >stdout 2>stderr 3>&- &
     local bench=$!
@@ -484,7 +484,7 @@ answer_again() {
 is_connecting() { [[ -n $(ss -Htn state syn-sent "dport = :$PORT") ]]; }
 is_asking() { [[ -n $(ss -Hun "dport = :${1##*:}") ]]; }
 
-@test "SIGINT and SIGTERM while connecting: one line that says so, and 3" {
+@test "SIGINT and SIGTERM while connecting: one line about it, and 3" {
     start_server -l tcp://127.0.0.1:0 -l udp://127.0.0.1:0 --backlog 1
     stop_answering
     local command signal code
@@ -510,7 +510,7 @@ is_asking() { [[ -n $(ss -Hun "dport = :${1##*:}") ]]; }
     answer_again
 }
 
-@test "ping: SIGINT while connecting again ends with the summary" {
+@test "ping: SIGINT while reconnecting ends with the summary" {
     start_server --backlog 1
     "$HELPERS/leash" "$LIFE" "$EVECHO" ping -i 10ms --timeout 2s "$ENDPOINT" >stdout 2>stderr 3>&- &
     local ping=$! code=0
@@ -531,7 +531,7 @@ is_asking() { [[ -n $(ss -Hun "dport = :${1##*:}") ]]; }
     grep -q -- '--connections: 100 need .* descriptors, and ulimit -n allows 50' stderr
 }
 
-@test "standard descriptors that are closed are not the connection's, and a full output is told" {
+@test "closed standard descriptors are not reused for the connection, and a full output is reported" {
     start_server
     ends 0 evecho ping -c 1 -q "$ENDPOINT" 0<&-
     local command place code
@@ -560,7 +560,7 @@ is_asking() { [[ -n $(ss -Hun "dport = :${1##*:}") ]]; }
     grep -q 'standard input: Bad file descriptor' stderr
 }
 
-@test "a file for the results that cannot be written is told before anything is sent" {
+@test "a results file that cannot be written is reported before anything is sent" {
     start_server
     local option path
     for option in --json --hdr-out; do
@@ -574,7 +574,7 @@ is_asking() { [[ -n $(ss -Hun "dport = :${1##*:}") ]]; }
     jq -e '.completed == 10' "$T/new.json"
 }
 
-@test "cat: SIGINT ends the input, and what is under way still comes back" {
+@test "cat: SIGINT ends the input, and bytes in flight are still echoed" {
     start_server
     mkfifo input
     exec {input}<>input
@@ -588,7 +588,7 @@ is_asking() { [[ -n $(ss -Hun "dport = :${1##*:}") ]]; }
     grep -q 'ended by FIN' stderr
 }
 
-@test "bench: on a terminal a line tells how far it is" {
+@test "bench: on a terminal a line shows the progress" {
     need script
     start_server
     script -qec "'$EVECHO' bench -c 2 --warm-up 0 -t 2500ms '$ENDPOINT'" typescript >/dev/null 3>&-
@@ -598,7 +598,7 @@ is_asking() { [[ -n $(ss -Hun "dport = :${1##*:}") ]]; }
     script -qec "'$EVECHO' check --only single-bytes '$ENDPOINT'" typescript >/dev/null 3>&-
 }
 
-@test "bench: results that cannot be written are an error, whatever was measured" {
+@test "bench: results that cannot be written are an error, even after a good run" {
     start_server
     ends 3 evecho bench -n 10 --hdr-out /dev/full "$ENDPOINT"
     grep -q "/dev/full.*No space left on device" stderr

@@ -11,7 +11,7 @@ teardown() {
     common_teardown
 }
 
-@test "bench: a wrong byte that came before a reset is a mismatch, whatever a send says" {
+@test "bench: a wrong byte before a reset is a mismatch, even if a send fails first" {
     start_liar spoil 1000
     ends 1 evecho bench -c 20 -s 200k -p 4 -t 2s --json json "$LIAR_ENDPOINT"
     json '.errors.mismatch >= 40 and .errors.reset == 0 and .errors_total == .errors.mismatch'
@@ -36,7 +36,7 @@ stopped_until_the_reset() {
 has_sent() { ss -Htin "dport = :$1" | grep -q bytes_sent; }
 has_connection() { ss -Htn "( sport = :$1 or dport = :$1 )" | grep -q ESTAB; }
 
-@test "a wrong byte that came before a reset is told where a send fails first" {
+@test "a wrong byte before a reset is reported if a send fails first" {
     head -c 4M /dev/zero >in
     start_liar spoil 1000 1000
     stopped_until_the_reset ping -c 1 -s 8M
@@ -50,7 +50,7 @@ has_connection() { ss -Htn "( sport = :$1 or dport = :$1 )" | grep -q ESTAB; }
     (($(wc -c <stdout) == 1001)) || fail "$(wc -c <stdout) bytes"
 }
 
-@test "check: a wrong byte that came before a reset is a mismatch" {
+@test "check: a wrong byte before a reset is a mismatch" {
     local property
     start_liar spoil 1000
     for property in full-duplex large-bursts half-close-in-flight holds-the-sender pipelined-order; do
@@ -59,7 +59,7 @@ has_connection() { ss -Htn "( sport = :$1 or dport = :$1 )" | grep -q ESTAB; }
     done
 }
 
-@test "cat: what came before a reset is written out, to the byte, for a slow reader too" {
+@test "cat: all bytes received before a reset are written, for a slow reader too" {
     head -c 4M /dev/zero >in
     start_liar spoil 170000
     { evecho cat "$LIAR_ENDPOINT" <in 2>stderr || echo "$?" >code; } | { watch_for 1 && cat >out; }
@@ -68,7 +68,7 @@ has_connection() { ss -Htn "( sport = :$1 or dport = :$1 )" | grep -q ESTAB; }
     (($(wc -c <out) == 170001)) || fail "$(wc -c <out) bytes"
 }
 
-@test "a stream that ends too early by a FIN has a class of its own" {
+@test "an early FIN has a class of its own" {
     start_liar truncate 100
     ends 1 evecho bench -n 20 --json json "$LIAR_ENDPOINT"
     json '.errors.fin > 0 and .errors.reset == 0 and .errors_total == .errors.fin'
@@ -78,7 +78,7 @@ has_connection() { ss -Htn "( sport = :$1 or dport = :$1 )" | grep -q ESTAB; }
     grep -q 'errors REFUSED 0 TIMEOUT 0 FIN 1 RESET 0 ' stdout
 }
 
-@test "a run has a seed of its own, which is told and repeats it" {
+@test "each run has its own seed, which is printed and repeats the run" {
     local seed other
     start_liar honest 0
     for command in "bench -n 10 -s 1-9k" "ping -c 2 -i 1ms -s 1-9k" "check --only single-bytes"; do
@@ -103,7 +103,7 @@ has_connection() { ss -Htn "( sport = :$1 or dport = :$1 )" | grep -q ESTAB; }
     ends 0 evecho ping -c 1 --seed random "$LIAR_ENDPOINT"
 }
 
-@test "bytes of an earlier run, or of another connection, are wrong from the first on" {
+@test "bytes of an earlier run or of another connection are wrong from the first byte on" {
     local command
     for command in "bench -n 10" "ping -c 3 -i 1ms" "check --only single-bytes" \
         "check --only all-256-values"; do
@@ -143,7 +143,7 @@ pings() {
     json ".errors.mismatch > 0 and $results"
 }
 
-@test "ping: what comes before its question, or behind the last answer, is a mismatch" {
+@test "ping: bytes before the message is sent or after the last answer are a mismatch" {
     pings true behind 0 5
     grep -qE 'connection 1, offset 0: (an extra byte came, 0x21|expected 0x.., came 0x21)' stdout
     pings true behind 64 5
@@ -180,7 +180,7 @@ pings() {
     done
 }
 
-@test "ping over udp://: an answer before its question is wrong, one behind the last is told" {
+@test "ping over udp://: an answer before its message is wrong, one after the last is reported" {
     LIAR=udpliar start_liar foresee 1
     ends 1 evecho ping -c 4 -i 50ms --json json "$LIAR_ENDPOINT"
     json '.datagrams_wrong == 1 and .datagrams_right == 4 and .errors.mismatch == 1'
@@ -191,7 +191,7 @@ pings() {
     grep -q '^seq=3 came once more' stdout
 }
 
-@test "bench, check: bytes behind the last answer are a mismatch" {
+@test "bench, check: bytes after the last answer are a mismatch" {
     start_liar parting 0 3
     ends 1 evecho bench -n 3 --json json "$LIAR_ENDPOINT"
     json '.errors.mismatch == 1 and .completed == 3'
@@ -203,7 +203,7 @@ pings() {
     grep -q 'offset 1000: an extra byte came, 0x21' stdout
 }
 
-@test "cat: bytes that come before they were sent are told, even where the sum is right" {
+@test "cat: bytes received before they were sent are reported, even if the sum is right" {
     local code=0
     mkfifo input
     start_liar foresee 8 8

@@ -59,7 +59,7 @@ refused() {
     grep -qE -- "$pattern" stderr || fail "no '$pattern': $(<stderr)"
 }
 
-@test "cat: a file there and back, and nothing at all" {
+@test "cat: a file and an empty input are echoed" {
     head -c 5000000 /dev/urandom >file
     tls_echo
     evecho cat --cacert "$PKI/ca.pem" "$TLS" <file >back 2>said
@@ -80,7 +80,7 @@ refused() {
     grep -qE '^ok [0-9]+ truncation$' stdout
 }
 
-@test "a server is not trusted that should not be, and the line says what would help" {
+@test "an untrusted server is refused, with advice" {
     tls_echo
     refused 3 'TLS: (unable to get local issuer|self-signed) certificate.*; --cacert .* -k ' ping "$TLS"
     refused 3 'TLS: hostname mismatch; --servername' \
@@ -95,7 +95,7 @@ refused() {
     ends 0 evecho ping -c 1 --cacert "$PKI/self.pem" "$TLS"
 }
 
-@test "our own certificate, where the server asks for one" {
+@test "our own certificate is sent if the server requests one" {
     tls_echo "verify=1,cafile=$PKI/ca.pem"
     ends 0 evecho ping -c 1 -k --cert "$PKI/client.pem" --key "$PKI/client.key" "$TLS"
     ends 0 evecho ping -c 1 -k --cert "$PKI/client.both" "$TLS"
@@ -107,7 +107,7 @@ refused() {
     grep -q 'TLS: tlsv13 alert certificate required; --cert and --key show one' stderr
 }
 
-@test "a certificate whose time is over is no matter of trust" {
+@test "an expired certificate is not reported as untrusted" {
     need faketime
     local when
     for when in -3 +3; do
@@ -120,7 +120,7 @@ refused() {
     done
 }
 
-@test "wrong words about TLS and PROXY: one line that names the option, and 2" {
+@test "wrong TLS and PROXY options: one line that names the option, and 2" {
     head -c 100 /dev/urandom >noise
     refused 2 "--cacert: cannot read 'none': No such file" cat --cacert none tls://x:1
     refused 2 "--cacert: 'noise' is not a certificate in PEM form" ping --cacert noise tls://x:1
@@ -157,7 +157,7 @@ refused() {
     refused 2 "--resume: expected only for tls://, not tcp://" bench --resume x:1
 }
 
-@test "TLS to a port without it, and the other way about" {
+@test "TLS to a plain port, and plain to a TLS port" {
     start_server
     refused 3 'TLS: .*; is it a port without TLS\?' ping "tls://127.0.0.1:$PORT"
     stop_server
@@ -168,7 +168,7 @@ refused() {
     grep -q "that is a TLS alert: is tls:// meant?" stdout
 }
 
-@test "a server that dies, or says nothing, in the handshake" {
+@test "a server that dies or sends nothing in the handshake" {
     stranger TCP-LISTEN:PORT,bind=127.0.0.1,fork "SYSTEM:head -c 100 >/dev/null"
     refused 3 'TLS: it ended the connection in the handshake' cat -k "$TLS"
     start_liar reset 0
@@ -183,7 +183,7 @@ refused() {
     stop_liar
 }
 
-@test "a FIN without close_notify is an error, even where every byte came" {
+@test "a FIN without close_notify is an error, even if every byte was received" {
     # A palindrome comes back as it went; killed, the server says no close_notify.
     reverser
     mkfifo input
@@ -200,7 +200,7 @@ refused() {
     grep -q 'ended by TLS without close_notify' said
 }
 
-@test "bench: handshakes are counted, and resumed where that is asked for" {
+@test "bench: handshakes are counted, and resumed if requested" {
     tls_echo verify=0,nodelay
     ends 0 evecho bench -n 40 --requests-per-connection 2 -k "$TLS" --json -
     jq -e '.handshakes >= 20 and .handshakes_resumed == 0 and .handshake_p50_ns > 0 and
@@ -210,7 +210,7 @@ refused() {
     ((BASH_REMATCH[2] == BASH_REMATCH[1] - 1)) || fail "$(<stdout)"
 }
 
-@test "ALPN: what is offered and what was chosen" {
+@test "ALPN: the protocols offered and the one chosen" {
     reverser -alpn echo,h2
     ends 1 evecho ping -c 1 --timeout 200ms -k --alpn h2,echo "$TLS"
     grep -q ', ALPN echo$' stdout
@@ -229,7 +229,7 @@ header() {
     od -An -v -tx1 caught | tr -d ' \n'
 }
 
-@test "PROXY: the header of both versions, before everything else" {
+@test "PROXY: the header of both versions precedes everything else" {
     header v1 --proxy-src 192.0.2.1:4711 --proxy-dst 198.51.100.2:443
     [[ $(<caught) == $'PROXY TCP4 192.0.2.1 198.51.100.2 4711 443\r\nx' ]]
     header v2 --proxy-src '[2001:db8::1]:258' --proxy-dst '[::1]:1' >hex
@@ -239,7 +239,7 @@ header() {
     )0102000178 ]] || fail "$(<hex)"
 }
 
-@test "PROXY: an endpoint that does not read the header is told as one" {
+@test "PROXY: an endpoint that does not read the header is reported" {
     start_server
     for version in v1 v2; do
         ends 1 evecho ping -c 1 --proxy $version "$ENDPOINT"
@@ -279,7 +279,7 @@ header() {
     (($(counter bytes_in) == $(counter bytes_out) + $(counter lost)))
 }
 
-@test "PROXY: evechod takes both versions from us, before TLS as well" {
+@test "PROXY: evechod accepts both versions, before TLS too" {
     local tls="cert=$PKI/server.pem,key=$PKI/server.key" version endpoint
     start_server -l tcp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.0/8 \
         -l "tls://127.0.0.1:0,$tls,proxy=on,proxy-from=127.0.0.0/8"

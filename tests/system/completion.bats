@@ -44,7 +44,7 @@ completes() {
     completes "evecho check --json $T/some" "$T/some-file"
 }
 
-@test "evecho: what --only, --require and --proxy take is what completion offers" {
+@test "evecho: completion offers the values of --only, --require and --proxy" {
     local name
     # shellcheck source=/dev/null
     . "$top_srcdir/contrib/bash-completion/evecho"

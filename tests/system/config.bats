@@ -41,7 +41,7 @@ is_wrong() {
     peer "unix:$T/s" echo:1000 half-close read-all
 }
 
-@test "every option may stand in it" {
+@test "every option may be in the file" {
     config 'listen = tcp://127.0.0.1:0' 'workers = 2' 'max-connections = 100' \
         'max-connections-per-source = 10' 'idle-timeout = 10s' 'stall-timeout = 10s' \
         'flush-timeout = 10s' 'linger-timeout = 1s' 'buffer = 128k' 'max-owed = 16M' \
@@ -79,7 +79,7 @@ is_wrong() {
     [[ $(<stdout) != *listening* && $(<stdout) != *ready* ]]
 }
 
-@test "--check-config looks at the command line too" {
+@test "--check-config checks the command line too" {
     config 'listen = tcp://127.0.0.1:0'
     check --buffer lots
     [[ $CODE == 2 ]]
@@ -107,7 +107,7 @@ is_wrong() {
     is_wrong 1 workers many
 }
 
-@test "F46 what only the system can judge is blamed on its line too" {
+@test "F46 errors found only by the system name the line too" {
     local wrong=('user = no-such-user' 'group = no-such-group' 'status = tcp://192.0.2.1:0') line
     for line in "${wrong[@]}"; do
         config '' "$line"
@@ -118,14 +118,14 @@ is_wrong() {
     grep -q '^evechod: --user: ' stderr
 }
 
-@test "F46 a name twice is an error, but for listen" {
+@test "F46 a repeated name is an error, except listen" {
     config 'buffer = 64k' 'listen = tcp://127.0.0.1:0' 'buffer = 128k'
     is_wrong 3 buffer
     config "listen = unix:$T/a" "listen = unix:$T/b"
     is_right
 }
 
-@test "F46 options that make no sense in a file" {
+@test "F46 options that are not allowed in a file" {
     local name
     for name in config check-config help version; do
         config "$name = x"
@@ -137,7 +137,7 @@ is_wrong() {
     done
 }
 
-@test "a certificate that is named in the file, or by it, is blamed on its line" {
+@test "an error in a certificate named in the file has its line" {
     config 'idle-timeout = 1s' 'listen = tls://127.0.0.1:0' 'cert = /none.pem'
     is_wrong 2 "listen: 'tls://127.0.0.1:0': cert: cannot read '/none.pem'"
 }
@@ -179,7 +179,7 @@ is_wrong() {
     is_wrong 1 buffer
 }
 
-@test "the example configuration is right as it is, and with every line switched on" {
+@test "the example configuration is valid as it is, and with every line enabled" {
     local example
     example=$(find "${top_srcdir:-.}/contrib" -name 'evechod.conf*' 2>/dev/null | head -n 1)
     [[ -n $example ]] || skip "no example configuration here"
@@ -187,7 +187,7 @@ is_wrong() {
     is_right
 }
 
-@test "--pid-file takes nothing that is not one: it stays as it is, and the start ends" {
+@test "--pid-file refuses another kind of file, which stays unchanged" {
     local file
     mkfifo fifo
     echo 'precious text' >notes

@@ -19,7 +19,7 @@ drained() {
 term() { kill -TERM "$PID"; }
 is_refused() { peer "$ENDPOINT" stall:0 close | grep -q refused; }
 
-@test "with nobody there it ends at once" {
+@test "without connections it ends at once" {
     need_native "it takes seconds to start and to end"
     local from=${EPOCHREALTIME/./}
     start_server
@@ -30,7 +30,7 @@ is_refused() { peer "$ENDPOINT" stall:0 close | grep -q refused; }
 
 drain_seconds() { field seconds "$(grep -a ' notice drained ' "$LOG" | tail -n 1)"; }
 
-@test "with nobody there a drain waits only where the system does not tell of handshakes" {
+@test "without connections a drain waits only if the system cannot report handshakes" {
     need_strace
     start_server
     term
@@ -45,7 +45,7 @@ drain_seconds() { field seconds "$(grep -a ' notice drained ' "$LOG" | tail -n 1
     awk -v s="$(drain_seconds)" 'BEGIN { exit !(s >= 0.9) }' || fail "$(drain_seconds) s"
 }
 
-@test "F32 60 MB in mid-stream, both ways, complete under SIGTERM" {
+@test "F32 60 MB in flight, in both directions, complete after SIGTERM" {
     start_server --drain-timeout 0
     bg transfer "$HELPERS/peer" "$ENDPOINT" send:20M say:half send:40M half-close read-all
     wait_for 20 said transfer half
@@ -55,7 +55,7 @@ drain_seconds() { field seconds "$(grep -a ' notice drained ' "$LOG" | tail -n 1
     [[ $(field reason) == eof && $(field in) == $((60 << 20)) && $(field out) == $((60 << 20)) ]]
 }
 
-@test "F32 the same with many at once, over a Unix socket as well" {
+@test "F32 the same with many connections, over a Unix socket too" {
     local i
     start_server --drain-timeout 0 -l tcp://127.0.0.1:0 -l "unix:$T/s"
     for i in {1..6}; do
@@ -71,7 +71,7 @@ drain_seconds() { field seconds "$(grep -a ' notice drained ' "$LOG" | tail -n 1
     drained 0 0
 }
 
-@test "F32 what an unread, half-closed connection is owed is paid" {
+@test "F32 a half-closed connection with unread bytes receives all that it is owed" {
     start_server --drain-timeout 0
     bg reader "$HELPERS/peer" "$ENDPOINT" fill:64M say:standing wait-line half-close read-all
     wait_for 20 said reader standing
@@ -98,7 +98,7 @@ drain_seconds() { field seconds "$(grep -a ' notice drained ' "$LOG" | tail -n 1
     figure "$moments moments, 0 bytes lost, 0 forced"
 }
 
-@test "new connections are refused while open ones go on" {
+@test "new connections are refused while open ones continue" {
     start_server --drain-quiet 5s
     bg open "$HELPERS/peer" "$ENDPOINT" echo:1000 say:there wait-line echo:100000 half-close read-all
     wait_for 5 said open there
@@ -124,7 +124,7 @@ drain_seconds() { field seconds "$(grep -a ' notice drained ' "$LOG" | tail -n 1
     [[ $(field reason) == drain && $(field end) == fin ]]
 }
 
-@test "who ignores our half-close is let go after the linger time" {
+@test "a client that ignores our half-close is closed after the linger time" {
     start_server --drain-quiet 100ms --linger-timeout 300ms
     bg deaf "$HELPERS/peer" "$ENDPOINT" echo:1000 say:there wait-line
     wait_for 5 said deaf there
@@ -135,7 +135,7 @@ drain_seconds() { field seconds "$(grep -a ' notice drained ' "$LOG" | tail -n 1
     finish deaf
 }
 
-@test "500 connections, some quiet, some busy, all whole" {
+@test "500 connections, some quiet, some busy, all complete" {
     start_server --drain-timeout 0 --drain-quiet 300ms
     bg held "$HELPERS/crowd" -a -n 500 "$ENDPOINT"
     wait_for 10 said held holding=500
@@ -148,7 +148,7 @@ drain_seconds() { field seconds "$(grep -a ' notice drained ' "$LOG" | tail -n 1
     drained 0 0
 }
 
-@test "who is never quiet is echoed to the drain timeout, then reset" {
+@test "a client that is never quiet is echoed until the drain timeout, then reset" {
     start_server --drain-timeout 800ms
     start_canary
     term
@@ -198,7 +198,7 @@ drain_seconds() { field seconds "$(grep -a ' notice drained ' "$LOG" | tail -n 1
     [[ $(field reason) == forced && $(field end) == reset ]]
 }
 
-@test "what a reset takes back from the system is given up too, and told" {
+@test "bytes that a reset discards in the kernel count as given up, and are reported" {
     start_server --drain-timeout 1s -l tcp://127.0.0.1:0
     bg deaf "$HELPERS/peer" -i 20000 "$ENDPOINT" rcvbuf:4k send:300k say:standing await-reset
     wait_for 20 said deaf standing
@@ -211,7 +211,7 @@ drain_seconds() { field seconds "$(grep -a ' notice drained ' "$LOG" | tail -n 1
     in_log "drained owed=$(field cut)"
 }
 
-@test "what a late byte takes back from the system in a drain is given up too" {
+@test "bytes that a late byte's reset discards during a drain count as given up too" {
     start_server -l tcp://127.0.0.1:0
     bg deaf "$HELPERS/peer" -i 20000 "$ENDPOINT" rcvbuf:4k send:300k say:standing wait-line text:late await-reset
     wait_for 20 said deaf standing
@@ -230,14 +230,14 @@ is_half_closed() { [[ -n $(ss -Htn state fin-wait-1 "sport = :$PORT") ]]; }
 
 all_is_out() { ask_counters && (($(counter bytes_out) == 300 * 1024)); }
 
-@test "SIGINT is as good as SIGTERM" {
+@test "SIGINT drains like SIGTERM" {
     start_server
     peer "$ENDPOINT" echo:1000 half-close read-all
     kill -INT "$PID"
     drained 0 0
 }
 
-@test "what waits in the backlog is accepted first" {
+@test "connections in the backlog are accepted first" {
     need ss
     start_server --drain-quiet 500ms
     kill -STOP "$PID"
@@ -249,7 +249,7 @@ all_is_out() { ask_counters && (($(counter bytes_out) == 300 * 1024)); }
     drained 0 0
 }
 
-@test "what waits behind --max-connections is accepted first too" {
+@test "connections that wait because of --max-connections are accepted first too" {
     need ss
     start_server --max-connections 1 --drain-quiet 500ms
     bg one "$HELPERS/peer" "$ENDPOINT" echo:100 say:there wait-line half-close read-all

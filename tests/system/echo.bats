@@ -41,7 +41,7 @@ random_file() { head -c "$1" /dev/urandom >"$T/random"; }
     every_size_on "$ENDPOINT"
 }
 
-@test "all 256 byte values, by a program that is not ours" {
+@test "all 256 byte values, with a foreign client" {
     need socat
     printf '%b' "$(printf '\\x%02x' {0..255})" >values
     (($(wc -c <values) == 256))
@@ -79,7 +79,7 @@ random_file() { head -c "$1" /dev/urandom >"$T/random"; }
     done
 }
 
-@test "one byte, and the end comes at once" {
+@test "one byte with an immediate end" {
     start_server
     peer "$ENDPOINT" echo:1 half-close read-all >facts || fail "$(<facts)"
     awk -F= '/^seconds/ { exit !($2 < 1) }' facts
@@ -91,21 +91,21 @@ random_file() { head -c "$1" /dev/urandom >"$T/random"; }
     peer "unix:$T/s" drip:20000 half-close read-all
 }
 
-@test "many messages on one connection keep their places" {
+@test "many messages on one connection stay in order" {
     local steps=() i
     for i in {1..200}; do steps+=("echo:$((i * 37 % 9001))"); done
     start_server
     peer "$ENDPOINT" "${steps[@]}" half-close read-all
 }
 
-@test "F27 urgent data comes back in its place" {
+@test "F27 urgent data is echoed in its place" {
     start_server
     peer "$ENDPOINT" text:abc oob:U text:def half-close read-all >facts || fail "$(<facts)"
     figure "$(sed -n 's/^got=//p' facts)/7 bytes in place"
     peer "$ENDPOINT" echo:5000 oob:U echo:5000 oob:longer oob:V echo:5000 half-close read-all
 }
 
-@test "F27 urgent data on a Unix socket comes back in its place, and keeps nobody awake" {
+@test "F27 urgent data on a Unix socket is echoed in its place, without a busy loop" {
     local steps=() i before
     start_server -w 1 -l "unix:$T/s" --idle-timeout 1s
     for i in {1..40}; do steps+=(oob:U "echo:$i"); done

@@ -25,7 +25,7 @@ clock_says() {
 
 year_in_log() { tail -n 1 "$LOG" | grep -qE "^$1-[01][0-9]-[0-3][0-9]T[0-9:]{8}\.[0-9]{3}Z "; }
 
-@test "F37 the clock jumps, an hour, to 1970 and behind 2038: no time is early or late" {
+@test "F37 the clock jumps by an hour, to 1970 and past 2038: no timeout is early or late" {
     local jump year began took early=0 late=0
     need_own_clock
     # faketime reads its file at each look: the sandbox lets a configuration's folder be read.
@@ -80,7 +80,7 @@ refused_start() {
     [[ ! -s stdout ]] || fail "words on standard output"
 }
 
-@test "F41 both families on one port: who is second is told which address, and why" {
+@test "F41 both families on one port: the second start names the address and the reason" {
     local port
     has_ipv6 || skip "no IPv6 here"
     start_server -l 'tcp://[::]:0'
@@ -98,7 +98,7 @@ start_second() {
     stop_server
 }
 
-@test "F41 IPv6 is switched off: its address is refused by name" {
+@test "F41 IPv6 is disabled: its address is refused by name" {
     need_netns
     "${UNSHARE[@]}" -n sysctl -qw net.ipv6.conf.all.disable_ipv6=1 2>/dev/null || skip "no IPv6 here"
     SERVER_WRAP=("${UNSHARE[@]}" -n sh -c 'ip link set lo up &&
@@ -111,7 +111,7 @@ start_second() {
     grep -E '\[::1\].*(Cannot assign requested address|not supported)' "$LOG"
 }
 
-@test "F41 IPv6 is switched off: localhost and * are served on IPv4" {
+@test "F41 IPv6 is disabled: localhost and * are served on IPv4" {
     local host
     need_netns
     SERVER_WRAP=("${UNSHARE[@]}" -n sh -c 'ip link set lo up &&
@@ -161,7 +161,7 @@ start_second() {
 
 as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 
-@test "F51 nobody may not use it, nor replace what is another's; a stale link is not followed" {
+@test "F51 user nobody cannot use it, nor replace another user's; a stale link is not followed" {
     need_root
     need setpriv
     # The test's own folder is closed to others: what is tested here is the socket's mode.

@@ -23,7 +23,7 @@ FIELDS='(.time | test("^20[0-9-]+T[0-9:]+\\.[0-9]{6}Z$")) and .local_port > 1023
     json '.properties[0].failure.text == .properties[0].diagnosis'
 }
 
-@test "when and where: bench, for each failure that it keeps" {
+@test "when and where: bench names both for each failure that it keeps" {
     start_liar reset 100
     ends 1 evecho bench -n 1 -s 1k --json json "$LIAR_ENDPOINT"
     grep -qE "^      $MOMENT exchange$" stdout || fail "$(<stdout)"

@@ -32,7 +32,7 @@ failed_accepts() {
 
 backlog_is() { (($(ss -Hltn "sport = :$PORT" | awk '{ print $2 }') >= $1)); }
 
-@test "F01 out of descriptors: accepting pauses, nobody else notices, it resumes by itself" {
+@test "F01 out of descriptors: accepting pauses, open connections are served, and it resumes" {
     need_native "it keeps a descriptor limit of its own"
     local cpu from to errors took
     need prlimit
@@ -118,7 +118,7 @@ disturbed() { sed -E "s/.*$1=([0-9]+).*/\1/" "$T/report"; }
     ((shorts > seeds * 20)) || fail "the shim did not bite"
 }
 
-@test "F06 short calls on Unix sockets, 1 MiB, byte by byte at times" {
+@test "F06 short calls on Unix sockets, 1 MiB, partly byte by byte" {
     need_shim shim_io
     SERVER_ENV=("LD_PRELOAD=$HELPERS/shim_io.so" SHIM_SEED=7 SHIM_RATE=80 "SHIM_REPORT=$T/report")
     start_server -l "unix:$T/s" -l tcp://127.0.0.1:0
@@ -130,7 +130,7 @@ disturbed() { sed -E "s/.*$1=([0-9]+).*/\1/" "$T/report"; }
 
 # ---- F07 F08 F09: writing ----
 
-@test "F07 a write that the system fails is a reset with its reason, and only there" {
+@test "F07 a failed write resets that connection with its reason, and no other" {
     local error
     need_strace
     for error in ENOBUFS ENOMEM EIO; do
@@ -156,7 +156,7 @@ disturbed() { sed -E "s/.*$1=([0-9]+).*/\1/" "$T/report"; }
 
 lies_told() { grep -c INJECTED "$T/trace" || true; }
 
-@test "F09 the checker: every lie is found, and where nobody lies nothing is" {
+@test "F09 the checker: every fault is found, and an honest server has none" {
     local lie i size before code lies=0 truths=0
     need_strace
     for lie in 1 2 7 49 99; do
@@ -181,7 +181,7 @@ lies_told() { grep -c INJECTED "$T/trace" || true; }
     ((lies >= 10 && truths >= 10))
 }
 
-@test "F09 the checker: a whole message that was never sent is missed too" {
+@test "F09 the checker: a whole message that was never sent is missed, too" {
     need_strace
     under_strace -e "trace=writev,sendto,sendmsg" \
         -e "inject=writev,sendto,sendmsg:retval=100:when=1"
@@ -210,7 +210,7 @@ starts_or_says_why() {
     await_exit
 }
 
-@test "F10 calls that fail at the start: a clear end or a service that works" {
+@test "F10 failing calls at the start: a clear error or a working service" {
     local call k
     need_strace
     ANNOUNCED=(.)
@@ -227,7 +227,7 @@ starts_or_says_why() {
 
 # ---- F12: memory ----
 
-@test "F12 each allocation of an exchange fails once: whole or reset, and the next is served" {
+@test "F12 each allocation of an exchange fails once: complete or reset, and the next is served" {
     start_with_shim
     start_server -w 1 --stall-timeout 1s
     each_allocation_fails once send:40000 half-close
@@ -239,7 +239,7 @@ starts_or_says_why() {
     each_allocation_fails ever send:40000 half-close
 }
 
-@test "F12 allocations that fail while a slow reader is owed much" {
+@test "F12 allocations fail while a slow reader is owed much" {
     start_with_shim
     start_server -w 1 --stall-timeout 1s
     each_allocation_fails once rcvbuf:4k fill:600k half-close
@@ -275,7 +275,7 @@ each_allocation_of_a_scrape_fails() {
     peer "$ENDPOINT" echo:40000 half-close read-all
 }
 
-@test "F12 each allocation of a scrape fails: an answer or an end, and the next is served" {
+@test "F12 each allocation of a scrape fails: an answer or a close, and the next is served" {
     need curl
     start_with_shim
     local listeners=(-l tcp://127.0.0.1:0)
@@ -302,7 +302,7 @@ each_allocation_of_a_scrape_fails() {
     finish crowd
 }
 
-@test "F12 each allocation behind a PROXY header fails: a whole answer or a reset" {
+@test "F12 each allocation after a PROXY header fails: a complete answer or a reset" {
     need socat
     start_with_shim
     # What an event that could not be added leaves owed is the stall time's to end.
@@ -330,7 +330,7 @@ each_allocation_of_a_scrape_fails() {
     counters_balance
 }
 
-@test "F12 each allocation of the start fails: a clear end or a service that works" {
+@test "F12 each allocation of the start fails: a clear error or a working service" {
     local n mode last stride
     need_plain_build "gcov's runtime does not survive a start without memory"
     start_with_shim
@@ -372,7 +372,7 @@ starts_or_says_why_and_disarm() {
 
 # ---- F38 F39 F40: where the log goes ----
 
-@test "F38 a log that nobody reads blocks nobody" {
+@test "F38 a log pipe that is not read blocks no connection" {
     mkfifo "$T/fifo"
     exec {blocked}<>"$T/fifo"
     LOG=$T/fifo start_server
@@ -386,7 +386,7 @@ starts_or_says_why_and_disarm() {
     exec {blocked}>&-
 }
 
-@test "F38 dropped lines are counted, and told when the log is read again" {
+@test "F38 dropped lines are counted, and reported when the log is read again" {
     local reader
     mkfifo "$T/fifo"
     exec {blocked}<>"$T/fifo"
@@ -422,7 +422,7 @@ start_second() {
     stop_server
 }
 
-@test "F38 a log pipe whose reader is gone" {
+@test "F38 a log pipe whose reader has closed" {
     mkfifo "$T/fifo"
     exec {reader}<>"$T/fifo"
     SERVER_WRAP=(sh -c 'exec "$@" 2>fifo' -)
@@ -454,7 +454,7 @@ echoes_on() { peer "$1" echo:20000 half-close read-all >facts; }
     figure "bytes of the log in a client's stream 0"
 }
 
-@test "F42 too few descriptors to start at all: our message, our exit code" {
+@test "F42 too few descriptors to start: our own message and exit code" {
     local limit code
     need prlimit
     for limit in 4 6 8 10 12; do

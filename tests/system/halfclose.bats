@@ -41,7 +41,7 @@ unread_then_half_close() {
     done
 }
 
-@test "F29 connections that say nothing" {
+@test "F29 connections that send nothing" {
     local i
     start_server
     for i in {1..20}; do
@@ -56,7 +56,7 @@ unread_then_half_close() {
     not in_log ' (warn|error) '
 }
 
-@test "the close line tells a clean end" {
+@test "the close line shows a clean end" {
     start_server
     peer "$ENDPOINT" echo:1234 half-close read-all
     wait_for 5 closed_at_least 1
@@ -77,7 +77,7 @@ unread_then_half_close() {
     counters_balance
 }
 
-@test "F08 a peer that is gone before its echo kills nobody" {
+@test "F08 a peer that is gone before its echo does not end the service" {
     local i
     start_server
     start_canary

@@ -14,32 +14,32 @@ fails_by() {
     grep -qE "$1" <<<"$output" || fail "not for its reason: $output"
 }
 
-@test "a test that leaves all in order passes" {
+@test "a test that leaves nothing behind passes" {
     printf '%s\n' "load '$BATS_TEST_DIRNAME/lib'" '@test "one" {' '    start_server' '}' >"$T/one.bats"
     run -0 env -u BATS_TEST_NAME EVECHOD="$EVECHOD" HELPERS="$HELPERS" bats "$T/one.bats"
 }
 
-@test "a server that a signal ended fails the test" {
+@test "a server killed by a signal fails the test" {
     fails_by 'ended with 137, expected 0' 'start_server; kill -KILL "$PID"; wait_for 5 is_gone "$PID"'
 }
 
-@test "a descriptor that is left open fails the test" {
+@test "a leaked descriptor fails the test" {
     fails_by 'descriptors: ' 'start_server; FDS_AT_START=1'
 }
 
-@test "an error line that nobody announced fails the test" {
+@test "an unexpected error line fails the test" {
     fails_by 'did not announce' 'start_server; echo "2026-01-31T12:00:00.123Z error bytes are missing" >>"$LOG"'
 }
 
-@test "what a sanitizer reports fails the test" {
+@test "a sanitizer's report fails the test" {
     fails_by 'a checker spoke up' 'start_server; echo "==1==ERROR: AddressSanitizer: heap-use-after-free" >>"$LOG"'
 }
 
-@test "a test that fails shows the server's last lines" {
+@test "a failing test shows the server's last lines" {
     fails_by 'notice listening' 'start_server; wait_for 5 in_log " notice listening"; false'
 }
 
-@test "what must be looked at is readable, and there are descriptors enough" {
+@test "/proc is readable for the checks, and the descriptor limit is high enough" {
     start_server
     [[ -r /proc/$PID/fd ]] && (($(fd_count) > 3)) || fail "its descriptors cannot be counted"
     (($(ulimit -n) >= 20000 || $(ulimit -n) == $(ulimit -Hn)))

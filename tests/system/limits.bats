@@ -6,7 +6,7 @@
 load lib
 load netns
 
-@test "--max-connections: who is over it waits, and is served on the first close" {
+@test "--max-connections: a client above it waits, and is served after the first close" {
     local cpu
     start_server --max-connections 5
     bg few "$HELPERS/crowd" -n 5 "$ENDPOINT"
@@ -31,7 +31,7 @@ load netns
 # Sockets beyond those at the start.
 open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
 
-@test "--max-connections lowered by a reload: newcomers wait, as at any other time" {
+@test "--max-connections lowered by a reload: new clients wait as usual" {
     printf '%s\n' "listen = tcp://127.0.0.1:0" "max-connections = 10" >conf
     start_server --config conf
     bg old "$HELPERS/crowd" -n 4 "$ENDPOINT"
@@ -70,7 +70,7 @@ open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
     finish d
 }
 
-@test "--max-connections-per-source: who is over it is reset, others are served" {
+@test "--max-connections-per-source: a client above it is reset, others are served" {
     start_server --max-connections-per-source 3
     bg held "$HELPERS/crowd" -n 3 "$ENDPOINT"
     wait_for 5 said held holding=3
@@ -86,7 +86,7 @@ open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
     (($(log_count 'source') <= 3)) || fail "not rate-limited"
 }
 
-@test "F52 a source is an address, whichever way it is written" {
+@test "F52 a source is an address, in any of its forms" {
     has_ipv6 || skip "no IPv6 here"
     start_server --max-connections-per-source 2 -l 'tcp://*:0'
     bg held "$HELPERS/crowd" -n 2 "tcp://127.0.0.1:$PORT"
@@ -106,7 +106,7 @@ start_with_many_sources() {
     start_server -l 'tcp://[2001:db8:ffff::1]:0' "$@"
 }
 
-@test "thousands of IPv6 sources come and go, and nobody else is held up" {
+@test "thousands of IPv6 sources connect and leave without delaying others" {
     local prefix
     for prefix in 128 64; do
         start_with_many_sources --source-prefix "$prefix"
@@ -123,7 +123,7 @@ start_with_many_sources() {
     done
 }
 
-@test "--source-prefix: an IPv6 source is a network, /64 unless told otherwise" {
+@test "--source-prefix: an IPv6 source is a network, /64 by default" {
     start_with_many_sources --max-connections-per-source 2
     bg_near held "$HELPERS/crowd" -n 2 -b "[2001:db8::1]:0" -B "$ENDPOINT"
     wait_for 5 said held holding=2
@@ -142,7 +142,7 @@ start_with_many_sources() {
     inside "$HELPERS/crowd" -k -n 1 -b '[2001:db8:1::1]:0' "$ENDPOINT" </dev/null
 }
 
-@test "F42 too few descriptors for what is asked: clamped, with a warning" {
+@test "F42 too few descriptors for --max-connections: it is lowered, with a warning" {
     need prlimit
     SERVER_WRAP=(prlimit --nofile=96:96)
     start_server --workers 1 --max-connections 10000
@@ -156,7 +156,7 @@ start_with_many_sources() {
     [[ $(counter accept_errors) == 0 ]]
 }
 
-@test "F42 without a word the limit comes from the descriptors, less a reserve" {
+@test "F42 the default limit is the descriptor limit minus a reserve" {
     need prlimit
     SERVER_WRAP=(prlimit --nofile=100:100)
     start_server
@@ -166,7 +166,7 @@ start_with_many_sources() {
     [[ $(counter accept_errors) == 0 ]]
 }
 
-@test "F17 all places taken by clients that say nothing: the idle timeout frees them" {
+@test "F17 all places used by clients that send nothing: the idle timeout frees them" {
     start_server --max-connections 20 --idle-timeout 300ms --linger-timeout 100ms
     bg silent "$HELPERS/crowd" -a -e -n 20 "$ENDPOINT"
     wait_for 5 said silent holding=20
@@ -175,13 +175,13 @@ start_with_many_sources() {
     [[ $(fact silent ended_held) == 20 ]]
 }
 
-@test "F23 a burst of 2000 connections finds room in the backlog" {
+@test "F23 a burst of 2000 connections fits in the backlog" {
     start_server
     crowd -n 2000 -j 2000 "$ENDPOINT" >facts || fail "$(<facts)"
     awk -F= '/^seconds/ { s = $2 } END { exit !(s < 20) }' facts
 }
 
-@test "the backlog is what was asked for, and a clamped one is told" {
+@test "the backlog is as configured, and a lowered one is reported" {
     local most
     need ss
     most=$(</proc/sys/net/core/somaxconn)

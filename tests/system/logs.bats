@@ -17,7 +17,7 @@ TIMESTAMP='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z'
     ! grep -avE "$TIMESTAMP (error|warn|notice|info|debug) [a-z]" "$LOG" || fail "these are not such lines"
 }
 
-@test "text: the close line tells all of a connection" {
+@test "text: the close line has all facts of a connection" {
     local line key
     start_server
     peer "$ENDPOINT" echo:1000 half-close read-all
@@ -52,7 +52,7 @@ TIMESTAMP='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z'
     jq -es 'any(.message == "drained" and .owed == 0 and .level == "notice")' "$LOG"
 }
 
-@test "levels: nothing less important than asked for" {
+@test "levels: no line below the configured level" {
     start_server --log-level error
     peer "$ENDPOINT" echo:1000 half-close read-all
     stop_server
@@ -76,7 +76,7 @@ TIMESTAMP='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z'
     ! grep -aE ' connection ' "$LOG" | grep -vE ' id=[0-9]+' || fail "lines about a connection without its id"
 }
 
-@test "F56 a peer's name is escaped: one event, one line, nothing but printable bytes" {
+@test "F56 a peer's name is escaped: one event, one line, only printable bytes" {
     local name
     start_server -l "unix:$T/s"
     for name in $'a\nb' $'\e[31mred' $'tab\there' $'ü\u202eright' 'quote"back\slash' ' id=99 reason=none' $'\x01\x7f\xff'; do
@@ -92,7 +92,7 @@ TIMESTAMP='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z'
     (($(grep -acE "$TIMESTAMP" "$LOG") == $(wc -l <"$LOG")))
 }
 
-@test "--log-target FILE: everything is there, nothing on standard error" {
+@test "--log-target FILE: all lines are in the file, none on standard error" {
     start_server --log-target "$T/file.log"
     peer "$ENDPOINT" echo:1000 half-close read-all
     wait_for 5 in_file "$T/file.log" ' connection closed '
@@ -124,7 +124,7 @@ TIMESTAMP='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z'
     not in_file "$T/old.log" ' in=3000 '
 }
 
-@test "F38 a rotation is followed though the configuration is refused" {
+@test "F38 the log is reopened after a rotation even if the configuration is refused" {
     ANNOUNCED=("reload refused")
     printf 'listen = tcp://127.0.0.1:0\nlog-target = %s\n' "$T/log" >"$T/conf"
     LOG=$T/log
@@ -137,7 +137,7 @@ TIMESTAMP='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z'
     not grep -q 'reload refused' "$T/log.1"
 }
 
-@test "F38 a rotation that cannot be followed keeps the old file" {
+@test "F38 if the log cannot be reopened after a rotation, the old file is kept" {
     mkdir "$T/dir"
     start_server --log-target "$T/dir/file.log"
     mv "$T/dir" "$T/gone"
@@ -146,7 +146,7 @@ TIMESTAMP='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z'
     wait_for 5 in_file "$T/gone/file.log" ' in=3000 '
 }
 
-@test "F38 a log file that cannot be opened again: the reload goes on, and a line says so" {
+@test "F38 a log file that cannot be reopened: the reload continues, and a line reports it" {
     mkdir "$T/dir"
     printf 'listen = tcp://127.0.0.1:0\nlog-target = %s\nidle-timeout = 60s\n' "$T/dir/log" >"$T/conf"
     LOG=$T/dir/log
@@ -216,7 +216,7 @@ with_own_dev() {
     peer "$ENDPOINT" echo:1000 half-close read-all
 }
 
-@test "similar lines are thinned out, and their number is told" {
+@test "repeated lines are limited, and their number is reported" {
     start_server --max-connections-per-source 1
     bg held "$HELPERS/crowd" -n 1 "$ENDPOINT"
     wait_for 5 said held holding=1
@@ -239,7 +239,7 @@ events() {
 }
 
 # A window ends while the flood goes on and the writer is at something else.
-@test "a flood of similar lines: what is told adds up to what came" {
+@test "a flood of repeated lines: the reported counts add up to the events" {
     start_server --max-connections-per-source 1 -l tcp://127.0.0.1:0 -l "unix:$T/s"
     bg held "$HELPERS/crowd" -n 1 "$ENDPOINT"
     wait_for 5 said held holding=1
@@ -259,7 +259,7 @@ events() {
     [[ $(events ' warn connection reset: max-connections-per-source') == $(counter refused_source) ]]
 }
 
-@test "where the journal reads standard error, each line begins with its priority" {
+@test "if the journal reads standard error, each line begins with its priority" {
     : >"$LOG"
     SERVER_ENV=("JOURNAL_STREAM=$(stat -c %d:%i "$LOG")")
     start_server

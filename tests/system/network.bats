@@ -31,7 +31,7 @@ across_the_line() {
     done
 }
 
-@test "F28 loss, delay, reordering and doubled packets: nothing is lost, seed by seed" {
+@test "F28 loss, delay, reordering and duplicate packets: nothing is lost, seed by seed" {
     local profile options seed seeds retransmitted carried=0
     seeds=${SEEDS:-$(sample 1 20)}
     LIFE=$(sample 120 600)
@@ -83,7 +83,7 @@ crowds_are_whole() {
     done
 }
 
-@test "F32 SIGTERM while peers 100 ms and more away connect: none that was told so is reset" {
+@test "F32 SIGTERM while peers 100 ms and more away connect: no established one is reset" {
     local delay
     for delay in 50 150; do # the second where a filter may be set, and new ones hear nothing
         start_behind_a_bad_line --drain-quiet 500ms --sandbox "$([[ $delay == 50 ]] && echo on || echo off)"
@@ -111,7 +111,7 @@ no_answer_to_far() {
 half_open_at_least() { (($(inside ss -Htn state syn-recv | wc -l) >= $1)); }
 cookies_at_least() { (($(near_statistic TcpExtSyncookiesSent) >= $1)); }
 
-@test "F22 a flood of half-open connections: cookies, and real clients come through" {
+@test "F22 a flood of half-open connections: SYN cookies, and real clients are served" {
     local i began took
     need nft
     start_across --backlog 512
@@ -153,7 +153,7 @@ cookies_at_least() { (($(near_statistic TcpExtSyncookiesSent) >= $1)); }
 
 reaped_for() { log_count_at_least "connection closed .*reason=$1" 1; }
 
-@test "F24 a peer that vanishes with bytes owed: the stall time reaps it" {
+@test "F24 a peer that vanishes with bytes owed: the stall timeout ends it" {
     local began took line
     start_across --stall-timeout 1s
     start_near_canary
@@ -171,7 +171,7 @@ reaped_for() { log_count_at_least "connection closed .*reason=$1" 1; }
     end_bg pusher
 }
 
-@test "F24 a peer that vanishes and is owed nothing: keepalive is armed, and reaps it" {
+@test "F24 a peer that vanishes and is owed nothing: keepalive is set, and ends it" {
     local timer began limit_s=130
     LIFE=$(sample 120 300)
     start_across --keepalive 1m
@@ -210,7 +210,7 @@ closed_in_state() {
     figure "no descriptor is held; the kernel dropped the $1 after $(((${EPOCHREALTIME/./} - began) / 1000)) ms"
 }
 
-@test "F25 the last acknowledgement is lost: no descriptor stays, nor the socket" {
+@test "F25 the last acknowledgement is lost: neither descriptor nor socket remains" {
     need nft
     start_across
     inside sysctl -qw net.ipv4.tcp_orphan_retries=2
@@ -237,7 +237,7 @@ closed_in_state() {
 
 # ---- datagrams on a path that is narrow, or leads nowhere ----
 
-@test "a hop with a smaller MTU: the first datagram of each size comes back, in both families" {
+@test "a hop with a smaller MTU: the first datagram of each size is echoed, in both families" {
     local endpoint size
     start_behind_a_narrow_hop 1300 --udp-rate 0 -l "udp://$HOP_NEAR:0" -l "udp://[$HOP_NEAR6]:0"
     for endpoint in "${ENDPOINTS[@]}"; do
@@ -250,7 +250,7 @@ closed_in_state() {
     done
 }
 
-@test "a hop with a smaller MTU: check comes to the same verdict each time" {
+@test "a hop with a smaller MTU: check gives the same verdict each time" {
     local endpoint
     start_behind_a_narrow_hop 1400 --udp-rate 0 -l "udp://$HOP_NEAR:0" -l "udp://[$HOP_NEAR6]:0"
     for endpoint in "${ENDPOINTS[@]}"; do
@@ -263,7 +263,7 @@ closed_in_state() {
     done
 }
 
-@test "a hop that refuses what is too long: the path's MTU is named, by ping, bench and check" {
+@test "a hop that refuses long packets: ping, bench and check name the path's MTU" {
     local endpoint
     start_behind_a_bad_line --udp-rate 0 -l "udp://$NEAR:0"
     endpoint=${ENDPOINTS[1]}
@@ -278,7 +278,7 @@ closed_in_state() {
     line_down
 }
 
-@test "an unreachable host is named, and who says so" {
+@test "an unreachable host is named, with the sender of the error" {
     start_behind_a_narrow_hop 1300 --udp-rate 0 -l "udp://$HOP_NEAR:0" -l "udp://[$HOP_NEAR6]:0"
     ends 3 far_evecho ping udp://192.0.2.1:7
     grep -q 'Network is unreachable, says 10.78.0.254' stderr
@@ -290,7 +290,7 @@ closed_in_state() {
     grep -q 'Permission denied, says fd78::fe' stderr
 }
 
-@test "a host that cannot be reached any more is named in the middle of a run" {
+@test "a host that becomes unreachable during a run is named" {
     start_behind_a_narrow_hop 1300 --udp-rate 0 -l "udp://$HOP_NEAR:0" -l "udp://[$HOP_NEAR6]:0"
     bg_far run "$EVECHO" bench -r 200 -t 50s --timeout 500ms --json json "${ENDPOINTS[0]}"
     run_is_answered() { kill -USR1 "$PID" && in_log ' notice counters .* udp_out=[1-9]'; }
@@ -302,7 +302,7 @@ closed_in_state() {
     jq -e '.errors.other > 0 and (.failures[0].text | test("No route to host, says 10.78.0.254"))' json
 }
 
-@test "datagrams with a wrong checksum are told from those that we were too slow for, at both ends" {
+@test "datagrams with a wrong checksum and those dropped for lack of room are distinguished, at both ends" {
     local endpoint size
     start_behind_a_bad_line --udp-rate 0 -l "udp://$NEAR:0"
     endpoint=${ENDPOINTS[1]}
@@ -324,7 +324,7 @@ closed_in_state() {
     not in_log 'they came faster than we read'
 }
 
-@test "check: a loss by chance is the steady flow's, and no other property's" {
+@test "check: a random loss fails only the property of the steady flow" {
     local seed
     start_behind_a_bad_line --udp-rate 0 -l "udp://$NEAR:0"
     for seed in 1 2 3; do

@@ -56,7 +56,7 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     (($(wc -l <stdout) == 1))
 }
 
-@test "unknown options and stray words" {
+@test "unknown options and extra arguments" {
     usage_error --frobnicate -- --frobnicate
     usage_error -Z -- -Z
     usage_error stray -- stray
@@ -101,12 +101,12 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     usage_error --ready-fd 2 -- --ready-fd 2 # the log's
 }
 
-@test "words that are none of those expected" {
+@test "values other than the expected words" {
     usage_error --log-level loud error debug -- --log-level loud
     usage_error --log-format xml text json -- --log-format xml
 }
 
-@test "the way of reading is the environment's: direct, buffered, or a wrong word" {
+@test "the environment sets the read path: direct, buffered, or an invalid word" {
     local path
     usage_error read-path -- --read-path buffered
     for path in direct buffered; do
@@ -127,7 +127,7 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     done
 }
 
-@test "one file is not both the log and the pid file" {
+@test "one file cannot be both the log and the pid file" {
     usage_error --pid-file "--log-target's" -- -l tcp://127.0.0.1:0 --log-target "$T/one" --pid-file "$T/one"
     [[ ! -e one ]]
 }
@@ -176,7 +176,7 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     refuses '2|3' --group none-of-that-name -- -l tcp://127.0.0.1:0 --group none-of-that-name
 }
 
-@test "F41 a bound port, an address that is not here" {
+@test "F41 a port in use, and an address of another host" {
     local port
     start_server
     port=$PORT
@@ -220,7 +220,7 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     [[ ! -e $T/first ]]
 }
 
-@test "F51 what is no socket is never replaced" {
+@test "F51 a file that is not a socket is never replaced" {
     echo precious >"$T/file"
     mkdir "$T/dir"
     ln -s "$T/file" "$T/link"
@@ -230,31 +230,31 @@ long_options=(listen workers max-connections max-connections-per-source idle-tim
     [[ $(<"$T/file") == precious && -d $T/dir && -L $T/link ]]
 }
 
-@test "F51 a socket that somebody serves is never replaced" {
+@test "F51 a socket in use is never replaced" {
     start_server -l "unix:$T/s"
     system_error "$T/s" -- -l "unix:$T/s"
     peer "unix:$T/s" echo:1000 half-close read-all
 }
 
-@test "inherited descriptors that are no listening socket" {
+@test "inherited descriptors that are not listening sockets" {
     refuses '2|3' fd:97 -- -l fd:97
     refuses '2|3' fd:0 -- -l fd:0
 }
 
-@test "no bytes of an argument reach the terminal as they are" {
+@test "no argument reaches the terminal unescaped" {
     evechod --buffer $'1\e[31m\n2'
     [[ $CODE == 2 ]]
     (($(wc -l <stderr) == 1))
     [[ $STDERR != *$'\e'* ]]
 }
 
-@test "a start that fails for what the file says names the line" {
+@test "a start that fails because of the file names the line" {
     printf '%s\n' '' "pid-file = $T/none/pid" >"$T/conf"
     system_error "$T/conf:2: pid-file: cannot write" -- --config "$T/conf" -l tcp://127.0.0.1:0
     system_error '--pid-file: cannot write' -- --config "$T/conf" -l tcp://127.0.0.1:0 --pid-file "$T/none/2"
 }
 
-@test "help and version that nobody takes are an error" {
+@test "--help and --version that cannot be written are an error" {
     local word code
     for word in --help --version; do
         code=0

@@ -27,7 +27,7 @@ V1='PROXY TCP4 192.0.2.1 198.51.100.2 40000 7\r\n'
 V2='\r\n\r\n\0\r\nQUIT\n'
 V2_TCP4=$V2'\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07'
 
-@test "both versions: the real peer is told, and the stream starts right behind the header" {
+@test "both versions: the real peer is logged, and the stream starts right after the header" {
     local header path
     for path in direct buffered; do
         EVECHOD_READ_PATH=$path serve
@@ -46,7 +46,7 @@ V2_TCP4=$V2'\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07'
     done
 }
 
-@test "F54 a header that comes byte by byte, and the bytes behind it" {
+@test "F54 a header received byte by byte, and the bytes after it" {
     local i bytes
     serve
     bytes=$(printf '%b' "$V1")$'\n'x
@@ -61,7 +61,7 @@ V2_TCP4=$V2'\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07'
     [[ $(field in) == 1 && $(field peer) == 192.0.2.1:40000 ]]
 }
 
-@test "every byte of a load behind headers, plain, by TLS and over a Unix socket" {
+@test "every byte of a load after headers, plain, over TLS and over a Unix socket" {
     need openssl
     issue server localhost -addext subjectAltName=DNS:localhost
     start_server --workers 2 -l tcp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.1 \
@@ -85,7 +85,7 @@ V2_TCP4=$V2'\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07'
     [[ $(closed_lines | grep -c ' proxy=unix: ') == 18 ]]
 }
 
-@test "F54 absent, wrong, cut off: reset before anything is echoed, and told" {
+@test "F54 an absent, invalid or truncated header: reset before any echo, and logged" {
     local row bytes words
     serve
     while IFS='|' read -r bytes words; do
@@ -112,7 +112,7 @@ END
     (($(counter closed_proxy) == 12 && $(counter proxied) == 0 && $(counter bytes_in) == 0))
 }
 
-@test "F54 from a source that may not: reset whatever it says, and nothing of it is believed" {
+@test "F54 a header from a source that is not permitted: reset, and nothing of it is used" {
     serve
     peer "$ENDPOINT" bind:127.0.0.2 "text:PROXY TCP4 1.2.3.4 1.2.3.4 1 2" read-end || true
     [[ -z $(says "$ENDPOINT,bind=127.0.0.2" "${V1}hello") ]]
@@ -123,7 +123,7 @@ END
     [[ $(says "${ENDPOINTS[1]},bind=127.0.0.2" "$V1" | jq -r .peer) == 192.0.2.1:40000 ]]
 }
 
-@test "F17 F54 headers that never end: reset after 3 seconds, and nobody else waits" {
+@test "F17 F54 headers that never end: reset after 3 seconds, and no other client waits" {
     local i started=$SECONDS
     serve --max-connections 60
     for i in {1..40}; do
@@ -161,7 +161,7 @@ END
     exec {silent}>&- {begun}>&- {late}>&-
 }
 
-@test "proxy-timeout: a reload changes it for connections that come after it" {
+@test "proxy-timeout: a reload changes it for later connections" {
     echo 'proxy-timeout = 0' >conf
     serve --config conf
     opens first
@@ -175,7 +175,7 @@ END
     exec {first}>&- {second}>&-
 }
 
-@test "the limit of a source is that of the real one" {
+@test "a source's limit counts the real peer" {
     local other=${V1/192.0.2.1/192.0.2.9}
     serve --max-connections-per-source 1
     opens one "$V1"
@@ -191,7 +191,7 @@ END
     exec {two}>&- {three}>&-
 }
 
-@test "the limit of a source is that of who has connected where the header names nobody" {
+@test "a source's limit counts the proxy if the header names no peer" {
     serve --max-connections-per-source 1
     opens one 'PROXY UNKNOWN\r\n'
     wait_for 5 proxied_are 1
@@ -200,7 +200,7 @@ END
     exec {one}>&- {two}>&-
 }
 
-@test "LOCAL, UNKNOWN and UNSPEC: the peer is who has connected" {
+@test "LOCAL, UNKNOWN and UNSPEC: the peer is the proxy itself" {
     local header
     serve
     for header in "$V2"'\x20\0\0\0' "$V2"'\x20\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07' \
@@ -213,7 +213,7 @@ END
         jq -e '.proxy.command == "LOCAL" and (.proxy | has("source") | not) and .peer == .proxy.from'
 }
 
-@test "UNSPEC with addresses: they are ignored, and the fields behind them are read" {
+@test "UNSPEC with addresses: they are ignored, and the fields after them are read" {
     serve
     says "${ENDPOINTS[1]}" "$V2"'\x21\0\0\x16\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07\x02\0\x02cd\x01\0\x02h2' >answer
     cat answer
@@ -222,7 +222,7 @@ END
         .proxy.authority == "cd" and .proxy.alpn == "h2" and (.proxy | has("tlvs") | not)' answer
 }
 
-@test "whoami shows unknown fields as hex by type, and whose the clouds' are" {
+@test "whoami shows unknown fields as hex by type, and names those of cloud providers" {
     serve
     says "${ENDPOINTS[1]}" "$V2"'\x21\x11\0\x24\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07\xea\0\x05\x01vpce\xee\0\x05\x01\0\0\0\x0a\xe0\0\x01\xff\xf0\0\x01"' >answer
     cat answer
@@ -231,7 +231,7 @@ END
         ["0xEE", "Azure", "010000000a"], ["0xE0", "GCP", "ff"], ["0xF0", null, "22"]]' answer
 }
 
-@test "a check that only connects is no error" {
+@test "a check that only connects is not an error" {
     serve
     says "$ENDPOINT" '' >/dev/null
     peer "$ENDPOINT" reset
@@ -242,7 +242,7 @@ END
     (($(counter closed_proxy) == 0))
 }
 
-@test "F56 whoami shows what the header has, escaped" {
+@test "F56 whoami shows the header's fields, escaped" {
     serve
     says "${ENDPOINTS[1]}" "$V2"'\x21\x11\0\x23\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07\x02\0\x0ba\x1b\n\r"\\\xffb.cd\x01\0\x02h2\xee\0\x01x' \
         >answer
@@ -255,7 +255,7 @@ END
         (.proxy.from | startswith("127.0.0.1:"))' answer
 }
 
-@test "F32 a drain: queued headers are read, absent ones are not waited for" {
+@test "F32 a drain reads queued headers and does not wait for absent ones" {
     serve --drain-quiet 300ms
     opens silent
     wait_for 5 eval 'ask_counters && (($(counter open) == 1))'
@@ -272,7 +272,7 @@ END
     in_log ' drained owed=0 '
 }
 
-@test "a second signal ends those that have not begun as well" {
+@test "a second signal also ends connections without a complete header" {
     serve --drain-quiet 30s --drain-timeout 60s
     opens silent
     wait_for 5 eval 'ask_counters && (($(counter open) == 1))'
@@ -283,7 +283,7 @@ END
     [[ $(field reason) == forced ]]
 }
 
-@test "attributes that do not fit" {
+@test "attributes that do not apply" {
     local row words
     while IFS='|' read -r row words; do
         ends 2 "$HELPERS/leash" 10 "$EVECHOD" -l "$row"
@@ -349,13 +349,13 @@ checked_often() { closed_at_least 12; }
     end_bg haproxy
 }
 
-@test "haproxy: send-proxy-v2, with all that it can put there" {
+@test "haproxy: send-proxy-v2, with all its fields" {
     behind_haproxy send-proxy-v2 proxy-v2-options crc32c,unique-id,authority
     through_haproxy
     end_bg haproxy
 }
 
-@test "haproxy: checks with a header are LOCAL, and well" {
+@test "haproxy: checks with a header are LOCAL, and succeed" {
     behind_haproxy send-proxy-v2 check inter 100ms check-send-proxy
     through_haproxy
     wait_for 15 checked_often
@@ -364,7 +364,7 @@ checked_often() { closed_at_least 12; }
     end_bg haproxy
 }
 
-@test "haproxy: checks without a header are no error" {
+@test "haproxy: checks without a header are not an error" {
     # A port of its own for the check leaves the header away.
     behind_haproxy send-proxy check inter 100ms port CHECK_PORT
     through_haproxy

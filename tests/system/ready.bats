@@ -12,7 +12,7 @@ output_is() {
 
 echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
 
-@test "listening lines in the order given, then ready, and nothing else ever" {
+@test "listening lines in the order given, then ready, and nothing else" {
     start_server -l tcp://127.0.0.1:0 -l "unix:$T/s" -l "unix:@evecho-$$" -l 'tcp://127.0.0.2:0'
     output_is "${ENDPOINTS[@]/#/listening }" ready
     [[ ${ENDPOINTS[0]} =~ ^tcp://127\.0\.0\.1:[1-9][0-9]*$ ]]
@@ -30,7 +30,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     [[ ! -e $T/s ]]
 }
 
-@test "without arguments: localhost:7007, both families, loopback alone" {
+@test "without arguments: localhost:7007, both families, loopback only" {
     need ss
     need_two_families
     # Nothing may be added to the command here, so not by start_server.
@@ -86,7 +86,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     inside "$HELPERS/peer" "${ENDPOINTS[1]}" echo:5000 half-close read-all
 }
 
-@test "F41 a family that the machine lacks is a notice where the other binds" {
+@test "F41 a family that the machine lacks is a notice if the other binds" {
     need_two_families 'sysctl -qw net.ipv6.conf.all.disable_ipv6=1'
     start_server -l tcp://localhost:0
     [[ ${#ENDPOINTS[@]} == 1 && $ENDPOINT == tcp://127.0.0.1:* ]]
@@ -100,7 +100,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     [[ ${ENDPOINTS[1]} == "unix:$T/s" ]]
 }
 
-@test "F51 the socket's mode is 0660 whatever the umask, or its attribute's" {
+@test "F51 the socket's mode is 0660 with any umask, or as its attribute says" {
     umask 0077
     start_server -l "unix:$T/s" -l "unix:$T/m,mode=0600"
     echo "$(stat -c %a "$T/s") $(stat -c %a "$T/m")"
@@ -123,7 +123,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     [[ ! -e $T/s ]]
 }
 
-@test "somebody else's socket in our path's place is not removed at the end" {
+@test "another socket at our path is not removed at the end" {
     start_server -l "unix:$T/s"
     rm "$T/s"
     echo precious >"$T/s"
@@ -131,7 +131,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     [[ $(<"$T/s") == precious ]]
 }
 
-@test "sockets handed over, blocking ones: fd:N" {
+@test "passed sockets that block: fd:N" {
     SERVER_WRAP=("$HELPERS/hand" tcp://127.0.0.1:0 "unix:$T/s" --)
     start_server -l fd:3 -l fd:4
     [[ ${ENDPOINTS[0]} =~ ^tcp://127\.0\.0\.1:[1-9][0-9]*$ ]]
@@ -152,7 +152,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     IGNORE_FDS=1
 }
 
-@test "--ready-fd that nobody reads holds nothing up, and the log tells" {
+@test "--ready-fd that is not read blocks nothing, and is logged" {
     mkfifo "$T/fifo"
     exec 8<>"$T/fifo"
     dd if=/dev/zero of="$T/fifo" bs=4096 count=64 oflag=nonblock 2>fill.txt ||
@@ -165,7 +165,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     IGNORE_FDS=1
 }
 
-@test "--ready-fd is none of the sockets to serve" {
+@test "--ready-fd cannot be a socket to serve" {
     SERVER_WRAP=("$HELPERS/hand" tcp://127.0.0.1:0 --)
     EXPECTED_EXIT=2
     launch_server -l fd:3 --ready-fd 3
@@ -173,7 +173,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     in_log 'ready-fd: 3 is a socket to serve'
 }
 
-@test "NOTIFY_SOCKET is told of readiness, and of its end before the drain" {
+@test "NOTIFY_SOCKET receives READY, and STOPPING before the drain" {
     need socat
     bg notify socat -u "UNIX-RECV:$T/notify" -
     wait_for 5 test -S "$T/notify"
@@ -184,7 +184,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     wait_for 5 said notify 'STOPPING=1'
 }
 
-@test "NOTIFY_SOCKET may be abstract, and a dead one is no reason to fail" {
+@test "NOTIFY_SOCKET may be abstract, and a closed one does not fail the start" {
     need socat
     bg notify socat -u "ABSTRACT-RECV:evecho-notify-$$" -
     wait_for 5 grep -q "@evecho-notify-$$" /proc/net/unix
@@ -197,7 +197,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     echoes_on "$ENDPOINT"
 }
 
-@test "a closed, a full and a broken standard output are no error" {
+@test "a closed, a full and a broken standard output are not errors" {
     local how
     for how in 'exec "$@" >&-' 'exec "$@" >/dev/full' 'exec "$@" > >(:)'; do
         SERVER_WRAP=(bash -c "$how" -)
@@ -208,7 +208,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     done
 }
 
-@test "EVENT_ variables of the environment change nothing" {
+@test "EVENT_ variables in the environment have no effect" {
     SERVER_ENV=(EVENT_NOEPOLL=1 EVENT_PRECISE_TIMER=1 EVENT_EPOLL_USE_CHANGELIST=1)
     start_server
     [[ $(ls -l "/proc/$PID/fd") == *eventpoll* ]]
@@ -222,7 +222,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     [[ ! -e $T/pid ]]
 }
 
-@test "--user and --group: nothing of root is left, and the sockets still work" {
+@test "--user and --group: no privilege of root is left, and the sockets still work" {
     local uid
     need_root
     need_native "another user cannot remove its files"
@@ -236,7 +236,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     echoes_on "${ENDPOINTS[1]}"
 }
 
-@test "--user: the log file is that user's, and what it may not remove is told" {
+@test "--user: that user owns the log file, and a file that it cannot remove is reported" {
     need_root
     need_native "another user cannot remove its files"
     local dir
@@ -256,7 +256,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
 
 # ---- what a start finds in its way
 
-@test "a pid file left behind stops nobody, whoever has its number now" {
+@test "a stale pid file does not prevent a start, even if its number is in use" {
     local number
     for number in 1 $$ 999999; do
         echo "$number" >"$T/pid"
@@ -273,7 +273,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     [[ $(<"$T/pid") == "$PID" ]]
 }
 
-@test "the pid file of one that runs is locked, whatever it holds: the next start says so" {
+@test "a running daemon's pid file is locked, with any content: the next start reports it" {
     start_server --pid-file "$T/pid"
     run -3 "$HELPERS/leash" 10 "$EVECHOD" -l tcp://127.0.0.1:0 --pid-file "$T/pid"
     [[ $output == *"--pid-file: '$T/pid' is locked by process $PID"* ]]
@@ -329,7 +329,7 @@ race() {
 # slowly CALL: that call takes a while, so that what comes between it and the one before is likely.
 slowly() { under_strace -e "trace=$1" -e "inject=$1:delay_enter=$2"; }
 
-@test "six starts race for a pid file: one has it, and it stays" {
+@test "six starts race for a pid file: one succeeds, and the file remains" {
     local round
     need_strace
     IGNORE_FDS=1
@@ -347,7 +347,7 @@ slowly() { under_strace -e "trace=$1" -e "inject=$1:delay_enter=$2"; }
     done
 }
 
-@test "six starts race for a Unix socket: one serves it, with a stale one and without" {
+@test "six starts race for a Unix socket: one serves it, with and without a stale one" {
     local round
     need_strace
     IGNORE_FDS=1
@@ -371,7 +371,7 @@ stale() {
     [[ -S $1 ]]
 }
 
-@test "a Unix socket's path goes before it refuses: a start in between keeps its own" {
+@test "a Unix socket's path is removed before it refuses: a start in between keeps its own" {
     need_strace
     slowly '?unlink,unlinkat' 300000
     start_server -l "unix:$T/s"
@@ -390,7 +390,7 @@ stale() {
     FDS_AT_START=$(fd_count)
 }
 
-@test "a lock file that is in the way is said" {
+@test "a lock file that is no regular file is reported, and a stale one is used" {
     mkdir "$T/s.lock"
     run -3 "$HELPERS/leash" 10 "$EVECHOD" -l "unix:$T/s"
     [[ $output == *"cannot listen on unix:$T/s: cannot lock it by '$T/s.lock': it is not a regular file"* ]]
@@ -409,7 +409,7 @@ open_folder() {
     echo precious >"$dir/precious"
 }
 
-@test "--user gives away no file that was there before, by whatever name" {
+@test "--user changes the owner of no existing file, under any name" {
     need_root
     need_native "another user cannot remove its files"
     local dir how
@@ -447,7 +447,7 @@ unstick() { kill -CONT "${BG_PID[notify]}"; }
 told() { grep -aoE '(READY|RELOADING|STOPPING)=1' notify.out | tr '\n' ' '; }
 has_told() { [[ $(told) == "$1 " ]]; }
 
-@test "NOTIFY_SOCKET that is full at the start hears READY when it takes something again" {
+@test "NOTIFY_SOCKET that is full at the start receives READY when it has room" {
     stuck_manager
     stick
     start_server
@@ -456,7 +456,7 @@ has_told() { [[ $(told) == "$1 " ]]; }
     wait_for 10 has_told READY=1
 }
 
-@test "NOTIFY_SOCKET that is full at reloads hears of the last one, in order" {
+@test "NOTIFY_SOCKET that is full at reloads receives the last one's states, in order" {
     stuck_manager
     start_server
     wait_for 5 has_told READY=1
@@ -470,7 +470,7 @@ has_told() { [[ $(told) == "$1 " ]]; }
     wait_for 10 has_told 'READY=1 RELOADING=1 READY=1'
 }
 
-@test "NOTIFY_SOCKET that is full at the stop hears STOPPING all the same" {
+@test "NOTIFY_SOCKET that is full at the stop still receives STOPPING" {
     stuck_manager
     start_server --drain-quiet 30s --drain-timeout 30s
     bg held "$HELPERS/crowd" -n 1 "$ENDPOINT"
@@ -489,7 +489,7 @@ has_told() { [[ $(told) == "$1 " ]]; }
     await_exit
 }
 
-@test "NOTIFY_SOCKET that stays full holds up neither the service nor its end" {
+@test "NOTIFY_SOCKET that stays full blocks neither the service nor its end" {
     stuck_manager
     start_server
     stick

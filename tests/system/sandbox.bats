@@ -52,7 +52,7 @@ without() {
 
 has_landlock() { said_sandbox 'mode=on .*landlock=[1-9]' >/dev/null; }
 
-@test "one line says what is in force, and the system agrees, for every thread" {
+@test "one line lists the protections in force, and the system confirms them for every thread" {
     need_plain_build "the sandbox is off there"
     start_server -w 3
     said_sandbox 'mode=on seccomp=kill landlock=[0-9]+ no_new_privs=yes capabilities=none'
@@ -71,7 +71,7 @@ has_landlock() { said_sandbox 'mode=on .*landlock=[1-9]' >/dev/null; }
     echoes_on "$ENDPOINT"
 }
 
-@test "a bounding set that could not be emptied is told" {
+@test "a bounding set that could not be emptied is reported" {
     need_plain_build "the sandbox is off there"
     need_root
     need setpriv
@@ -82,7 +82,7 @@ has_landlock() { said_sandbox 'mode=on .*landlock=[1-9]' >/dev/null; }
     echoes_on "$ENDPOINT"
 }
 
-@test "F49 as another user: no id, group or capability of root is left, and none comes back" {
+@test "F49 as another user: no id, group or capability of root is left or can be regained" {
     local uid
     need_root
     uid=$(id -u nobody)
@@ -121,7 +121,7 @@ found_by_check() {
     stop_server
 }
 
-@test "F48 check finds the same with the filter at kill and without a sandbox" {
+@test "F48 check has the same results with the filter set to kill and without a sandbox" {
     need_plain_build "the sandbox is off there"
     found_by_check on >with
     found_by_check off >without
@@ -164,7 +164,7 @@ another_libc_config() {
     printf 'listen = tcp://127.0.0.1:0\nstatus = unix:%s/status\npid-file = %s/pid\n' "$T" "$T" >conf
 }
 
-@test "F47 with another C library it lives: its standard output is the null device" {
+@test "F47 it runs with another C library's calls: standard output is the null device" {
     need curl
     another_libc
     another_libc_config
@@ -173,7 +173,7 @@ another_libc_config() {
     is_served_throughout
 }
 
-@test "F47 with another C library it lives: its standard output is a terminal" {
+@test "F47 it runs with another C library's calls: standard output is a terminal" {
     need curl
     need socat
     bg terminal socat -u "PTY,raw,echo=0,link=$T/terminal" "OPEN:$T/typed,creat,append"
@@ -187,7 +187,7 @@ another_libc_config() {
     is_served_throughout
 }
 
-@test "F47 with another C library it lives: files are opened by other system calls" {
+@test "F47 it runs with another C library's calls: files are opened by other system calls" {
     local call
     need curl
     another_libc_config
@@ -200,7 +200,7 @@ another_libc_config() {
     done
 }
 
-@test "nothing is printed by stdio once the filter stands" {
+@test "nothing is printed by stdio under the filter" {
     another_libc
     start_server
     wait_for 5 in_log ' notice listening '
@@ -217,7 +217,7 @@ another_libc_config() {
     done
 }
 
-@test "F50 files outside cannot be opened, made or removed, and the service goes on" {
+@test "F50 files outside cannot be opened, created or removed, and the service continues" {
     local what
     mkdir "$T/conf" "$T/logs"
     echo 'idle-timeout = 5m' >"$T/conf/evechod.conf"
@@ -243,7 +243,7 @@ another_libc_config() {
     [[ $ESCAPED == 'read: ok' ]]
 }
 
-@test "F50 without seccomp Landlock alone keeps it from the network and from other processes" {
+@test "F50 without seccomp, Landlock alone forbids the network and other processes" {
     local what
     need_strace
     bg outside socat -u "ABSTRACT-LISTEN:evecho-outside-$$" -
@@ -314,7 +314,7 @@ another_libc_config() {
     grep 'an instrumented build' "$LOG"
 }
 
-@test "--sandbox log forbids nothing, and says so" {
+@test "--sandbox log forbids nothing, and reports that" {
     escape socket
     start_server --sandbox log
     said_sandbox 'mode=log seccomp=log landlock=0 no_new_privs=yes capabilities=kept'
@@ -324,7 +324,7 @@ another_libc_config() {
     echoes_on "$ENDPOINT"
 }
 
-@test "--sandbox off gives up nothing" {
+@test "--sandbox off drops no privilege" {
     escape exec-nothing
     start_server --sandbox off
     said_sandbox 'mode=off seccomp=no'
@@ -333,7 +333,7 @@ another_libc_config() {
     [[ $(grep ^Cap "/proc/$PID/status") == "$(grep ^Cap /proc/self/status)" ]]
 }
 
-@test "in it a reload, a rotation, and what is removed at the end still work" {
+@test "in the sandbox a reload, a rotation and removals at the end still work" {
     mkdir conf logs run
     printf 'listen = unix:%s\npid-file = %s\nlog-target = %s\nmax-connections = 7\n' \
         "$T/run/echo" "$T/run/pid" "$T/logs/log" >conf/evechod.conf
@@ -351,7 +351,7 @@ another_libc_config() {
     [[ ! -e run/echo && ! -e run/pid ]]
 }
 
-@test "a reload that names a file somewhere else says that it is the sandbox" {
+@test "a reload that names a file elsewhere is refused, and the sandbox is named" {
     need openssl
     "$EVECHOD" --version | grep -q OpenSSL || skip "built without TLS"
     ANNOUNCED=('reload refused')
@@ -367,7 +367,7 @@ another_libc_config() {
     wait_for 5 in_log 'reload refused: .*Permission denied; .*the sandbox .*restart instead'
 }
 
-@test "F52 in it the zone of a link-local peer is told, and looked up by its number alone" {
+@test "F52 in the sandbox a link-local peer's zone is logged, and is given by number only" {
     need_netns
     "${UNSHARE[@]}" -n sh -c 'ip link set lo up && ip addr add fe80::7/64 dev lo nodad' ||
         skip "no IPv6 in a namespace"
@@ -386,7 +386,7 @@ another_libc_config() {
     wait_for 5 in_log ' notice reloaded'
 }
 
-@test "a syslog that is started anew is found again" {
+@test "a restarted syslog is used again" {
     need socat
     need_root
     unshare -m true 2>/dev/null || skip "no mount namespaces here"
@@ -409,7 +409,7 @@ another_libc_config() {
     wait_for 5 said again 'evechod\[[0-9]+\]: info connection closed'
 }
 
-@test "F43 where no more threads can be had, the start says so" {
+@test "F43 if no thread can be started, the start fails with that reason" {
     need_root
     need_plain_build "a sanitizer needs threads of its own"
     # A user whom nobody else is, so that the limit counts these processes alone.

@@ -28,7 +28,7 @@ listen_to() {
     esac
 }
 
-@test "discard swallows all and answers nothing, by both ways of reading" {
+@test "discard reads everything and answers nothing, on both read paths" {
     local path endpoint
     for path in direct buffered; do
         EVECHOD_READ_PATH=$path serve discard
@@ -47,7 +47,7 @@ listen_to() {
     done
 }
 
-@test "chargen: the lines of RFC 864, as many as are wanted" {
+@test "chargen: the lines of RFC 864, as many as are read" {
     local endpoint line i
     serve chargen
     for endpoint in "${ENDPOINTS[@]}"; do
@@ -60,7 +60,7 @@ listen_to() {
     done
 }
 
-@test "chargen: who does not read is held, bounded, and reset in the end" {
+@test "chargen: for a client that does not read, memory is bounded, and it is reset in the end" {
     serve chargen --stall-timeout 1 --buffer 8k
     bg silent "$HELPERS/peer" -t 20 "$ENDPOINT" rcvbuf:4k text:x await-reset
     wait_for 10 closed_at_least 1
@@ -83,7 +83,7 @@ listen_to() {
     [[ $(field reason) == drain && $(field end) == fin && $(field lost) == 0 ]]
 }
 
-@test "daytime and time: said once, then the end, whatever is sent" {
+@test "daytime and time: sent once, then the end, for any input" {
     local endpoint now told
     serve daytime
     for endpoint in "${ENDPOINTS[@]}"; do
@@ -108,7 +108,7 @@ listen_to() {
     done
 }
 
-@test "whoami: one line of JSON with what is known" {
+@test "whoami: one line of JSON with all known facts" {
     serve whoami
     listen_to "$ENDPOINT" >answer
     (($(wc -l <answer) == 1))
@@ -121,7 +121,7 @@ listen_to() {
     wait_for 5 closed_at_least 2
 }
 
-@test "a client that is gone before the answer has reset it: no error of the system's" {
+@test "a client that leaves before the answer counts as a reset, not as a system error" {
     local i
     serve whoami
     for i in {1..20}; do
@@ -133,7 +133,7 @@ listen_to() {
     not in_log 'end=fin reason=reset'
 }
 
-@test "whoami tells what TLS agreed on" {
+@test "whoami reports the negotiated TLS parameters" {
     need openssl
     local words
     issue server localhost
@@ -148,7 +148,7 @@ listen_to() {
     [[ $(field reason) == served && $(field end) == fin && $(field lost) == 0 ]]
 }
 
-@test "whoami calls itself by the host's name where it is given no other" {
+@test "whoami uses the host's name by default" {
     start_server -l tcp://127.0.0.1:0,service=whoami
     listen_to "$ENDPOINT" | jq -e --arg h "$(uname -n)" '.name == $h'
 }
@@ -166,7 +166,7 @@ listen_to() {
     [[ $(echo hello | dial "$ENDPOINT") == hello ]]
 }
 
-@test "a service that there is none of" {
+@test "an unknown service is refused" {
     local code=0
     "$HELPERS/leash" 10 "$EVECHOD" -l tcp://127.0.0.1:0,service=telnet 2>err || code=$?
     cat err

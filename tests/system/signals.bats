@@ -21,7 +21,7 @@ reloaded() { log_count_at_least 'reload' "$1"; }
     finish held
 }
 
-@test "F36 a storm of SIGUSR1 is answered once a second at most, and disturbs nobody" {
+@test "F36 a storm of SIGUSR1 is answered at most once a second, and delays no client" {
     local i
     start_server
     start_canary
@@ -40,7 +40,7 @@ reloaded() { log_count_at_least 'reload' "$1"; }
     peer "$ENDPOINT" echo:1000 half-close read-all
 }
 
-@test "F36 SIGSTOP and SIGCONT: data that came meanwhile is no idleness" {
+@test "F36 SIGSTOP and SIGCONT: data received meanwhile prevents the idle timeout" {
     start_server --idle-timeout 500ms
     bg canary "$HELPERS/canary" -w 8000 "$ENDPOINT"
     wait_for 5 said canary 'canary sings'
@@ -51,7 +51,7 @@ reloaded() { log_count_at_least 'reload' "$1"; }
     figure "the canary's longest gap $(($(fact canary max_us) / 1000)) ms, no connection timed out"
 }
 
-@test "SIGHUP: the new configuration holds for new connections" {
+@test "SIGHUP: the new configuration applies to new connections" {
     config "listen = tcp://127.0.0.1:0" "idle-timeout = 60s"
     start_server --config "$T/conf"
     bg old "$HELPERS/peer" "$ENDPOINT" echo:100 say:there wait-line echo:100 half-close read-all
@@ -74,7 +74,7 @@ reloaded() { log_count_at_least 'reload' "$1"; }
     peer -i 5000 "$ENDPOINT" echo:100 read-all
 }
 
-@test "F35 SIGHUP: a bad configuration is refused with its reason, and the old one stays" {
+@test "F35 SIGHUP: an invalid configuration is refused with its reason, and the old one stays" {
     config "listen = tcp://127.0.0.1:0" "idle-timeout = 300ms"
     start_server --config "$T/conf"
     config "listen = tcp://127.0.0.1:0" "idle-timeout = soon"
@@ -89,7 +89,7 @@ reloaded() { log_count_at_least 'reload' "$1"; }
     peer -i 5000 "$ENDPOINT" echo:100 read-all
 }
 
-@test "SIGHUP: a listener's attribute that cannot change while running is told" {
+@test "SIGHUP: a changed attribute that a reload cannot change is reported" {
     config "listen = unix:$T/s,mode=0600"
     start_server --config "$T/conf"
     config "listen = unix:$T/s,mode=0666"
@@ -98,7 +98,7 @@ reloaded() { log_count_at_least 'reload' "$1"; }
     wait_for 5 reloaded 1
 }
 
-@test "F35 SIGHUP: a configuration that became a FIFO holds nothing up" {
+@test "F35 SIGHUP: a configuration that became a FIFO does not block" {
     config "listen = tcp://127.0.0.1:0"
     start_server --config "$T/conf"
     rm "$T/conf"
@@ -109,7 +109,7 @@ reloaded() { log_count_at_least 'reload' "$1"; }
     peer "$ENDPOINT" echo:1000 half-close read-all
 }
 
-@test "SIGHUP: while draining the log file is opened again all the same" {
+@test "SIGHUP: while draining the log file is still reopened" {
     start_server --log-target "$T/file.log" --drain-quiet 30s --drain-timeout 30s
     bg held "$HELPERS/peer" "$ENDPOINT" echo:100 say:there wait-line half-close read-all
     wait_for 5 said held there
@@ -125,7 +125,7 @@ reloaded() { log_count_at_least 'reload' "$1"; }
     in_file "$T/file.log" ' notice drained '
 }
 
-@test "F35 reloads under load drop nobody" {
+@test "F35 reloads under load drop no connection" {
     local i reloads
     reloads=$(sample 30 100)
     config "listen = tcp://127.0.0.1:0" "stall-timeout = 60s"
@@ -146,7 +146,7 @@ reloaded() { log_count_at_least 'reload' "$1"; }
     figure "$reloads reloads, 0 connections dropped"
 }
 
-@test "SIGHUP without a configuration file is harmless" {
+@test "SIGHUP without a configuration file has no effect" {
     start_server
     start_canary
     kill -HUP "$PID"
@@ -178,7 +178,7 @@ reloaded() { log_count_at_least 'reload' "$1"; }
 }
 
 # The log cannot be finished here, which takes the last second of the process; its pid file is gone.
-@test "a signal in the last second changes nothing, with a log that nobody reads" {
+@test "a signal in the last second changes nothing, with a log that is not read" {
     mkfifo "$T/fifo"
     local blocked signal
     exec {blocked}<>"$T/fifo"

@@ -6,7 +6,7 @@
 
 load lib
 
-@test "F45 a short soak: nothing is lost, nothing stays, memory does not grow" {
+@test "F45 a short soak: nothing is lost or left behind, and memory does not grow" {
     local time
     need jq
     need prlimit

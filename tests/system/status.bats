@@ -66,7 +66,7 @@ metric_is() { [[ $(metric "$1") == "$2" ]]; }
     ((age >= 0 && age < LIFE))
 }
 
-@test "the checker of metrics finds what is wrong" {
+@test "the checker of metrics finds errors" {
     check() { printf '%b' "$1" | awk -f "$top_srcdir/tests/system/metrics.awk"; }
     local good='# HELP evechod_a_total a\n# TYPE evechod_a_total counter\nevechod_a_total'
     local buckets='# HELP evechod_h h\n# TYPE evechod_h histogram\nevechod_h_bucket{le="1"}'
@@ -88,7 +88,7 @@ metric_is() { [[ $(metric "$1") == "$2" ]]; }
 }
 
 # Of every kind of listener, one with a name that a label must escape.
-@test "Prometheus's own checker has nothing to say" {
+@test "Prometheus's own checker finds no error" {
     need promtool
     local listeners=(-l tcp://127.0.0.1:0 -l udp://127.0.0.1:0 -l "unix:$T/a\"b\\c") endpoint
     if "$EVECHOD" --version | grep -q OpenSSL; then
@@ -107,7 +107,7 @@ metric_is() { [[ $(metric "$1") == "$2" ]]; }
     [[ ! -s said ]] || fail "$(<said)"
 }
 
-@test "a Unix socket, HEAD, and its path is gone at the end" {
+@test "a Unix socket, HEAD, and its path is removed at the end" {
     need curl
     start_server --status "unix:$T/status" --mode 0600
     wait_for 5 in_log " status endpoint=unix:$T/status"
@@ -122,7 +122,7 @@ metric_is() { [[ $(metric "$1") == "$2" ]]; }
     [[ ! -e status ]]
 }
 
-@test "what is no request for a page" {
+@test "requests that are invalid or for no page" {
     start_status
     code_is 404 /
     grep -q /metrics body
@@ -154,7 +154,7 @@ metric_is() { [[ $(metric "$1") == "$2" ]]; }
 }
 
 # What is read one way here and another way elsewhere is refused, not mended.
-@test "a request that could be read in two ways is refused" {
+@test "an ambiguous request is refused" {
     start_status
     local request
     for request in 'GET /healthz HTTP/1.1\r\nHost: localhost\0.evil.example' 'GET /healthz\0x HTTP/1.0' \
@@ -215,8 +215,8 @@ evechod_sent_bytes_total 75311
 END
 }
 
-@test "the numbers are those of what was echoed, one worker" { agrees 1; }
-@test "the numbers are those of what was echoed, four workers" { agrees 4; }
+@test "the metrics match the echoed traffic, one worker" { agrees 1; }
+@test "the metrics match the echoed traffic, four workers" { agrees 4; }
 
 # A descriptor and its copy: the kernel gives each connection to either.
 @test "two listeners with one name are one series" {
@@ -255,7 +255,7 @@ listed() {
 @test "/connections while they are open, four workers" { listed 4; }
 
 # s_client's input stays open, and so do they.
-@test "/connections tells what a TLS connection has agreed on" {
+@test "/connections shows the parameters of a TLS connection" {
     "$EVECHOD" --version | grep -q OpenSSL || skip "built without TLS"
     issue server localhost
     issue ca 'test authority'
@@ -292,7 +292,7 @@ listed() {
     closed_lines | grep -q 'tls=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 resumed=yes'
 }
 
-@test "/connections tells of a thousand, and that there are more" {
+@test "/connections lists a thousand, and reports that there are more" {
     (($(ulimit -Hn) >= 3000)) || skip "too few descriptors"
     ulimit -n 3000
     start_status --workers 2
@@ -317,7 +317,7 @@ all_are_there() {
     done
 }
 
-@test "a connection that is held, and what it is owed" {
+@test "a paused connection is shown with the bytes it is owed" {
     start_status --workers 1
     bg slow "$HELPERS/peer" -t "$LIFE" "$ENDPOINT" fill stall:60000
     held() { jq -e '.connections[0] | .state == "paused" and .owed > 0' < <(get /connections); }
@@ -347,7 +347,7 @@ all_are_there() {
 }
 
 # Whoever routes must send nobody here, and whoever restarts must not restart it.
-@test "at max-connections it is full: not ready, but healthy, until there is room again" {
+@test "at max-connections it is full: not ready but healthy, until there is room again" {
     start_status --max-connections 2
     code_is 200 /readyz
     bg first "$HELPERS/crowd" -n 1 "$ENDPOINT"
@@ -419,7 +419,7 @@ host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
     [[ $(raw_code 'GET /metrics HTTP/1.0\r\n\r\n') == 200 ]]
 }
 
-@test "any host's name will do over a Unix socket, and with --status-public" {
+@test "any host's name is accepted over a Unix socket, and with --status-public" {
     need curl
     start_server --status "unix:$T/status"
     wait_for 5 in_log " status endpoint=unix:$T/status"
@@ -429,7 +429,7 @@ host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
     host_is 200 evil.example
 }
 
-@test "the name that --status was given is its own" {
+@test "the host name given in --status is accepted" {
     need_two_families
     printf '127.0.0.1 localhost here.example\n' >"$T/hosts"
     need curl
@@ -440,7 +440,7 @@ host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
 }
 
 # Under a real signal the first answer that is not "ready" says so, and no peer is refused before.
-@test "nobody is refused while it still says that it is ready" {
+@test "no client is refused while it still reports that it is ready" {
     start_status --drain-quiet 30s --drain-timeout 30s
     bg crowd "$HELPERS/crowd" -n 1 "$ENDPOINT"
     wait_for 10 said crowd holding=1
@@ -457,7 +457,7 @@ host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
     await_exit
 }
 
-@test "F57 a thousand that connect and say nothing" {
+@test "F57 a thousand clients that connect and send nothing" {
     start_status --workers 1
     start_canary
     bg crowd "$HELPERS/crowd" -e -a -n 1000 -j 1000 "tcp://127.0.0.1:$STATUS_PORT"
@@ -468,7 +468,7 @@ host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
     stop_canary # no answer took two seconds, and a silent one has five
 }
 
-@test "F57 many slow scrapers: four at once, five seconds each, and no echo is late" {
+@test "F57 many slow scrapers: four at once, five seconds each, and no late echo" {
     start_status --workers 1
     start_canary
     # Some trickle, some say nothing, some ask and never read; all of them stay.
@@ -492,7 +492,7 @@ host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
     stop_canary # no answer took two seconds, and a scraper has five
 }
 
-@test "a trickle is cut after five seconds in all" {
+@test "a trickling request is closed after five seconds in all" {
     start_status
     local before=$EPOCHSECONDS fd
     exec {fd}<>"/dev/tcp/127.0.0.1/$STATUS_PORT"
@@ -505,7 +505,7 @@ host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
     ((EPOCHSECONDS - before >= 4 && EPOCHSECONDS - before <= 12)) || fail "after $((EPOCHSECONDS - before)) s"
 }
 
-@test "out of descriptors there are still some for a scraper" {
+@test "without free descriptors a scraper is still served" {
     need_plain_build "it opens files of its own"
     SERVER_WRAP=(prlimit --nofile=80:80)
     start_status --workers 1
@@ -516,7 +516,7 @@ host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
     end_bg crowd
 }
 
-@test "a reload leaves it where it is, with a warning" {
+@test "a reload cannot move the status endpoint, and warns" {
     printf 'listen = tcp://127.0.0.1:0\nstatus = tcp://127.0.0.1:0\n' >conf
     need curl
     start_server --config "$T/conf"
@@ -529,7 +529,7 @@ host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
     [[ ! -e other ]]
 }
 
-@test "an endpoint that others could reach is refused without --status-public" {
+@test "an endpoint that other hosts can reach is refused without --status-public" {
     need curl
     local endpoint
     for endpoint in 'tcp://*:0' 0.0.0.0:0 'tcp://[::]:0' tcp://:0; do

@@ -12,7 +12,7 @@ per_second() { awk -v n="$1" -v s="$2" 'BEGIN { printf "%d", n / (s > 0.001 ? s 
 
 # ---- F18 F19: one stream ----
 
-@test "F18 byte by byte: a wait, a read and a write for each, and no more" {
+@test "F18 byte by byte: one wait, one read and one write for each, and no more" {
     local bytes calls
     bytes=$(sample 3000 1048576)
     LIFE=$(sample 120 900)
@@ -41,7 +41,7 @@ per_second() { awk -v n="$1" -v s="$2" 'BEGIN { printf "%d", n / (s > 0.001 ? s 
 
 # ---- F20 F21 F23: many ----
 
-@test "F20 resets, also right after connecting: no descriptor stays, and the log is bounded" {
+@test "F20 resets, also right after connecting: no descriptor is leaked, and the log is bounded" {
     local count lines
     count=$(sample 2000 20000)
     start_server --log-level notice
@@ -57,7 +57,7 @@ per_second() { awk -v n="$1" -v s="$2" 'BEGIN { printf "%d", n / (s > 0.001 ? s 
     ((lines <= 5)) || fail "the log grows with them"
 }
 
-@test "F21 churn: connections as fast as they come, from many addresses" {
+@test "F21 churn: connections as fast as possible, from many addresses" {
     local i count serial took began
     count=$(sample 2000 20000)
     start_server --log-level notice
@@ -94,7 +94,7 @@ listen_overflows() { nstat -asz TcpExtListenOverflows | awk '/ListenOverflows/ {
 
 # ---- F17 F30: fairness ----
 
-@test "F17 every place taken by clients that never say a word: freed in time, one after the other" {
+@test "F17 all places used by clients that never send: freed in time, one after the other" {
     local began took count
     count=$(sample 200 2000)
     start_server --max-connections "$count" --idle-timeout 1s --linger-timeout 100ms --log-level notice
@@ -117,7 +117,7 @@ mice() {
     is_instrumented || jq -e '.p50_ns < 500000000' "$1" >/dev/null || fail "the mice are crowded out"
 }
 
-@test "F30 a thousand mice beside an elephant, and in a flood of connects" {
+@test "F30 a thousand small connections beside a busy one, and in a flood of connects" {
     local alone elephant flood
     need jq
     start_server -w 1 --log-level notice

@@ -26,7 +26,7 @@ stop_injecting() {
 
 # ---- F03 F05 F08: errors that mean little ----
 
-@test "F03 a connection that is gone before it is accepted, and EINTR: not a word" {
+@test "F03 a connection that is gone before it is accepted, and EINTR: no log line" {
     local error
     need_strace
     for error in ECONNABORTED EINTR; do
@@ -40,7 +40,7 @@ stop_injecting() {
     not in_log ' (warn|error) '
 }
 
-@test "F05 EINTR from every call that waits, reads or writes: nothing is lost" {
+@test "F05 EINTR from every call that waits, reads or writes loses nothing" {
     need_strace
     start_server -w 1
     inject signals trace=epoll_wait,epoll_pwait,recvfrom,readv,sendto,splice,writev \
@@ -54,7 +54,7 @@ stop_injecting() {
     (($(injected signals) > 20))
 }
 
-@test "F08 EPIPE and ECONNRESET from a write: that connection is told of, and no other" {
+@test "F08 EPIPE and ECONNRESET from a write: only that connection ends, and is reported" {
     local error
     need_strace
     start_server -w 1
@@ -77,7 +77,7 @@ stop_injecting() {
 
 # ---- F10: calls that fail while it runs ----
 
-@test "F10 calls that fail while it runs: that connection, and no other" {
+@test "F10 calls that fail at run time affect that connection and no other" {
     local call error faults=0
     need_strace
     start_server -w 2
@@ -102,7 +102,7 @@ stop_injecting() {
 
 # ---- F11: slow calls ----
 
-@test "F11 a call that takes its time now and then: everybody waits that time and no longer" {
+@test "F11 an occasionally slow call: every client waits that time and no longer" {
     need_strace
     need_plain_build "it is slow enough"
     start_server -w 1
@@ -121,7 +121,7 @@ stop_injecting() {
 
 virtual_kb() { awk '/^VmSize/ { print $2 }' "/proc/$PID/status"; }
 
-@test "F14 the address space is full: new ones are refused, old ones go on, and room is used again" {
+@test "F14 the address space is full: new connections are refused, old ones continue, and freed room is used" {
     local refused
     local -x EVECHOD_READ_PATH=direct # the buffered way allocates to read, so old ones would suffer too
     need prlimit

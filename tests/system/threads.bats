@@ -7,7 +7,7 @@ load lib
 
 config() { printf '%s\n' "$@" >"$T/conf"; }
 
-@test "four workers under load, reloaded and asked all the while, then drained" {
+@test "four workers under load, reloaded and queried meanwhile, then drained" {
     local i
     config "listen = tcp://127.0.0.1:0"
     start_server --config "$T/conf" --workers 4 --max-owed 1M

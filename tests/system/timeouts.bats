@@ -13,7 +13,7 @@ seconds_between() {
         fail "not between $1 and $2 s: $(grep seconds facts)"
 }
 
-@test "idle: our half-close after the time, every byte there" {
+@test "idle: a half-close after the timeout, with every byte echoed" {
     start_server --idle-timeout 500ms --linger-timeout 200ms
     peer "$ENDPOINT" echo:10000 read-all >facts || fail "$(<facts)"
     seconds_between 0.45 3
@@ -21,26 +21,26 @@ seconds_between() {
     [[ $(field reason) == idle && $(field end) == fin && $(field lost) == 0 ]]
 }
 
-@test "idle: who never says a word as well" {
+@test "idle: a client that never sends is closed too" {
     start_server --idle-timeout 300ms
     peer "$ENDPOINT" stall:0 read-all >facts || fail "$(<facts)"
     seconds_between 0.25 3
 }
 
-@test "idle: who speaks now and then is not idle" {
+@test "idle: a client that sends now and then is not idle" {
     start_server --idle-timeout 600ms
     peer "$ENDPOINT" echo:10 stall:200 echo:10 stall:200 echo:10 stall:200 echo:10 stall:200 \
         echo:10 stall:200 echo:1000 half-close read-all
 }
 
-@test "idle: who is owed something is not idle" {
+@test "idle: a client that is owed bytes is not idle" {
     start_server --idle-timeout 300ms
     peer "$ENDPOINT" rcvbuf:4k fill:4M stall:1200 half-close read-all
     wait_for 5 closed_at_least 1
     [[ $(field reason) == eof ]]
 }
 
-@test "idle: without the option nobody is" {
+@test "idle: without the option there is no idle timeout" {
     start_server
     peer "$ENDPOINT" echo:10 stall:1500 echo:10 half-close read-all
 }
@@ -54,7 +54,7 @@ seconds_between() {
     finish other
 }
 
-@test "stall: who reads slowly is not stalled, though the kernel has no room for more" {
+@test "stall: a slow reader is not stalled, even if the kernel has no room for more" {
     local steps=() i
     start_server --stall-timeout 1500ms -l tcp://127.0.0.1:0 -l "unix:$T/s"
     # A kernel opens a closed window of loopback's when all of the buffer, here 8 KiB, is empty.
@@ -68,7 +68,7 @@ seconds_between() {
     not in_log 'reason=stall'
 }
 
-@test "linger: late bytes of one that sent much are nobody else's" {
+@test "linger: late bytes of a bulk sender reach no other connection" {
     local i
     start_server -w 1 --idle-timeout 300ms
     peer "$ENDPOINT" echo:60000 echo:60000 echo:60000 expect-eof late:120 expect-reset
@@ -77,7 +77,7 @@ seconds_between() {
     done
 }
 
-@test "linger: who ignores our FIN is let go in time" {
+@test "linger: a client that ignores our FIN is closed in time" {
     start_server --idle-timeout 200ms --linger-timeout 300ms
     bg deaf "$HELPERS/peer" "$ENDPOINT" echo:10 say:there wait-line
     wait_for 5 said deaf there
@@ -101,7 +101,7 @@ seconds_between() {
     counters_balance
 }
 
-@test "linger: bytes after our FIN are told to their sender at once, before it ends as well" {
+@test "linger: bytes after our FIN are reset at once, before the sender ends" {
     local path
     for path in direct buffered; do
         EVECHOD_READ_PATH=$path start_server --idle-timeout 200ms --linger-timeout 1h
@@ -124,7 +124,7 @@ seconds_between() {
     wait_for 5 closed_at_least 1
 }
 
-@test "F16 stall: who takes nothing is reset after the time, and what was lost is counted" {
+@test "F16 stall: a client that reads nothing is reset after the timeout, and the loss is counted" {
     start_server --stall-timeout 600ms
     peer -w 200 "$ENDPOINT" rcvbuf:4k fill:64M await-reset >facts || fail "$(<facts)"
     wait_for 5 closed_at_least 1
@@ -136,12 +136,12 @@ seconds_between() {
     counters_balance
 }
 
-@test "F16 stall: the default leaves a window closed for some seconds alone" {
+@test "F16 stall: by default a window closed for some seconds is tolerated" {
     start_server
     peer "$ENDPOINT" rcvbuf:4k fill:4M stall:3000 half-close read-all
 }
 
-@test "F16 stall: it holds after the peer's FIN as well" {
+@test "F16 stall: it applies after the peer's FIN too" {
     start_server --stall-timeout 500ms
     peer -w 100 "$ENDPOINT" rcvbuf:4k fill:6M half-close await-reset
     wait_for 5 closed_at_least 1
@@ -158,7 +158,7 @@ seconds_between() {
     peer "$ENDPOINT" rcvbuf:64k fill:12M "${steps[@]}" half-close read-all
 }
 
-@test "flush: what is owed after the peer's FIN has so long, however steady the reader" {
+@test "flush: bytes owed after the peer's FIN have this time, even with a steady reader" {
     local -x EVECHOD_READ_PATH=buffered # the direct one reads the FIN when nothing is owed any more
     start_server --flush-timeout 700ms --buffer 64M
     peer -w 100 "$ENDPOINT" rcvbuf:2k fill:16M half-close sip:2000:2000 expect-reset >facts || fail "$(<facts)"
@@ -168,12 +168,12 @@ seconds_between() {
     (($(field lost) > 0))
 }
 
-@test "times may be said in every unit" {
+@test "times may be given in every unit" {
     start_server --idle-timeout 1h --stall-timeout 5m --flush-timeout 90 --linger-timeout 250ms
     peer "$ENDPOINT" echo:10 half-close read-all
 }
 
-@test "a zero means none" {
+@test "a time of zero disables the timeout" {
     start_server --idle-timeout 0 --stall-timeout 0 --flush-timeout 0s
     peer "$ENDPOINT" rcvbuf:4k fill:4M stall:1500 half-close read-all
 }
@@ -204,7 +204,7 @@ keepalive_is() {
     [[ $found == "$2" ]] || fail "$1 '$found', not '$2'"
 }
 
-@test "keepalive: two hours unless told otherwise, an option and an attribute, off, and by a reload" {
+@test "keepalive: two hours by default, an option and an attribute, off, and by a reload" {
     need ss
     printf '%s\n' 'listen = tcp://127.0.0.1:0' 'listen = tcp://127.0.0.1:0,keepalive=30m' \
         'listen = tcp://127.0.0.1:0,keepalive=off' >conf

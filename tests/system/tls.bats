@@ -82,7 +82,7 @@ chooses_echo() {
     chooses_echo "in a file"
 }
 
-@test "openssl s_client: an echo, and the close line tells what was agreed on" {
+@test "openssl s_client: an echo, and the close line has the negotiated parameters" {
     start_tls alpn=http/1.1:echo
     hello | s_client -quiet -no_ign_eof -CAfile "$PKI/server.pem" -verify_return_error \
         -servername localhost -alpn h2,echo >out
@@ -96,7 +96,7 @@ chooses_echo() {
     counters_balance
 }
 
-@test "TLS 1.2 and 1.3, and in the modern profile 1.3 alone" {
+@test "TLS 1.2 and 1.3, and in the modern profile only 1.3" {
     start_tls "" -l "tls://127.0.0.1:0,$CERT,tls-profile=modern"
     hello | s_client -quiet -no_ign_eof -tls1_2 | grep -qx hello
     s_client -tls1_1 -cipher DEFAULT@SECLEVEL=0 </dev/null >out || true
@@ -109,7 +109,7 @@ chooses_echo() {
     closed_lines | grep -q 'tls=TLSv1.2 cipher=ECDHE'
 }
 
-@test "a session is resumed, by 1.2 and by 1.3, and never with early data" {
+@test "a session is resumed with 1.2 and 1.3, and never with early data" {
     start_tls
     local version early
     for version in -tls1_2 -tls1_3; do
@@ -128,7 +128,7 @@ chooses_echo() {
     (($(closed_lines | grep -c 'in=6 out=6') == 4))
 }
 
-@test "13 tickets: a client that reads nothing and closes is an end, and no reset" {
+@test "13 tickets: a client that closes without reading ends cleanly, without a reset" {
     local i
     start_tls
     for i in {1..20}; do
@@ -164,7 +164,7 @@ chooses_echo() {
 
 # ---- bytes
 
-@test "64 MiB there and back by socat, which half-closes" {
+@test "64 MiB echoed to socat, which half-closes" {
     need socat
     start_tls
     head -c 64M /dev/urandom >data
@@ -173,7 +173,7 @@ chooses_echo() {
     [[ $(field reason) == eof && $(field out) == 67108864 ]]
 }
 
-@test "8 MiB there and back through stunnel" {
+@test "8 MiB echoed through stunnel" {
     command -v stunnel4 >/dev/null || skip "stunnel4 is not installed"
     start_tls
     cat >stunnel.conf <<END
@@ -207,7 +207,7 @@ END
 }
 fact_of() { sed -n "s/^$1=//p" facts; }
 
-@test "trap 19: the same without close_notify is delivered, and has no clean end either" {
+@test "trap 19: the same without close_notify is delivered, without a clean end" {
     start_tls buffer=64M
     peer_says end=fin "$TLS" send:24M fin pause:300 read-all
     (($(fact_of got) == 24 * 1024 * 1024)) || fail "$(<facts)"
@@ -226,13 +226,13 @@ fact_of() { sed -n "s/^$1=//p" facts; }
     done
 }
 
-@test "trap 21: one record of 16 KiB, then silence: all of it comes back" {
+@test "trap 21: one record of 16 KiB, then silence: all of it is echoed" {
     start_tls
     peer_says got=16384 "$TLS" echo:16384
     peer_says got=16396 "$TLS" echo:12 echo:16384
 }
 
-@test "trap 21: a small buffer, and a tight limit in all, stall nobody" {
+@test "trap 21: a small buffer and a tight total limit stall no connection" {
     start_tls buffer=4k --max-owed 64k
     peer_says end=notify "$TLS" echo:1M fill:5M notify fin read-all
     [[ $(fact_of sent) == "$(fact_of got)" ]]
@@ -244,7 +244,7 @@ fact_of() { sed -n "s/^$1=//p" facts; }
     (($(fact_of got) == 32 * 1024 * 1024)) || fail "$(<facts)"
 }
 
-@test "trap 23: our end is close_notify, whoever ends first" {
+@test "trap 23: we end with close_notify, whichever side ends first" {
     start_tls idle-timeout=300ms
     peer_says end=notify "$TLS" echo:100 read-all
     peer_says end=notify "$TLS" echo:100 notify fin read-all
@@ -255,7 +255,7 @@ fact_of() { sed -n "s/^$1=//p" facts; }
     not grep -i 'unexpected eof' out
 }
 
-@test "trap 23: close_notify that finds no room is sent when there is" {
+@test "trap 23: close_notify without room is sent as soon as there is room" {
     need_shim shim_io
     local seed
     for seed in 1 2 3; do
@@ -269,13 +269,13 @@ fact_of() { sed -n "s/^$1=//p" facts; }
     done
 }
 
-@test "trap 24: no byte of the stream is ever seen outside of TLS" {
+@test "trap 24: no byte of the stream is ever sent outside of TLS" {
     start_tls buffer=8M
     peer_says got= "$TLS" echo:16 echo:1000 echo:100000 send:4M notify fin read-all
     not grep leak facts
 }
 
-@test "a byte a record, KeyUpdate without end: all is echoed, and memory stays" {
+@test "one byte a record, endless KeyUpdates: all is echoed, and memory is bounded" {
     start_tls
     local before
     peer_says got=3000 "$TLS" tiny:3000 notify fin read-all
@@ -285,7 +285,7 @@ fact_of() { sed -n "s/^$1=//p" facts; }
 }
 
 # OpenSSL answers a KeyUpdate while a record of ours is half written, since the peer reads nothing.
-@test "KeyUpdates that come while our write is blocked lose no byte" {
+@test "KeyUpdates received while our write is blocked lose no byte" {
     start_tls buffer=64M -l "tls://127.0.0.1:0,$CERT"
     peer_says end=notify "$TLS" send:8M update:1 send:8M update:500 send:1M notify fin read-all
     (($(fact_of got) == 17 * 1024 * 1024)) || fail "$(<facts)"
@@ -300,7 +300,7 @@ fact_of() { sed -n "s/^$1=//p" facts; }
     (($(closed_lines | grep -c ' lost=0 .*reason=eof') == 7)) || fail "$(closed_lines)"
 }
 
-@test "KeyUpdates that come after our end are no reason to reset" {
+@test "KeyUpdates received after our end cause no reset" {
     start_tls idle-timeout=200ms,linger-timeout=10s
     peer_says end=notify "$TLS" echo:100 pause:1000 update:5 pause:300 notify fin read-all
     wait_for 5 closed_at_least 1
@@ -308,7 +308,7 @@ fact_of() { sed -n "s/^$1=//p" facts; }
 }
 
 # Each answer waits behind what is not taken. Above a limit the peer is not read, and nothing spins.
-@test "a peer that asks for new keys without end, and reads nothing, is held" {
+@test "a peer that requests key updates without end and reads nothing is not read any more" {
     local before spent
     start_tls buffer=64M
     bg asker "$HELPERS/tlspeer" "$TLS" send:12M update:60000 pause:3000 notify fin read-all
@@ -325,7 +325,7 @@ fact_of() { sed -n "s/^$1=//p" facts; }
     [[ $(field reason) == eof && $(field lost) == 0 ]]
 }
 
-@test "chain amplification: a byte a record, and nothing read" {
+@test "chain amplification: one byte a record, and nothing read" {
     need_plain_build "memory is measured"
     start_tls
     local before
@@ -338,7 +338,7 @@ fact_of() { sed -n "s/^$1=//p" facts; }
 
 # ---- the handshake
 
-@test "trap 12, F17: a handshake a byte at a time is cut off" {
+@test "trap 12, F17: a handshake byte by byte times out" {
     start_tls handshake-timeout=400ms
     start_canary_of_tls
     peer_says 'end=(timeout|fin|reset)' "$TLS" trickle:50 handshake
@@ -350,7 +350,7 @@ fact_of() { sed -n "s/^$1=//p" facts; }
 }
 start_canary_of_tls() { bg canary "$HELPERS/tlspeer" "$TLS" echo:100 pause:30000; }
 
-@test "a drain does not wait for who has not begun to shake hands" {
+@test "a drain does not wait for clients that have not begun the handshake" {
     local from
     start_tls '' --drain-quiet 300ms --drain-timeout 30s
     bg silent "$HELPERS/peer" -i 20000 "tcp://$TLS" stall:1 say:there read-end
@@ -366,12 +366,12 @@ start_canary_of_tls() { bg canary "$HELPERS/tlspeer" "$TLS" echo:100 pause:30000
 
 opened_at_least() { ask_counters && (($(counter accepted) >= $1)); }
 
-@test "a handshake that is slow, and in time, is served" {
+@test "a slow handshake within the timeout is served" {
     start_tls
     peer_says got=100 "$TLS" trickle:1 echo:100
 }
 
-@test "F55 plain HTTP, noise and a port scan on the TLS port each have their reason" {
+@test "F55 plain HTTP, noise and a port scan on the TLS port are each logged with a reason" {
     start_tls
     peer "tcp://$TLS" text:$'GET / HTTP/1.0\r\n\r\n' stall:100 close >/dev/null || true
     wait_for 5 closed_at_least 1
@@ -388,7 +388,7 @@ opened_at_least() { ask_counters && (($(counter accepted) >= $1)); }
     [[ $(counter tls_handshakes) == 0 ]]
 }
 
-@test "F55 renegotiation is refused, and the connection lives" {
+@test "F55 renegotiation is refused, and the connection continues" {
     start_tls
     printf 'R\n' | s_client -tls1_2 -legacy_server_connect >out || true
     grep -qiE 'no renegotiation|RENEGOTIATING' out
@@ -396,7 +396,7 @@ opened_at_least() { ask_counters && (($(counter accepted) >= $1)); }
     not grep -q 'got=0' facts
 }
 
-@test "F55 a record that was tampered with is an error with OpenSSL's words" {
+@test "F55 a modified record is an error with OpenSSL's text" {
     start_tls
     peer_says 'error|end=' "$TLS" echo:100 raw:this-is-no-record read-all
     wait_for 5 closed_at_least 1
@@ -404,7 +404,7 @@ opened_at_least() { ask_counters && (($(counter accepted) >= $1)); }
     closed_lines | grep -q 'error="wrong version number"' || fail "$(closed_lines)"
 }
 
-@test "a protocol that is not on the list is refused, and none at all is not" {
+@test "a protocol outside the list is refused, no protocol is accepted" {
     start_tls alpn=echo
     peer_says got=10 -a echo "$TLS" echo:10
     peer_says 'error=.*application protocol' -a h2 "$TLS" echo:10
@@ -413,7 +413,7 @@ opened_at_least() { ask_counters && (($(counter accepted) >= $1)); }
 
 # ---- clients' certificates
 
-@test "client-cert=require: the right one is told, none and a stranger's are refused" {
+@test "client-cert=require: a valid one is logged, none and a foreign one are refused" {
     start_tls "client-ca=$PKI/ca.pem,client-cert=require"
     peer_says got=10 -c "$PKI/client.pem" -k "$PKI/client.key" "$TLS" echo:10
     wait_for 5 closed_at_least 1
@@ -425,7 +425,7 @@ opened_at_least() { ask_counters && (($(counter accepted) >= $1)); }
     closed_lines | grep -q 'error="self-signed certificate"'
 }
 
-@test "client-cert=optional: none is served, a stranger's is refused" {
+@test "client-cert=optional: none is served, a foreign one is refused" {
     start_tls "client-ca=$PKI/ca.pem,client-cert=optional"
     peer_says got=10 "$TLS" echo:10
     peer_says got=10 -c "$PKI/client.pem" -k "$PKI/client.key" "$TLS" echo:10
@@ -442,7 +442,7 @@ opened_at_least() { ask_counters && (($(counter accepted) >= $1)); }
 
 # ---- files
 
-@test "F55 a listener without a usable certificate does not start, and says why" {
+@test "F55 a listener without a usable certificate does not start, with the reason" {
     local at=tls://127.0.0.1:0
     refused_start "listen '$at': cert: a tls:// listener needs" -l $at
     refused_start "cert: cannot read '/no/such': No such file" -l "$at,cert=/no/such"
@@ -463,7 +463,7 @@ opened_at_least() { ask_counters && (($(counter accepted) >= $1)); }
     "$EVECHOD" --check-config -l "$at,$CERT"
 }
 
-@test "certificate and key may be options, and in the file" {
+@test "certificate and key may be options, and may be in the file" {
     printf 'cert = %s\nkey = %s\nlisten = tls://127.0.0.1:0\nlisten = tcp://127.0.0.1:0\n' \
         "$PKI/server.pem" "$PKI/server.key" >conf
     start_server --config conf
@@ -492,7 +492,7 @@ reload_says() {
     wait_for 5 in_log "$1"
 }
 
-@test "SIGHUP: new certificates for new connections, and open ones live" {
+@test "SIGHUP: new certificates for new connections, and open ones continue" {
     install_pair server
     start_server -l "tls://127.0.0.1:0,cert=cert.pem,key=key.pem"
     TLS=${ENDPOINT#tls://}
@@ -507,7 +507,7 @@ reload_says() {
     said open got=101000
 }
 
-@test "F55 SIGHUP with a wrong certificate changes nothing, and says why" {
+@test "F55 SIGHUP with a wrong certificate changes nothing, and reports the reason" {
     install_pair server
     printf 'listen = tls://127.0.0.1:0,cert=cert.pem,key=key.pem\nidle-timeout = 1h\n' >conf
     start_server --config conf

@@ -162,24 +162,24 @@ find_ports() {
 
 # Buffered bytes of a Unix socket cannot end in a reset (evechod(8), CAVEATS): there the exchange is
 # TCP's.
-@test "every system call fails, once and for ever: buffered, TCP" {
+@test "every system call fails, once and permanently: buffered, TCP" {
     find_ports
     STREAM=tcp://127.0.0.1:$PORT
     EVECHOD_READ_PATH=buffered tortured 61 stream_exchange -l "$STREAM" -l "unix:$T/s"
 }
 
-@test "every system call fails, once and for ever: direct, TCP" {
+@test "every system call fails, once and permanently: direct, TCP" {
     find_ports
     STREAM=tcp://127.0.0.1:$PORT
     EVECHOD_READ_PATH=direct tortured 67 stream_exchange -l "$STREAM" -l "unix:$T/s"
 }
 
-@test "every system call fails, once and for ever: direct, Unix" {
+@test "every system call fails, once and permanently: direct, Unix" {
     STREAM=unix:$T/s
     EVECHOD_READ_PATH=direct tortured 59 stream_exchange -l "$STREAM"
 }
 
-@test "every system call fails, once and for ever: TLS, datagrams, the status page" {
+@test "every system call fails, once and permanently: TLS, datagrams, the status page" {
     need openssl
     need curl
     issue server localhost
@@ -192,7 +192,7 @@ find_ports() {
 
 # ---- allocations, besides those of faults.bats ----
 
-@test "each allocation of an exchange fails: a Unix socket, and the buffered way" {
+@test "each allocation of an exchange fails: a Unix socket, and the buffered read path" {
     local mode
     start_with_shim
     EVECHOD_READ_PATH=direct start_server -w 1 --stall-timeout 1s -l "unix:$T/s"
@@ -244,7 +244,7 @@ find_tls_points() {
     POINTS=$(seq 1 "$(sample 7 1)" $((all + 20)))
 }
 
-@test "F13 each allocation of a TLS exchange fails: whole or cut short, and the next is served" {
+@test "F13 each allocation of a TLS exchange fails: complete or cut short, and the next is served" {
     local n mode
     need openssl
     ANNOUNCED=(.)

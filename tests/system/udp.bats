@@ -26,7 +26,7 @@ udp_counter_reaches() {
     (($(counter "$1") >= $2))
 }
 
-@test "ready lines come in the order given, and a port is shared by the families" {
+@test "ready lines are in the order given, and both families share a port" {
     start_server -l udp://127.0.0.1:0 -l tcp://127.0.0.1:0 -l udp://localhost:0
     [[ ${ENDPOINTS[0]} == udp://127.0.0.1:* && ${ENDPOINTS[1]} == tcp://127.0.0.1:* ]]
     [[ ${ENDPOINTS[2]} == udp://127.0.0.1:* ]]
@@ -40,7 +40,7 @@ udp_counter_reaches() {
     fact_is right=1
 }
 
-@test "every size comes back whole, the empty one empty, the largest complete" {
+@test "every size is echoed completely, from empty to the largest" {
     local size
     start_server -l udp://127.0.0.1:0
     for size in 0 1 7 8 1472 1473 2048 2049 8192 8193 65506 65507; do
@@ -52,7 +52,7 @@ udp_counter_reaches() {
     [[ $(counter udp_bytes_in) == "$(counter udp_bytes_out)" ]]
 }
 
-@test "an empty datagram wedges nothing" {
+@test "an empty datagram does not block the service" {
     start_server -l udp://127.0.0.1:0
     dgram -s 0 -n 100 "$ENDPOINT"
     fact_is back=100
@@ -60,7 +60,7 @@ udp_counter_reaches() {
     fact_is right=100
 }
 
-@test "strangers: nc and socat" {
+@test "foreign clients: nc and socat" {
     need nc
     need socat
     start_server -l udp://127.0.0.1:0
@@ -78,7 +78,7 @@ udp_counter_reaches() {
     finish held
 }
 
-@test "the answer leaves from the address that was asked" {
+@test "the answer is sent from the address that the datagram was sent to" {
     need_netns
     SERVER_WRAP=("${UNSHARE[@]}" -n sh -c 'ip link set lo up && ip addr add 192.0.2.1/32 dev lo &&
         ip addr add 192.0.2.2/32 dev lo && ip addr add 2001:db8::1/128 dev lo nodad &&
@@ -112,7 +112,7 @@ udp_counter_reaches() {
     in_log ' warn datagram dropped: its source port is one of our own peer=127.0.0.9:'
 }
 
-@test "F53 two services of one process set on each other exchange one datagram" {
+@test "F53 two services of one process forged against each other exchange one datagram" {
     need_root
     start_server --udp-rate 0 -l udp://127.0.0.1:0 -l udp://127.0.0.1:0
     dgram -f "${ENDPOINTS[1]#udp://}" "$ENDPOINT"
@@ -121,7 +121,7 @@ udp_counter_reaches() {
     udp_counters_are udp_in=1 udp_out=0 udp_dropped_own=1
 }
 
-@test "F53 two processes set on each other are stopped by the rate" {
+@test "F53 two processes forged against each other are limited by the rate" {
     need_root
     start_server --udp-rate 50 -l udp://127.0.0.1:0
     local other
@@ -145,7 +145,7 @@ loop_is_dead() {
     (($(counter udp_in) == before))
 }
 
-@test "broadcast and groups are not answered, from or to" {
+@test "broadcast and multicast are not answered, as source or destination" {
     need_netns
     SERVER_WRAP=("${UNSHARE[@]}" -n sh -c 'ip link add v0 type veth peer name v1 && ip link set lo up &&
         ip addr add 192.0.2.1/24 dev v0 && ip link set v0 up && ip link set v1 up && exec "$@"' -)
@@ -163,7 +163,7 @@ loop_is_dead() {
     in_log 'datagram dropped: from or to an address of more than one'
 }
 
-@test "--udp-rate holds for a source, whatever ports it uses, and not for another" {
+@test "--udp-rate applies to each source separately, over all its ports" {
     start_server --udp-rate 100 -l udp://127.0.0.1:0
     dgram -n 1000 -w 200 "$ENDPOINT"
     fact_is sent=1000
@@ -189,7 +189,7 @@ loop_is_dead() {
     fact_is right=2000
 }
 
-@test "what is queued when the stop comes is answered" {
+@test "datagrams queued at the stop are answered" {
     start_server --udp-rate 0 -l udp://127.0.0.1:0
     kill -STOP "$PID"
     bg asking "$HELPERS/dgram" -n 500 -w 5000 "$ENDPOINT"
@@ -209,7 +209,7 @@ queue_holds() {
     ((${queued:-0} >= $1 * 768))
 }
 
-@test "what the kernel dropped is counted" {
+@test "datagrams dropped by the kernel are counted" {
     start_server --udp-rate 0 -l udp://127.0.0.1:0
     kill -STOP "$PID"
     dgram -n 2000 -s 60000 -w 0 "$ENDPOINT"
@@ -222,7 +222,7 @@ queue_holds() {
     in_log 'datagrams dropped by the system'
 }
 
-@test "what the kernel dropped is counted though nothing comes any more" {
+@test "datagrams dropped by the kernel are counted even if no more arrive" {
     start_server --udp-rate 0 -l udp://127.0.0.1:0
     kill -STOP "$PID"
     dgram -n 2000 -s 60000 -w 0 "$ENDPOINT"
@@ -238,7 +238,7 @@ all_are_counted() {
     (($(counter udp_kernel_drops) + $(counter udp_in) == 2000))
 }
 
-@test "answers to a peer that is gone (ICMP refused) are no reason to stop" {
+@test "answers to a peer that is gone (ICMP refused) do not stop the service" {
     local i
     start_server -l udp://127.0.0.1:0
     for i in 1 2 3 4 5; do
@@ -248,7 +248,7 @@ all_are_counted() {
     fact_is right=10
 }
 
-@test "an inherited UDP socket, for both families and blocking, is answered on" {
+@test "an inherited UDP socket, dual-stack and blocking, is served" {
     SERVER_WRAP=("$HELPERS/hand" 'udp://[::]:0' tcp://127.0.0.1:0 --)
     has_ipv6 || SERVER_WRAP=("$HELPERS/hand" udp://127.0.0.1:0 tcp://127.0.0.1:0 --)
     start_server -l fd:3 -l fd:4
@@ -259,7 +259,7 @@ all_are_counted() {
     crowd -k -n 1 "${ENDPOINTS[1]}"
 }
 
-@test "sends that the system refuses are counted, and the others go" {
+@test "sends that the system refuses are counted, and the others are sent" {
     need_strace
     need_native "strace injects"
     under_strace -e trace=sendmmsg -e inject=sendmmsg:error=EPERM:when=1
@@ -272,7 +272,7 @@ all_are_counted() {
     in_log 'the system would not send the answer .*error="Operation not permitted"'
 }
 
-@test "no room to send: answers are held for a moment and then all go" {
+@test "no room to send: answers are held for a moment and then all are sent" {
     need_strace
     need_native "strace injects"
     under_strace -e trace=sendmmsg -e inject=sendmmsg:error=EAGAIN:when=1..5
@@ -285,7 +285,7 @@ all_are_counted() {
 # What a service says to a datagram of so many bytes.
 asked() { head -c "$2" /dev/zero | socat -T 0.3 -b 65536 - "UDP:${1#udp://}"; }
 
-@test "other services answer with no more than was asked" {
+@test "answers of other services are no longer than the datagram" {
     need socat
     start_server --name me -l udp://127.0.0.1:0,service=discard -l udp://127.0.0.1:0,service=chargen \
         -l udp://127.0.0.1:0,service=time -l udp://127.0.0.1:0,service=whoami
@@ -307,7 +307,7 @@ asked() { head -c "$2" /dev/zero | socat -T 0.3 -b 65536 - "UDP:${1#udp://}"; }
     udp_counters_are udp_sunk=1 udp_out=7
 }
 
-@test "a taken port is a failure to start that names it" {
+@test "a port in use fails the start, and is named" {
     start_server -l udp://127.0.0.1:0
     local code=0
     "$EVECHOD" -l "udp://127.0.0.1:$PORT" >out 2>err || code=$?

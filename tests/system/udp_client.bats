@@ -22,13 +22,13 @@ pings() {
     ends "$code" evecho ping -c 6 -i 20ms --timeout 300ms --json json "$@" "$LIAR_ENDPOINT"
 }
 
-@test "an endpoint that answers wrongly is not called silent" {
+@test "an endpoint that answers wrongly is not reported as silent" {
     LIAR=udpliar start_liar cut 0 4
     ends 3 evecho ping -c 1 --timeout 300ms "$LIAR_ENDPOINT"
     grep -q 'what came was not what was sent' stderr
 }
 
-@test "the daemon's datagrams are all right: ping, bench closed and open, check" {
+@test "the daemon's answers are all correct: ping, bench closed and open, check" {
     start_server --udp-rate 0 -l udp://localhost:0
     ends 0 evecho ping -c 5 -i 10ms --json json "$ENDPOINT"
     json '.sent == 5 and .datagrams_right == 5 and .loss_ppm == 0 and .p50_ns > 0'
@@ -44,13 +44,13 @@ pings() {
     [[ $(grep -c '^ok' stdout) == "$(sed -n 's/^1\.\.//p' stdout)" ]]
 }
 
-@test "warm-up is forgotten, and flows share threads" {
+@test "the warm-up is not counted, and flows share threads" {
     start_server --udp-rate 0 -l udp://127.0.0.1:0
     ends 0 evecho bench -T 2 -c 5 -r 1k --warm-up 300ms -t 300ms --json json "$ENDPOINT"
     json '.completed >= 200 and .completed <= 310 and .connections_established == 5'
 }
 
-@test "lost, twice, reordered, late and wrong are told apart" {
+@test "lost, duplicate, reordered, late and wrong answers are distinguished" {
     lying drop 3
     pings 1
     json '.datagrams_lost == 1 and .datagrams_right == 5 and .errors.timeout == 1'
@@ -74,7 +74,7 @@ pings() {
     grep -q 'datagram 3 of 64 bytes: right as far as it goes, 69 bytes came' stdout
 }
 
-@test "a right datagram behind a wrong copy of itself is right, and neither late nor lost" {
+@test "a correct datagram after a wrong copy of itself is right, and neither late nor lost" {
     lying corrected 3 40
     pings 1 # for the wrong one
     json '.datagrams_right == 6 and .datagrams_wrong == 1 and .errors.mismatch == 1'
@@ -86,14 +86,14 @@ pings() {
     json '.datagrams_wrong == 1 and .errors_total == 1 and .errors.mismatch == 1'
 }
 
-@test "bench: one that is awaited long keeps its place while thousands come and go" {
+@test "bench: a long-awaited datagram keeps its place while thousands pass" {
     lying late 3 1500
     ends 0 evecho bench -n 20000 -p 2 --timeout 5s --json json "$LIAR_ENDPOINT"
     json '.datagrams_sent == 20000 and .datagrams_right == 20000 and .datagrams_duplicated == 0'
     json '.max_ns > 1400000000'
 }
 
-@test "bench: interrupted in the warm-up nothing was measured, and -n begins behind it" {
+@test "bench: if interrupted in the warm-up, nothing was measured, and -n begins after it" {
     start_server --udp-rate 0 -l udp://127.0.0.1:0
     "$HELPERS/leash" "$LIFE" "$EVECHO" bench -r 1k --warm-up 50s --json json \
         --require rate=1,errors=0 "$ENDPOINT" >stdout 2>stderr 3>&- &
@@ -109,13 +109,13 @@ pings() {
     json '.completed == 100 and .datagrams_sent == 100 and .warm_up_ns > 190000000'
 }
 
-@test "bench: the latencies of one flow, one at a time, are its time" {
+@test "bench: with one datagram in flight the latencies account for the elapsed time" {
     start_server --udp-rate 0 -l udp://127.0.0.1:0
     ends 0 evecho bench -n 5000 --json json "$ENDPOINT"
     json '.completed == 5000 and .mean_ns * 5000 > .elapsed_ns / 2' || fail "$(jq -c '[.mean_ns, .elapsed_ns]' json)"
 }
 
-@test "bench: who cannot keep the rate receives all the same, and ends in time" {
+@test "bench: a client that cannot keep the rate still receives, and ends in time" {
     start_server --udp-rate 0 -l udp://127.0.0.1:0
     ends 0 evecho bench -c 16 -r 10M -t 1s --timeout 1s --require loss=50% --json json "$ENDPOINT"
     json '.unsent > 1000000 and .elapsed_ns < 3000000000 and .completed > 1000'
@@ -134,13 +134,13 @@ pings() {
     ends 2 evecho bench --require loss=1% tcp://127.0.0.1:1
 }
 
-@test "an open loop does not wait for what is lost" {
+@test "an open loop does not wait for lost datagrams" {
     lying mute 10
     ends 1 evecho bench -r 500 -t 400ms --timeout 300ms --json json "$LIAR_ENDPOINT"
     json '.datagrams_sent >= 150 and .datagrams_right == 10 and .datagrams_lost == .datagrams_sent - 10'
 }
 
-@test "a service that cuts every datagram is found out by all three" {
+@test "a service that truncates every datagram is detected by all three" {
     lying cut 0 2048
     ends 1 evecho ping -c 2 -i 10ms -s 4k --timeout 300ms "$LIAR_ENDPOINT"
     ends 1 evecho bench -n 10 -s 4k --timeout 300ms "$LIAR_ENDPOINT"
@@ -151,7 +151,7 @@ pings() {
     grep -q '^ok .* small-datagrams' stdout
 }
 
-@test "check: each fault by the property that is about it" {
+@test "check: each fault is found by its property" {
     local row
     for row in 'wedge 0 0 empty-datagram' 'elsewhere 0 0 replies-from-asked' \
         'double 20 1 steady-flow' 'again 20 300 steady-flow' 'swap 20 0 steady-flow' 'flip -1 200 all-byte-values'; do
@@ -172,7 +172,7 @@ pings() {
     grep -q '^ok 1 privileged-source # SKIP' stdout
 }
 
-@test "nobody there is exit 3, refused or silent" {
+@test "no service is exit 3, refused or silent" {
     local port
     port=$(free_port)
     ends 3 evecho ping -c 1 "udp://127.0.0.1:$port"
@@ -184,7 +184,7 @@ pings() {
     grep -q 'no answer' stderr
 }
 
-@test "a service that goes away in the middle is refused, not waited for" {
+@test "a service that ends during a run is reported as refused, without waiting" {
     lying honest 0
     bg bench "$EVECHO" bench -r 200 -t 2s --timeout 500ms --json "$T/json" "$LIAR_ENDPOINT"
     sleep_until_it_answers
@@ -193,7 +193,7 @@ pings() {
     json '.errors.refused > 0 and .datagrams_right > 0'
 }
 
-@test "bench: answers that wait are received before a refusal is counted" {
+@test "bench: queued answers are received before a refusal is counted" {
     lying leave 50
     ends 1 evecho bench -p 512 -s 1k -t 500ms --timeout 300ms --json json "$LIAR_ENDPOINT"
     json '.datagrams_right == 51 and .errors_total == .datagrams_lost and .errors.refused > 0'
@@ -208,7 +208,7 @@ sleep_until_it_answers() {
 
 socket_to() { ss -Huna "dport = :$1" | grep -q .; }
 
-@test "what makes no sense with datagrams is refused" {
+@test "options that do not apply to datagrams are refused" {
     local words
     for words in 'cat' 'bench -s 8' 'ping -s 70k' 'bench --ramp-up 1s' \
         'bench --requests-per-connection 1' 'bench --proxy v1'; do
@@ -218,7 +218,7 @@ socket_to() { ss -Huna "dport = :$1" | grep -q .; }
     done
 }
 
-@test "ping: SIGQUIT tells midway, SIGINT ends with the summary, and twice ends with 4" {
+@test "ping: SIGQUIT prints interim figures, SIGINT ends with the summary, and twice ends with 4" {
     start_server --udp-rate 0 -l udp://127.0.0.1:0
     "$HELPERS/leash" "$LIFE" "$EVECHO" ping -i 5ms "$ENDPOINT" >stdout 2>stderr 3>&- &
     local ping=$! code=0
@@ -241,7 +241,7 @@ socket_to() { ss -Huna "dport = :$1" | grep -q .; }
     ((code == 4)) || fail "exit $code"
 }
 
-@test "ping, bench: nobody on that port is a refusal before anything is sent" {
+@test "ping, bench: a port without a service is refused before anything is sent" {
     start_server --udp-rate 0 -l udp://127.0.0.1:0
     stop_server
     ends 3 evecho bench -n 10 --timeout 300ms "$ENDPOINT"
@@ -250,7 +250,7 @@ socket_to() { ss -Huna "dport = :$1" | grep -q .; }
     grep -q 'cannot reach .*Connection refused' stderr
 }
 
-@test "bench: SIGINT prints what there is" {
+@test "bench: SIGINT prints the results so far" {
     start_server --udp-rate 0 -l udp://127.0.0.1:0
     "$HELPERS/leash" "$LIFE" "$EVECHO" bench -r 1k -t 50s "$ENDPOINT" >stdout 2>stderr 3>&- &
     local bench=$!
@@ -261,7 +261,7 @@ socket_to() { ss -Huna "dport = :$1" | grep -q .; }
     grep -qE 'echoes +[1-9][0-9]* verified' stdout
 }
 
-@test "a service's own limit on the rate is told from a path's losses" {
+@test "a service's rate limit is distinguished from a path's losses" {
     start_server --udp-rate 100 -l udp://127.0.0.1:0
     ends 1 evecho check --only steady-flow "$ENDPOINT"
     grep -q '^# of 200 datagrams .*; the losses are as even as a limit on the rate makes them' stdout
@@ -276,7 +276,7 @@ socket_to() { ss -Huna "dport = :$1" | grep -q .; }
     json '.rate_limit_per_s == null'
 }
 
-@test "check --idle: silent for so long, and then an echo" {
+@test "check --idle: silent for this time, and then an echo" {
     start_server --udp-rate 0 -l udp://127.0.0.1:0
     ends 0 evecho check --only idle --idle 300ms "$ENDPOINT"
     [[ $(<stdout) == $'1..1\nok 1 idle' ]]
@@ -285,7 +285,7 @@ socket_to() { ss -Huna "dport = :$1" | grep -q .; }
     grep -qx '# after 0.300 s of silence: a datagram of 64 bytes: no answer' stdout
 }
 
-@test "check: a service that goes away in the middle of a flow is refused, and named" {
+@test "check: a service that ends during a flow is reported as refused, and named" {
     lying honest 0
     bg check "$EVECHO" check --only steady-flow --repeat 50 --timeout 1s "$LIAR_ENDPOINT"
     sleep_until_it_answers

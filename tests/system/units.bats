@@ -28,7 +28,7 @@ is_confined() {
         fail "$(journal "$1")"
 }
 
-@test "evechod.service: active, confined, it answers, reloads and stops" {
+@test "evechod.service: active, confined, answers, reloads and stops" {
     setup_units
     boot
     under_systemd systemctl start evechod
@@ -44,7 +44,7 @@ is_confined() {
     in_journal evechod ' drained owed=0'
 }
 
-@test "evechod.socket: a first connection starts the service, which is confined and answers" {
+@test "evechod.socket: the first connection starts the service, which is confined and answers" {
     setup_units
     boot
     under_systemd systemctl start evechod.socket
@@ -59,7 +59,7 @@ is_confined() {
     echoes_to tcp://127.0.0.1:7007
 }
 
-@test "evechod.socket: without IPv6 the service is there on IPv4" {
+@test "evechod.socket: without IPv6 the service runs on IPv4" {
     setup_units
     has_ipv6 || skip "no IPv6 here"
     boot 'echo 1 >"$root/proc/sys/net/ipv6/conf/all/disable_ipv6"'
@@ -68,7 +68,7 @@ is_confined() {
     is_confined evechod-activated
 }
 
-@test "a stop that gives bytes up is a success of the unit's, and says so in the log" {
+@test "a stop that gives bytes up is a success for the unit, and is logged" {
     setup_units
     drop_in evechod.service '[Service]' 'Environment="EVECHOD_OPTIONS=-l 127.0.0.1:7007 --drain-timeout 500ms"'
     boot
@@ -82,7 +82,7 @@ is_confined() {
     property_is evechod ActiveState inactive
 }
 
-@test "what a filter around the service refuses is named, each with the reason" {
+@test "calls refused by a filter around the service are named, each with the reason" {
     setup_units
     drop_in evechod.service '[Service]' \
         'SystemCallFilter=~seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self'
@@ -94,7 +94,7 @@ is_confined() {
     echoes_to tcp://127.0.0.1:7007
 }
 
-@test "the journal has the level of each line" {
+@test "the journal stores the level of each line" {
     setup_units
     boot
     under_systemd systemctl start evechod
@@ -104,7 +104,7 @@ is_confined() {
     not in_journal evechod ' notice ' 6
 }
 
-@test "other hosts are served when the unit's addresses are lifted, too" {
+@test "other hosts are served if the unit's address filter is lifted too" {
     setup_units
     drop_in evechod.service '[Service]' 'Environment="EVECHOD_OPTIONS=-l *:7007"'
     boot 'ip addr add 192.0.2.7/32 dev lo'
@@ -116,7 +116,7 @@ is_confined() {
     echoes_to tcp://192.0.2.7:7007
 }
 
-@test "TLS: the key is root's alone, and a credential of the unit's" {
+@test "TLS: the key is readable by root only, and is passed as a credential" {
     setup_units
     need openssl
     "$EVECHOD" --version | grep -q OpenSSL || skip "built without TLS"

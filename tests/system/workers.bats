@@ -28,7 +28,7 @@ spread_is_even() {
     ((least + $1 >= most && most > 0))
 }
 
-@test "a number of workers is a number of threads more" {
+@test "each worker is one more thread" {
     local one
     start_server -w 1
     one=$(threads)
@@ -41,7 +41,7 @@ spread_is_even() {
     (($(threads) >= one))
 }
 
-@test "connections spread evenly, and fill up the loops that have fewest" {
+@test "connections are distributed evenly, to the loops with the fewest" {
     start_server -w 4
     bg first "$HELPERS/crowd" -n 40 "$ENDPOINT"
     wait_for 5 said first holding=40
@@ -68,7 +68,7 @@ sockets_by_loop() {
     done < <(find "/proc/$PID/fd" -lname '*eventpoll*' -printf '%f\n' | sort -n)
 }
 
-@test "connections that come one after the other take turns with the workers" {
+@test "successive connections are distributed over the workers in turn" {
     local i
     start_server -w 4
     sockets_by_loop >before
@@ -92,7 +92,7 @@ sockets_by_loop() {
     counters_balance
 }
 
-@test "signals with many workers: no word of libevent's in the log" {
+@test "signals with many workers: no warning of libevent in the log" {
     start_server -w 8
     crowd -n 50 "$ENDPOINT"
     kill -HUP "$PID"
@@ -111,7 +111,7 @@ sockets_by_loop() {
     (($(closed_lines | sed -E 's/.* id=([^ ]+) .*/\1/' | sort -u | wc -l) == 600))
 }
 
-@test "one elephant a worker, and everybody else is served" {
+@test "one busy connection on each worker, and all others are served" {
     local i
     start_server -w 2
     for i in 1 2; do
