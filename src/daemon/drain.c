@@ -15,39 +15,63 @@ void drain_on_drained(void *owner)
     loop_stop(&server->loop);
 }
 
-static void on_timeout(evutil_socket_t fd, short what, void *arg)
+static bool wait_for(const struct server *server, uint64_t wait_ms)
 {
-    struct server *server = arg;
-    (void)fd;
-    (void)what;
-    evecho_abort(server->echo, REASON_DEADLINE);
+    const struct timeval wait = {(time_t)(wait_ms / 1000), (long)(wait_ms % 1000 * 1000)};
+    return event_add(server->drain_timer, &wait) == 0;
 }
 
-static void begin(struct server *server)
+static void drain(struct server *server)
 {
     uint64_t timeout_ms = server->options->drain_timeout_ms;
-    if (server->status)
-        status_set_draining(server->status);
-    /* Extends the manager's time for stopping, so that it does not end the drain early. */
-    notify_stopping(&server->notify, timeout_ms ? timeout_ms + STOP_EXTRA_MS : 0);
     log_event(server->log, LOG_LEVEL_NOTICE, "draining: no new connections",
               LOG_NUMBER("open", evecho_connections(server->echo)));
     server->drain_start_ms = loop_now_ms();
     server->is_draining = true;
     evecho_drain(server->echo);
-    const struct timeval wait = {(time_t)(timeout_ms / 1000), (long)(timeout_ms % 1000 * 1000)};
-    if (timeout_ms && event_add(server->drain_timer, &wait) < 0)
+    if (timeout_ms && !wait_for(server, timeout_ms))
         evecho_abort(server->echo, REASON_DEADLINE);
+}
+
+/* The delay is over, or the drain's timeout. */
+static void on_time(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *server = arg;
+    (void)fd;
+    (void)what;
+    if (server->is_draining)
+        evecho_abort(server->echo, REASON_DEADLINE);
+    else
+        drain(server);
+}
+
+static void begin(struct server *server)
+{
+    uint64_t delay_ms = server->options->drain_delay_ms;
+    uint64_t all_ms = delay_ms + server->options->drain_timeout_ms;
+    server->is_stopping = true;
+    if (server->status)
+        status_set_draining(server->status);
+    /* Extends the manager's time for stopping, so that it ends neither the delay nor the drain. */
+    notify_stopping(&server->notify, all_ms ? all_ms + STOP_EXTRA_MS : 0);
+    if (delay_ms && wait_for(server, delay_ms))
+        log_event(server->log, LOG_LEVEL_NOTICE, "not ready: still accepting",
+                  LOG_MS("seconds", delay_ms),
+                  LOG_NUMBER("open", evecho_connections(server->echo)));
+    else
+        drain(server);
 }
 
 void drain_on_signal(struct server *server)
 {
-    if (!server->is_draining) {
+    if (!server->is_stopping) {
         begin(server);
         return;
     }
     log_event(server->log, LOG_LEVEL_NOTICE, "second signal: ending at once",
               LOG_NUMBER("open", evecho_connections(server->echo)));
+    if (!server->is_draining)
+        drain(server);
     evecho_abort(server->echo, REASON_FORCED);
 }
 
@@ -65,7 +89,7 @@ enum exit_code drain_result(const struct server *server)
 
 int drain_start(struct server *server, struct error *err)
 {
-    server->drain_timer = evtimer_new(server->loop.base, on_timeout, server);
+    server->drain_timer = evtimer_new(server->loop.base, on_time, server);
     return server->drain_timer ? 0 : error_start(err, "no memory for the drain's timer");
 }
 

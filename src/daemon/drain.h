@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The drain: from the first signal to stop until nothing is open.
+/* The drain: from the first signal to stop until no connection is open.
  *
- *     signal --> accepts no new peers; open connections continue until they are quiet --> end
- *                second signal or drain timeout: every connection is reset -------------^
+ *     signal --> not ready, still accepting --delay--> no new connections; open ones go on --> end
+ *                     |                                until they are quiet                     ^
+ *                     |                                    | drain timeout                      |
+ *                     `-------------- second signal -------+---> every connection is reset -----'
  */
 #ifndef DAEMON_DRAIN_H
 #define DAEMON_DRAIN_H
@@ -16,7 +18,8 @@ struct server;
 int drain_start(struct server *server, struct error *err) MUST_CHECK;
 void drain_stop(struct server *server);
 
-/* Call on a signal to stop: the first begins the drain, any later one ends it at once. */
+/* Call on a signal to stop: the first begins the delay or, without one, the drain; any later one
+ * ends both at once. */
 void drain_on_signal(struct server *server);
 
 /* The service is drained: stops the main loop. */

@@ -108,6 +108,8 @@ static const struct option_row ROWS[] = {
      AT(policy.proxy_ms),
      "reset a connection whose PROXY header is not whole within; 0: never, for balancers that send "
      "it only with the client's first bytes"},
+    {"drain-delay", 0, OPTION_TIME, LIVE, "TIME", "0", 0, MS_MAX, NULL, AT(drain_delay_ms),
+     "when stopping, report not ready (/readyz) and accept for so long before the drain begins"},
     {"drain-quiet", 0, OPTION_TIME, BOTH | FOR(STREAMS), "TIME", "1s", 0, MS_MAX, NULL,
      AT(policy.quiet_ms),
      "when stopping, end a connection that is owed nothing and was quiet for so long"},

@@ -29,6 +29,7 @@ struct daemon_options {
     uint64_t max_owed_bytes;
     uint64_t source_prefix; /* bits of an IPv6 address */
     uint64_t udp_rate;      /* datagrams a second for each source */
+    uint64_t drain_delay_ms;
     uint64_t drain_timeout_ms;
     uint64_t read_path;  /* enum stream_path, from EVECHOD_READ_PATH in the environment */
     uint64_t log_level;  /* enum log_level */

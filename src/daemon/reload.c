@@ -86,7 +86,7 @@ static void reopen_only(struct server *server)
 
 void reload_on_signal(struct server *server)
 {
-    if (server->is_draining)
+    if (server->is_stopping)
         reopen_only(server);
     else
         reload(server);

@@ -40,7 +40,8 @@ struct server {
     struct event *drain_timer;
     struct event *report_timer;
     uint64_t reported_ms, drain_start_ms;
-    bool is_draining;
+    bool is_stopping; /* from the signal on */
+    bool is_draining; /* after the delay: no new connections */
     struct pidfile pidfile;
     struct sandbox sandbox;
     struct notify notify;

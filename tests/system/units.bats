@@ -82,6 +82,18 @@ is_confined() {
     property_is evechod ActiveState inactive
 }
 
+@test "a stop may last as long as --drain-delay, although the unit's own time is shorter" {
+    setup_units
+    drop_in evechod.service '[Service]' 'TimeoutStopSec=1s' \
+        'Environment="EVECHOD_OPTIONS=-l 127.0.0.1:7007 --drain-delay 3s"'
+    boot
+    under_systemd systemctl start evechod
+    under_systemd systemctl stop evechod
+    in_journal evechod ' not ready: still accepting seconds=3'
+    in_journal evechod ' drained owed=0'
+    property_is evechod Result success
+}
+
 @test "calls refused by a filter around the service are named, each with the reason" {
     setup_units
     drop_in evechod.service '[Service]' \
