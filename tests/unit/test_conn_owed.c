@@ -188,6 +188,37 @@ static void test_stall_time_is_of_this_debt(void **state)
     }
 }
 
+/* What a peer sends is no progress: it must read. */
+static void test_a_peer_that_only_sends_stalls(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 0;
+    comes(fixture, 10);
+    passes(fixture, 400);
+    comes(fixture, 10);
+    passes(fixture, 99);
+    assert_state(fixture, CONN_OPEN);
+    passes(fixture, 1);
+    assert_closed(fixture, REASON_STALL, true, 20);
+}
+
+/* After a drain the kernel may hold more than at the last look: from then on less is progress. */
+static void test_progress_after_a_drain(void **state)
+{
+    struct fixture *fixture = *state;
+    fake.room = 0;
+    comes(fixture, 900);
+    fake.untaken = 500;
+    drains(fixture, 500);
+    for (int i = 0; i < 10; i++) {
+        passes(fixture, 400);
+        fake.untaken -= 1;
+        assert_state(fixture, CONN_OPEN);
+    }
+    passes(fixture, 630);
+    assert_closed(fixture, REASON_STALL, true, 400);
+}
+
 static void test_a_drain_that_cuts(void **state)
 {
     struct fixture *fixture = *state;
@@ -203,6 +234,8 @@ static void test_a_drain_that_cuts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_a_peer_that_only_sends_stalls),
+        TEST(test_progress_after_a_drain),
         TEST(test_end_with_bytes_owed),
         TEST(test_hold_and_resume),
         TEST(test_a_mark_that_one_read_reaches_holds_at_once),

@@ -596,6 +596,7 @@ static void test_half_close(void **state)
     assert_true(peer_sends(fixture));
     UNTIL(fixture, fixture->has_ended);
     assert_int_equal(writes.calls, calls);
+    assert_int_equal(fixture->env.tls->records_length, 0); /* nor by another stream of the room */
     assert_int_equal(fixture->error, 0);
     close_pair(fixture);
 }
