@@ -236,6 +236,8 @@ static int report(struct bench *bench, struct error *err)
     require_judge(&bench->requirements, sum);
     if (!is_brief)
         report_text(options, bench->plan.target.name, sum, text);
+    if (!is_brief && bench->requirements.count > 0)
+        fputc('\n', text);
     require_print(&bench->requirements, is_brief, text);
     standard_flush(text);
     if ((options->json && report_json(options, bench->plan.target.name, sum, &bench->requirements,

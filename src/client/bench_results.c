@@ -51,16 +51,37 @@ static void move_end(struct bench_results *results, uint64_t now_ns)
         results->end_ns = now_ns;
 }
 
+static void add_wait(struct bench_wait *sum, const struct bench_wait *one)
+{
+    sum->count += one->count;
+    sum->total_ns += one->total_ns;
+    if (one->max_ns > sum->max_ns)
+        sum->max_ns = one->max_ns;
+}
+
 void bench_results_add_echo(struct bench_results *results, uint64_t due_ns, uint64_t sent_ns,
-                            uint64_t now_ns)
+                            uint64_t late_ns, uint64_t now_ns)
 {
     if (!counts(results, due_ns, now_ns))
         return;
     histogram_add(&results->corrected, now_ns - due_ns);
     histogram_add(&results->uncorrected, now_ns - sent_ns);
-    histogram_add(&results->late, sent_ns - due_ns);
+    histogram_add(&results->late, late_ns);
     results->completed++;
     move_end(results, now_ns);
+}
+
+void bench_results_add_waits(struct bench_results *results, uint64_t due_ns, uint64_t now_ns,
+                             const uint64_t wait_ns[WAIT_CAUSES])
+{
+    if (!results->is_open_loop || !counts(results, due_ns, now_ns))
+        return;
+    for (int i = 0; i < WAIT_CAUSES; i++) {
+        const bool is_late = wait_ns[i] > BENCH_LATE_NS;
+        add_wait(&results->waits[i], &(struct bench_wait){.count = is_late,
+                                                          .total_ns = is_late ? wait_ns[i] : 0,
+                                                          .max_ns = is_late ? wait_ns[i] : 0});
+    }
 }
 
 void bench_results_add_wait(struct bench_results *results, uint64_t due_ns, uint64_t now_ns)
@@ -107,6 +128,12 @@ void bench_results_merge(struct bench_results *sum, const struct bench_results *
     histogram_merge(&sum->uncorrected, &one->uncorrected);
     histogram_merge(&sum->late, &one->late);
     connect_times_merge(&sum->connects, &one->connects);
+    for (int i = 0; i < WAIT_CAUSES; i++)
+        add_wait(&sum->waits[i], &one->waits[i]);
+    sum->starved_ns += one->starved_ns;
+    if (one->starved_max_ns > sum->starved_max_ns)
+        sum->starved_max_ns = one->starved_max_ns;
+    sum->is_starvation_known |= one->is_starvation_known;
     sum->resumed += one->resumed;
     sum->completed += one->completed;
     sum->sent_bytes += one->sent_bytes;

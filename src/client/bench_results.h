@@ -26,12 +26,31 @@
 #define BENCH_FAILURES_MAX (BENCH_FAILURES_KEPT + OUTCOME_COUNT)
 #define BENCH_SLICES 32
 
+/* Why a message left after it was due, or had not left by the end. */
+enum wait_cause {
+    WAIT_CLIENT,     /* the client was late: it did not look at its schedule in time */
+    WAIT_CONNECTION, /* no connection was open */
+    WAIT_PIPELINE,   /* the pipeline, or the socket, was full */
+    WAIT_CAUSES
+};
+
+/* The messages that waited for one cause longer than BENCH_LATE_NS. */
+#define BENCH_LATE_NS 1000000
+struct bench_wait {
+    uint64_t count, total_ns, max_ns;
+};
+
 /* Everything from the end of the warm-up on. Results of threads add up. */
 struct bench_results {
     struct histogram corrected;   /* ns from when a message was due to its last byte; if it was lost
                                    * or never left, until that was known (open loop alone) */
     struct histogram uncorrected; /* ns from when it was sent */
-    struct histogram late;        /* ns from due to sent: the client's own part */
+    struct histogram late;        /* ns from due to sent, as far as the client itself was late */
+    struct bench_wait waits[WAIT_CAUSES]; /* open loop alone */
+    uint64_t starved_ns;     /* all threads were ready to run and waited for a processor; see
+                              * run_queue.h */
+    uint64_t starved_max_ns; /* the most of one thread */
+    bool is_starvation_known;
     struct connect_times connects; /* those of the warm-up too; its handshakes are not */
     uint64_t resumed;              /* of the handshakes */
     uint64_t completed;            /* echoes verified */
@@ -73,9 +92,16 @@ void bench_results_stop(struct bench_results *results, uint64_t end_ns);
  * in the time measured, whenever it is answered; a closed loop's of what came within that time. */
 void bench_results_settle(struct bench_results *results);
 
-/* A message came back, whole and right. */
+/* A message came back, whole and right. The client itself was late for late_ns of the time before
+ * it was sent. */
 void bench_results_add_echo(struct bench_results *results, uint64_t due_ns, uint64_t sent_ns,
-                            uint64_t now_ns);
+                            uint64_t late_ns, uint64_t now_ns);
+
+/* A message of an open loop waited so long for each cause until it left, or until now. Once for
+ * each.
+ */
+void bench_results_add_waits(struct bench_results *results, uint64_t due_ns, uint64_t now_ns,
+                             const uint64_t wait_ns[WAIT_CAUSES]);
 
 /* A message was sent, and its echo does not come. */
 void bench_results_add_unanswered(struct bench_results *results, uint64_t due_ns, uint64_t now_ns);

@@ -19,7 +19,18 @@ struct field {
     {                                                   \
 #member, offsetof(struct bench_results, member) \
     }
+#define WAIT(name, cause, member)                                              \
+    {                                                                          \
+#name "_" #member, offsetof(struct bench_results, waits[cause].member) \
+    }
+#define WAITS(name, cause) \
+    WAIT(name, cause, count), WAIT(name, cause, total_ns), WAIT(name, cause, max_ns)
 static const struct field numbers[] = {
+    WAITS(client_late, WAIT_CLIENT),
+    WAITS(no_connection, WAIT_CONNECTION),
+    WAITS(pipeline_full, WAIT_PIPELINE),
+    FIELD(starved_ns),
+    FIELD(starved_max_ns),
     FIELD(connects.slow),
     FIELD(resumed),
     FIELD(completed),
@@ -47,7 +58,8 @@ static const struct field numbers[] = {
     FIELD(datagrams.bad_checksums),
     FIELD(datagrams.reordered),
 };
-static const struct field flags[] = {FIELD(is_open_loop), FIELD(is_stopped), FIELD(is_interrupted)};
+static const struct field flags[] = {FIELD(is_open_loop), FIELD(is_starvation_known),
+                                     FIELD(is_stopped), FIELD(is_interrupted)};
 static const struct field histograms[] = {FIELD(corrected), FIELD(uncorrected), FIELD(late),
                                           FIELD(connects.connect), FIELD(connects.handshake)};
 

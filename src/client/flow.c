@@ -102,13 +102,14 @@ bool flow_has_room(const struct flow *flow)
     return flow->state != FLOW_FAILED && flow->count < flow->env->pipeline;
 }
 
-void flow_push(struct flow *flow, uint64_t bytes, uint64_t due_ns)
+struct flow_message *flow_push(struct flow *flow, uint64_t bytes, uint64_t due_ns)
 {
     uint32_t last = (flow->first + flow->count) % flow->env->pipeline;
     if (flow->count++ == 0)
         await(flow);
     flow->queued += bytes;
     flow->messages[last] = (struct flow_message){.end_offset = flow->queued, .due_ns = due_ns};
+    return &flow->messages[last];
 }
 
 /* Stamps the messages whose first byte has left, with when that was asked for: their echo may be

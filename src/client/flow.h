@@ -25,9 +25,10 @@ struct event;
 
 /* One message under way. */
 struct flow_message {
-    uint64_t end_offset; /* of its last byte, plus one */
-    uint64_t due_ns;     /* when it should have been sent */
-    uint64_t sent_ns;    /* when its first byte was; 0: it was not */
+    uint64_t end_offset;             /* of its last byte, plus one */
+    uint64_t due_ns;                 /* when it should have been sent */
+    uint64_t sent_ns;                /* when its first byte was; 0: it was not */
+    uint64_t late_ns, connection_ns; /* its owner's: what it waited for before it was pushed */
 };
 
 struct flow_callbacks {
@@ -84,8 +85,8 @@ void flow_connect(struct flow *flow, uint64_t connection);
 /* True where another message may be under way. */
 bool flow_has_room(const struct flow *flow);
 
-/* Queues a message; there must be room. */
-void flow_push(struct flow *flow, uint64_t bytes, uint64_t due_ns);
+/* Queues a message; there must be room. It may be changed until flow_flush(). */
+struct flow_message *flow_push(struct flow *flow, uint64_t bytes, uint64_t due_ns);
 
 /* Sends what is queued, as much as goes. */
 void flow_flush(struct flow *flow, uint64_t now_ns);

@@ -41,9 +41,29 @@ static void set_alarm(struct lane *lane, uint64_t due_ns)
     if (next_ns == UINT64_MAX || lane->is_ending)
         return;
     next_ns = next_ns > soonest_ns ? next_ns : soonest_ns;
+    lane->alarm_ns = next_ns;
     const struct itimerspec at = {
         .it_value = {(time_t)(next_ns / NS_PER_S), (long)(next_ns % NS_PER_S)}};
     (void)timerfd_settime(lane->alarm_fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+/* The alarm rings, perhaps late. */
+static void note_gap(struct lane *lane, uint64_t now_ns)
+{
+    if (lane->alarm_ns && now_ns > lane->alarm_ns + BENCH_LATE_NS)
+        lane->gaps[lane->gap_count++ % LANE_GAPS] = (struct lane_gap){lane->alarm_ns, now_ns};
+}
+
+uint64_t lane_late_ns(const struct lane *lane, uint64_t due_ns)
+{
+    for (uint64_t i = 0; i < lane->gap_count && i < LANE_GAPS; i++) {
+        const struct lane_gap *gap = &lane->gaps[(lane->gap_count - 1 - i) % LANE_GAPS];
+        if (gap->to_ns <= due_ns)
+            break; /* the others are older */
+        if (gap->from_ns <= due_ns)
+            return gap->to_ns - due_ns;
+    }
+    return 0;
 }
 
 /* Forgets the warm-up: what counts is due from now on. */
@@ -53,6 +73,7 @@ static void end_warm_up(struct lane *lane, uint64_t now_ns)
     bench_results_restart(&lane->results, now_ns);
     for (uint64_t i = 0; i < lane->share.connections; i++)
         lane->quotas[i].left = quota_of(lane, i);
+    run_queue_restart(&lane->run_queue);
     lane->kind->restart(lane, now_ns);
 }
 
@@ -77,6 +98,8 @@ static void settle(struct lane *lane)
 {
     lane->kind->count(lane);
     lane->results.seen_ns = clock_now_ns();
+    lane->results.is_starvation_known = run_queue_read(&lane->run_queue, &lane->results.starved_ns);
+    lane->results.starved_max_ns = lane->results.starved_ns;
     bench_results_settle(&lane->results);
 }
 
@@ -103,6 +126,7 @@ static void on_alarm(evutil_socket_t fd, short what, void *arg)
     uint64_t expirations, due_ns, now_ns = clock_now_ns();
     (void)what;
     (void)!read(fd, &expirations, sizeof(expirations));
+    note_gap(lane, now_ns);
     if (lane->is_ending)
         return;
     if (lane->warm_end_ns && now_ns >= lane->warm_end_ns)
@@ -164,10 +188,12 @@ static void *thread_main(void *arg)
         lane->warm_end_ns = lane->start_ns + options->warm_up_ms * NS_PER_MS;
     if (options->duration_ms)
         lane->end_ns = lane->start_ns + total_ms * NS_PER_MS;
+    run_queue_open(&lane->run_queue);
     set_alarm(lane, is_open_loop(lane) ? schedule_due_ns(&lane->schedule, 0) : 0);
     lane->kind->begin(lane);
     loop_run(&lane->loop);
     publish(lane);
+    run_queue_close(&lane->run_queue);
     atomic_store(&lane->is_over, true);
     return NULL;
 }
@@ -215,7 +241,7 @@ struct lane *lane_new(const struct lane_kind *kind, const struct lane_share *sha
     }
     lane->kind = kind;
     lane->share = *share;
-    lane->alarm_fd = lane->waker.fd = -1;
+    lane->alarm_fd = lane->waker.fd = lane->run_queue.fd = -1;
     pthread_mutex_init(&lane->lock, NULL);
     if (open_lane(lane, err) < 0) {
         lane_free(lane);

@@ -23,6 +23,7 @@
 #include "client/link.h"
 #include "client/options.h"
 #include "client/quota.h"
+#include "client/run_queue.h"
 #include "client/schedule.h"
 #include "stream/loop.h"
 
@@ -58,6 +59,12 @@ struct lane_kind {
 
 extern const struct lane_kind lane_of_streams, lane_of_datagrams;
 
+/* A time in which the lane should have looked at its schedule, and did not. */
+struct lane_gap {
+    uint64_t from_ns, to_ns;
+};
+#define LANE_GAPS 64 /* the last ones are remembered */
+
 /* The common part, for the kinds to read. */
 struct lane {
     const struct lane_kind *kind;
@@ -71,6 +78,10 @@ struct lane {
     uint64_t end_ns;      /* 0: by count alone */
     int alarm_fd;         /* timerfd(2): the next message, the end of the warm-up, or the end */
     struct event *alarm;
+    uint64_t alarm_ns; /* when it should ring */
+    struct lane_gap gaps[LANE_GAPS];
+    uint64_t gap_count; /* all; number n is at n modulo LANE_GAPS */
+    struct run_queue run_queue;
     bool is_ending;
     struct bench_results results;
     pthread_t id;
@@ -108,6 +119,9 @@ void lane_free(struct lane *lane);
 
 /* Nothing is under way any more: the thread ends. */
 void lane_finish(struct lane *lane);
+
+/* For how long after it was due the lane did not notice a message; 0 if that was short. */
+uint64_t lane_late_ns(const struct lane *lane, uint64_t due_ns);
 
 /* A connection has failed. True if it is given up, since a run that only a count ends does not wait
  * for ever for one that fails for `patience_ns`: its messages are counted as unsent. */

@@ -48,6 +48,8 @@ struct datagrams {
     struct deadline tick;
     struct datagram_runner *runners;
     uint64_t timeout_ns;
+    uint64_t
+        held_ns; /* since when the kernel has no room for the next of the schedule; 0: it has */
     uint64_t quiet_ns; /* the end of the linger; 0: not begun */
     bool loss_is_error;
     struct udp_stats_source stats; /* of the system, for all lanes */
@@ -95,10 +97,25 @@ static void refill(struct datagrams *datagrams, struct datagram_runner *runner, 
 }
 
 static void leave_unsent(struct datagrams *datagrams, struct datagram_runner *runner,
-                         uint64_t due_ns, uint64_t now_ns)
+                         uint64_t due_ns, uint64_t now_ns, enum wait_cause cause)
 {
-    if (quota_take(runner->quota, due_ns, datagrams->lane.results.start_ns))
-        bench_results_add_unsent(&datagrams->lane.results, due_ns, now_ns);
+    struct bench_results *results = &datagrams->lane.results;
+    const uint64_t waited_ns = now_ns > due_ns ? now_ns - due_ns : 0;
+    uint64_t wait_ns[WAIT_CAUSES] = {0};
+    if (!quota_take(runner->quota, due_ns, results->start_ns))
+        return;
+    wait_ns[cause] = waited_ns;
+    bench_results_add_unsent(results, due_ns, now_ns);
+    bench_results_add_waits(results, due_ns, now_ns, wait_ns);
+}
+
+/* One that left as soon as it was noticed was late by that alone. */
+static void count_waits(struct datagrams *datagrams, uint64_t due_ns, uint64_t now_ns)
+{
+    uint64_t noticed_ns = datagrams->held_ns ? datagrams->held_ns : now_ns;
+    const uint64_t wait_ns[WAIT_CAUSES] = {
+        [WAIT_CLIENT] = noticed_ns - due_ns, [WAIT_PIPELINE] = now_ns - noticed_ns};
+    bench_results_add_waits(&datagrams->lane.results, due_ns, now_ns, wait_ns);
 }
 
 /* What the kernel has no room for keeps its due time. */
@@ -110,10 +127,17 @@ static bool fall_due(struct lane *lane, uint64_t number, uint64_t due_ns, uint64
         return true;
     bool may_send = now_ns >= runner->paused_until_ns && udp_flow_has_room(&runner->flow);
     bool is_sent = may_send && send_one(datagrams, runner, due_ns);
-    if (may_send && !is_sent && now_ns >= runner->paused_until_ns)
+    bool is_paused = now_ns < runner->paused_until_ns; /* a failed send may have begun that */
+    if (may_send && !is_sent && !is_paused) {
+        datagrams->held_ns = datagrams->held_ns ? datagrams->held_ns : now_ns;
         return false;
-    if (!is_sent)
-        leave_unsent(datagrams, runner, due_ns, now_ns);
+    }
+    if (is_sent)
+        count_waits(datagrams, due_ns, now_ns);
+    else
+        leave_unsent(datagrams, runner, due_ns, now_ns,
+                     is_paused ? WAIT_CONNECTION : WAIT_PIPELINE);
+    datagrams->held_ns = 0;
     return true;
 }
 
@@ -157,7 +181,7 @@ static void on_datagram(struct datagrams *datagrams, struct datagram_runner *run
         return;
     quota_works(runner->quota);
     results->received_bytes += length;
-    bench_results_add_echo(results, news.due_ns, news.sent_ns, now_ns);
+    bench_results_add_echo(results, news.due_ns, news.sent_ns, news.sent_ns - news.due_ns, now_ns);
     count_slice(datagrams, news.due_ns);
 }
 
@@ -274,7 +298,7 @@ static void end(struct lane *lane)
     for (; schedule_is_open_loop(schedule) && schedule_find(schedule, by_ns, &due_ns);
          schedule->next++)
         leave_unsent(datagrams, &datagrams->runners[schedule->next % lane->share.connections],
-                     due_ns, end_ns);
+                     due_ns, end_ns, datagrams->held_ns ? WAIT_PIPELINE : WAIT_CLIENT);
 }
 
 /* True once nothing is to be sent, nothing is awaited, and nothing came behind it. */

@@ -22,6 +22,7 @@ struct stream_runner {
     uint64_t issued, due; /* open loop: the schedule's next message to be pushed, and to fall due */
     uint64_t on_this_connection; /* messages pushed */
     uint64_t attempts;           /* to connect */
+    uint64_t opened_ns;          /* when this connection was */
     bool was_open, is_over;
 };
 
@@ -75,7 +76,24 @@ static bool falls_due(struct stream_runner *runner, uint64_t now_ns)
     return quota_take(runner->quota, now_ns, lane->results.start_ns);
 }
 
-static void issue(struct stream_runner *runner, uint64_t now_ns)
+/* How long a message has waited for each cause, if it left, or was given up, at that time. One that
+ * is sent as soon as the lane notices it was late by that alone. */
+static void explain_wait(const struct stream_runner *runner, uint64_t due_ns, bool is_prompt,
+                         uint64_t until_ns, uint64_t wait_ns[WAIT_CAUSES])
+{
+    uint64_t all_ns = until_ns > due_ns ? until_ns - due_ns : 0;
+    uint64_t opened_ns = runner->flow.state == FLOW_OPEN ? runner->opened_ns : until_ns;
+    uint64_t late_ns = is_prompt ? all_ns : lane_late_ns(&runner->streams->lane, due_ns);
+    late_ns = late_ns < all_ns ? late_ns : all_ns;
+    uint64_t seen_ns = due_ns + late_ns;
+    uint64_t ready_ns = opened_ns > seen_ns ? opened_ns : seen_ns;
+    wait_ns[WAIT_CLIENT] = late_ns;
+    wait_ns[WAIT_CONNECTION] = ready_ns - seen_ns;
+    wait_ns[WAIT_PIPELINE] = until_ns > ready_ns ? until_ns - ready_ns : 0;
+}
+
+/* `is_prompt` if the first message to issue has only just fallen due. */
+static void issue(struct stream_runner *runner, uint64_t now_ns, bool is_prompt)
 {
     const struct lane *lane = &runner->streams->lane;
     const struct client_options *options = lane->share.options;
@@ -83,11 +101,31 @@ static void issue(struct stream_runner *runner, uint64_t now_ns)
     while (!is_spent(runner) && flow_has_room(flow) && falls_due(runner, now_ns)) {
         bool is_open_loop = schedule_is_open_loop(&lane->schedule);
         uint64_t due_ns = is_open_loop ? due_of(runner, runner->issued++) : now_ns;
-        flow_push(flow,
-                  pattern_size(flow->seed, runner->on_this_connection++, options->size_min,
-                               options->size_max),
-                  due_ns);
+        uint64_t wait_ns[WAIT_CAUSES] = {0};
+        struct flow_message *message =
+            flow_push(flow,
+                      pattern_size(flow->seed, runner->on_this_connection++, options->size_min,
+                                   options->size_max),
+                      due_ns);
+        if (is_open_loop)
+            explain_wait(runner, due_ns, is_prompt, clock_now_ns(), wait_ns);
+        message->late_ns = wait_ns[WAIT_CLIENT];
+        message->connection_ns = wait_ns[WAIT_CONNECTION];
+        is_prompt = false;
     }
+}
+
+/* What is left of its wait is the pipeline's, or the socket's. */
+static void count_waits(struct stream_runner *runner, const struct flow_message *message,
+                        uint64_t now_ns)
+{
+    uint64_t sent_ns = message->sent_ns ? message->sent_ns : now_ns;
+    uint64_t pushed_ns = message->due_ns + message->late_ns + message->connection_ns;
+    const uint64_t wait_ns[WAIT_CAUSES] = {[WAIT_CLIENT] = message->late_ns,
+                                           [WAIT_CONNECTION] = message->connection_ns,
+                                           [WAIT_PIPELINE] =
+                                               sent_ns > pushed_ns ? sent_ns - pushed_ns : 0};
+    bench_results_add_waits(&runner->streams->lane.results, message->due_ns, now_ns, wait_ns);
 }
 
 /* ---- one flow's life ---- */
@@ -100,7 +138,7 @@ static void finish_if_spent(struct stream_runner *runner)
 
 static void go_on(struct stream_runner *runner, uint64_t now_ns)
 {
-    issue(runner, now_ns);
+    issue(runner, now_ns, false);
     finish_if_spent(runner);
 }
 
@@ -118,6 +156,7 @@ static void on_connected(struct flow *flow)
     struct stream_runner *runner = runner_of(flow);
     struct bench_results *results = &runner->streams->lane.results;
     uint64_t now_ns = clock_now_ns();
+    runner->opened_ns = now_ns;
     results->opened++;
     results->opened_meanwhile++;
     connect_times_note(&results->connects, &flow->link, OUTCOME_OK);
@@ -134,7 +173,8 @@ static void on_echo(struct flow *flow, const struct flow_message *message, uint6
     struct stream_runner *runner = runner_of(flow);
     quota_works(runner->quota);
     bench_results_add_echo(&runner->streams->lane.results, message->due_ns, message->sent_ns,
-                           now_ns);
+                           message->late_ns, now_ns);
+    count_waits(runner, message, now_ns);
     go_on(runner, now_ns);
 }
 
@@ -142,7 +182,9 @@ static void on_echo(struct flow *flow, const struct flow_message *message, uint6
  */
 static void on_unanswered(struct flow *flow, const struct flow_message *message, uint64_t now_ns)
 {
-    bench_results_add_unanswered(&runner_of(flow)->streams->lane.results, message->due_ns, now_ns);
+    struct stream_runner *runner = runner_of(flow);
+    bench_results_add_unanswered(&runner->streams->lane.results, message->due_ns, now_ns);
+    count_waits(runner, message, now_ns);
 }
 
 static void end_runner(struct stream_runner *runner)
@@ -156,9 +198,13 @@ static void end_runner(struct stream_runner *runner)
 /* What was due and never left has waited until now, and for longer: so long counts. */
 static void count_unsent(struct stream_runner *runner, uint64_t now_ns)
 {
-    for (; runner->issued < runner->due; runner->issued++)
-        bench_results_add_unsent(&runner->streams->lane.results, due_of(runner, runner->issued),
-                                 now_ns);
+    struct bench_results *results = &runner->streams->lane.results;
+    for (; runner->issued < runner->due; runner->issued++) {
+        uint64_t wait_ns[WAIT_CAUSES], due_ns = due_of(runner, runner->issued);
+        bench_results_add_unsent(results, due_ns, now_ns);
+        explain_wait(runner, due_ns, false, now_ns, wait_ns);
+        bench_results_add_waits(results, due_ns, now_ns, wait_ns);
+    }
 }
 
 static void on_ended(struct flow *flow, const struct failure *failure)
@@ -214,9 +260,10 @@ static bool fall_due(struct lane *lane, uint64_t number, uint64_t due_ns, uint64
         return true;
     if (runner->due == 0) /* its first */
         runner->issued = number / count;
+    bool is_prompt = runner->issued == number / count;
     runner->due = number / count + 1;
     if (runner->flow.state == FLOW_OPEN) {
-        issue(runner, now_ns);
+        issue(runner, now_ns, is_prompt);
         flow_flush(&runner->flow, clock_now_ns());
     }
     return true;

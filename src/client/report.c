@@ -9,6 +9,7 @@
 #define NS_PER_S 1e9
 #define NS_PER_MS 1e6
 #define BITS_PER_BYTE 8
+#define STARVED_SHARE 0.01  /* of the time: that decides a p99 */
 #define LIMIT_LOSS_MIN 0.01 /* less does not show what makes it */
 
 static const double PERCENTILES[] = {50, 75, 90, 99, 99.9, 99.99, 100};
@@ -83,6 +84,43 @@ static void print_latency(const struct bench_results *results, FILE *out)
     for (int i = 0; i < 3; i++)
         ns[i] = histogram_stddev(columns[i]);
     print_latency_row("stddev", columns, ns, out);
+}
+
+static void print_wait(const char *name, const struct bench_wait *wait, FILE *out)
+{
+    fprintf(out, "    %-20s%10" PRIu64 " message%s, %.3f s in all, %.3f ms at most\n", name,
+            wait->count, units_plural(wait->count), (double)wait->total_ns / NS_PER_S,
+            (double)wait->max_ns / NS_PER_MS);
+}
+
+static void print_waits(const struct bench_results *results, FILE *out)
+{
+    static const char *const NAMES[] = {"client late", "connection not open", "pipeline full"};
+    if (!results->is_open_loop)
+        return;
+    fprintf(out,
+            "\n  waits        messages that left more than 1 ms after they were due, or never\n");
+    for (int i = 0; i < WAIT_CAUSES; i++)
+        print_wait(NAMES[i], &results->waits[i], out);
+}
+
+double report_starved_share(const struct bench_results *results)
+{
+    double all_ns =
+        results->seen_ns > results->start_ns ? (double)(results->seen_ns - results->start_ns) : 0;
+    double share = all_ns > 0 ? (double)results->starved_max_ns / all_ns : 0;
+    return share < 1 ? share : 1;
+}
+
+static void print_starved(const struct bench_results *results, FILE *out)
+{
+    double share = report_starved_share(results);
+    if (results->is_starvation_known && share >= STARVED_SHARE)
+        fprintf(out,
+                "\n  warning      this client had to wait for a processor (%.3f s, %.1f %% of the "
+                "time in one thread):\n"
+                "               part of the times above is its own\n",
+                (double)results->starved_ns / NS_PER_S, 100 * share);
 }
 
 static void print_head(const struct client_options *options, const char *target,
@@ -264,4 +302,6 @@ void report_text(const struct client_options *options, const char *target,
         failure_print(&results->wrong[i], target, "      ", out);
     }
     print_latency(results, out);
+    print_waits(results, out);
+    print_starved(results, out);
 }

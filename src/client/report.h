@@ -20,6 +20,9 @@
 double report_rate(const struct bench_results *results);
 double report_seconds(const struct bench_results *results);
 
+/* The share of the time, 0 to 1, that the thread that did so most waited for a processor. */
+double report_starved_share(const struct bench_results *results);
+
 /* Answers a second that a limit on the rate let through, if the losses of datagrams are so even
  * that it was one; 0: they are not. */
 double report_limit(const struct client_options *options, const struct bench_results *results);

@@ -227,6 +227,28 @@ void report_json_failure(const char *command, const struct client_options *optio
         (void)error_report(&error, OPTIONS_PROGRAM);
 }
 
+/* Why messages left late: for each cause how many, and how long, in all and at most. */
+static void set_waits(json_t *root, const struct bench_results *results)
+{
+    static const char *const NAMES[] = {"client_late", "no_connection", "pipeline_full"};
+    char name[64];
+    for (int i = 0; i < WAIT_CAUSES; i++) {
+        const struct bench_wait *wait = &results->waits[i];
+        snprintf(name, sizeof(name), "%s_count", NAMES[i]);
+        set_number(root, name, wait->count);
+        snprintf(name, sizeof(name), "%s_total_ns", NAMES[i]);
+        set_number(root, name, wait->total_ns);
+        snprintf(name, sizeof(name), "%s_max_ns", NAMES[i]);
+        set_number(root, name, wait->max_ns);
+    }
+    bool is_known = results->is_starvation_known;
+    (void)json_object_set_new(root, "client_starved_ms",
+                              is_known ? json_real((double)results->starved_ns / NS_PER_MS)
+                                       : json_null());
+    (void)json_object_set_new(root, "client_starved_share",
+                              is_known ? json_real(report_starved_share(results)) : json_null());
+}
+
 int report_json(const struct client_options *options, const char *target,
                 const struct bench_results *results, const struct requirements *requirements,
                 const char *path, struct error *err)
@@ -262,6 +284,7 @@ int report_json(const struct client_options *options, const char *target,
     set_latency(root, "", &results->corrected);
     set_latency(root, "uncorrected_", &results->uncorrected);
     set_latency(root, "late_", &results->late);
+    set_waits(root, results);
     (void)json_object_set_new(root, "requirements", require_json(requirements));
     return report_json_write(root, path, err);
 }

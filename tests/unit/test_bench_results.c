@@ -21,7 +21,7 @@ static void test_all_are_in_the_latency(void **state)
 {
     (void)state;
     begin(true);
-    bench_results_add_echo(&results, 100, 110, 130);
+    bench_results_add_echo(&results, 100, 110, 10, 130);
     bench_results_add_unanswered(&results, 110, 150);
     bench_results_add_unsent(&results, 120, 180);
     assert_int_equal(results.completed, 1);
@@ -53,11 +53,11 @@ static void test_the_warm_up_counts_nowhere(void **state)
     begin(true);
     results.errors[OUTCOME_RESET] = results.errors[OUTCOME_MISMATCH] = 1;
     results.opened = results.established = 2;
-    bench_results_add_echo(&results, 100, 110, 130);
+    bench_results_add_echo(&results, 100, 110, 10, 130);
     bench_results_restart(&results, 200);
     assert_int_equal(results.warm_up_ns, 100);
     assert_true(results.is_open_loop);
-    bench_results_add_echo(&results, 199, 200, 230);
+    bench_results_add_echo(&results, 199, 200, 1, 230);
     bench_results_add_unanswered(&results, 199, 230);
     bench_results_add_unsent(&results, 199, 230);
     assert_int_equal(results.completed + results.unanswered + results.unsent, 0);
@@ -77,9 +77,9 @@ static void test_the_rate(void **state)
     for (int is_open_loop = 0; is_open_loop < 2; is_open_loop++) {
         begin(is_open_loop);
         results.received_bytes = 64;
-        bench_results_add_echo(&results, 100, 110, 130);
+        bench_results_add_echo(&results, 100, 110, 10, 130);
         bench_results_stop(&results, 1100);
-        bench_results_add_echo(&results, 150, 150, 5000);
+        bench_results_add_echo(&results, 150, 150, 0, 5000);
         results.received_bytes = 128;
         bench_results_settle(&results);
         assert_int_equal(results.completed, 2);
@@ -97,7 +97,7 @@ static void test_threads_add_up(void **state)
         begin(true);
         results.start_ns += i;
         results.seen_ns = 700 + i;
-        bench_results_add_echo(&results, 110, 110, 130 + i);
+        bench_results_add_echo(&results, 110, 110, 0, 130 + i);
         bench_results_add_unanswered(&results, 110, 150);
         bench_results_settle(&results);
         bench_results_merge(&sum, &results);
@@ -111,6 +111,27 @@ static void test_threads_add_up(void **state)
     assert_int_equal(sum.seen_ns, 701);
     assert_true(sum.is_open_loop);
     assert_false(sum.is_stopped);
+}
+
+static void test_waits_have_their_causes(void **state)
+{
+    const uint64_t late[WAIT_CAUSES] = {[WAIT_CLIENT] = 2000000, [WAIT_PIPELINE] = BENCH_LATE_NS};
+    const uint64_t absent[WAIT_CAUSES] = {[WAIT_CONNECTION] = 3000000, [WAIT_CLIENT] = 4000000};
+    (void)state;
+    memset(&sum, 0, sizeof(sum));
+    for (int is_open_loop = 0; is_open_loop < 2; is_open_loop++) {
+        begin(is_open_loop);
+        bench_results_add_waits(&results, 100, 9000000, late);
+        bench_results_add_waits(&results, 100, 9000000, absent);
+        bench_results_add_waits(&results, 99, 9000000, absent); /* of the warm-up */
+        bench_results_merge(&sum, &results);
+    }
+    bench_results_merge(&sum, &results);
+    assert_int_equal(sum.waits[WAIT_CLIENT].count, 4);
+    assert_int_equal(sum.waits[WAIT_CLIENT].total_ns, 12000000);
+    assert_int_equal(sum.waits[WAIT_CLIENT].max_ns, 4000000);
+    assert_int_equal(sum.waits[WAIT_CONNECTION].count, 2);
+    assert_int_equal(sum.waits[WAIT_PIPELINE].count, 0);
 }
 
 static void keep(enum outcome outcome, uint64_t connection)
@@ -188,7 +209,18 @@ static void test_the_first_network_error_of_each_class_is_kept(void **state)
 /* All numbers differ, so that a mix-up is detected. */
 static void fill(struct bench_results *out, uint64_t from)
 {
-    uint64_t *const numbers[] = {&out->connects.slow,
+    uint64_t *const numbers[] = {&out->waits[WAIT_CLIENT].count,
+                                 &out->waits[WAIT_CLIENT].total_ns,
+                                 &out->waits[WAIT_CLIENT].max_ns,
+                                 &out->waits[WAIT_CONNECTION].count,
+                                 &out->waits[WAIT_CONNECTION].total_ns,
+                                 &out->waits[WAIT_CONNECTION].max_ns,
+                                 &out->waits[WAIT_PIPELINE].count,
+                                 &out->waits[WAIT_PIPELINE].total_ns,
+                                 &out->waits[WAIT_PIPELINE].max_ns,
+                                 &out->starved_ns,
+                                 &out->starved_max_ns,
+                                 &out->connects.slow,
                                  &out->resumed,
                                  &out->completed,
                                  &out->sent_bytes,
@@ -227,7 +259,7 @@ static void fill(struct bench_results *out, uint64_t from)
         histogram_add(histograms[i], from++);
         histogram_add(histograms[i], from++ * 1000003);
     }
-    out->is_open_loop = out->is_interrupted = true;
+    out->is_open_loop = out->is_interrupted = out->is_starvation_known = true;
 }
 
 static int load(struct bench_results *out, const char *text, struct error *err)
@@ -276,8 +308,8 @@ static void test_what_was_not_saved_is_refused(void **state)
         const char *text, *changed, *named;
     } cases[] = {
         {"evecho-results/1", "evecho-results/2", "schema"},
-        {"\"completed\":1002", "\"completed\":-101", "completed"},
-        {"\"completed\":1002", "\"completes\":1002", "completed"},
+        {"\"completed\":1013", "\"completed\":-101", "completed"},
+        {"\"completed\":1013", "\"completes\":1013", "completed"},
         {"\"is_stopped\":false", "\"is_stopped\":12345", "is_stopped"},
         {"\"count\":2", "\"count\":3", "count"},
         {"[[", "[{", "expected"}, /* no longer JSON */
@@ -331,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_the_warm_up_counts_nowhere),
         cmocka_unit_test(test_the_rate),
         cmocka_unit_test(test_threads_add_up),
+        cmocka_unit_test(test_waits_have_their_causes),
         cmocka_unit_test(test_the_first_failure_of_each_class_is_kept),
         cmocka_unit_test(test_the_first_failure_of_each_class_survives_a_merge),
         cmocka_unit_test(test_the_first_network_error_of_each_class_is_kept),
