@@ -412,7 +412,7 @@ void option_print_help(const struct option_set *set, FILE *out)
         if (is_global(&set->rows[i]))
             continue;
         if (!has_attributes)
-            fputs("\nAfter an endpoint and a comma, for that listener alone:\n", out);
+            fputs("\nAfter an endpoint and a comma, for that listener only:\n", out);
         has_attributes = true;
         print_row(&set->rows[i], out);
     }

@@ -25,7 +25,7 @@ static void print_help(FILE *out)
     fprintf(out, "Usage: " OPTIONS_PROGRAM " COMMAND [OPTION]... ENDPOINT\n\n");
     for (const struct command *command = OPTIONS_COMMANDS; command->name; command++)
         fprintf(out, "  %-7s %s\n", command->name, command->summary);
-    fprintf(out, "\n" OPTIONS_PROGRAM " COMMAND --help tells a command's options.\n"
+    fprintf(out, "\n" OPTIONS_PROGRAM " COMMAND --help lists the options of a command.\n"
                  "Try: " OPTIONS_PROGRAM " check localhost:7007\n"
                  "And if something fails: " OPTIONS_PROGRAM " explain\n");
 }

@@ -27,12 +27,12 @@
 #define ROW_TIMEOUT(seconds)                                                            \
     {                                                                                   \
         "timeout", 0, OPTION_TIME, 0, "TIME", seconds, 1, MS_MAX, NULL, AT(timeout_ms), \
-            "give up where connecting, or an answer, takes longer"                      \
+            "give up if connecting, or an answer, takes longer"                         \
     }
-#define ROW_SEED                                                                                 \
-    {                                                                                            \
-        "seed", 0, OPTION_COUNT, 0, "N|random", "random", 0, INT64_MAX, SEED_WORDS, AT(seed),    \
-            "what the bytes are made from: the same N, the same bytes; random: its own each run" \
+#define ROW_SEED                                                                              \
+    {                                                                                         \
+        "seed", 0, OPTION_COUNT, 0, "N|random", "random", 0, INT64_MAX, SEED_WORDS, AT(seed), \
+            "seed of the bytes: the same N, the same bytes; random: a new one each run"       \
     }
 #define ROW_SIZE                                                                 \
     {                                                                            \
@@ -42,7 +42,7 @@
 #define ROW_JSON                                                       \
     {                                                                  \
         "json", 0, OPTION_TEXT, 0, "FILE", NULL, 0, 0, NULL, AT(json), \
-            "write the results there as JSON; - is standard output"    \
+            "write the results to FILE as JSON; - is standard output"  \
     }
 #define ROW_TEXT(name, use, argument, field, help)                             \
     {                                                                          \
@@ -51,7 +51,7 @@
 /* How a connection is made: TLS in curl's words, and the PROXY header. */
 #define ROWS_LINK                                                                                \
     ROW_TEXT("cacert", FOR_TLS, "FILE", cacert,                                                  \
-             "tls://: whom to trust, PEM; else whom the system trusts"),                         \
+             "tls://: trusted certificates, PEM; else those of the system"),                     \
         ROW_TEXT("cert", FOR_TLS, "FILE", cert, "tls://: our own certificate, PEM"),             \
         ROW_TEXT("key", FOR_TLS, "FILE", key,                                                    \
                  "tls://: its key, PEM; else it is in --cert's file"),                           \
@@ -65,7 +65,7 @@
          0,                                                                                      \
          NULL,                                                                                   \
          AT(insecure),                                                                           \
-         "tls://: any certificate will do"},                                                     \
+         "tls://: accept any certificate"},                                                      \
         ROW_TEXT("servername", FOR_TLS, "NAME", server_name,                                     \
                  "tls://: ask for this name and expect its certificate; else ENDPOINT's host"),  \
         ROW_TEXT("alpn", FOR_TLS, "LIST", alpn, "tls://: protocols to offer, like h2,http/1.1"), \
@@ -121,26 +121,26 @@ static const struct option_row PING_ROWS[] = {
 
 static const struct option_row BENCH_ROWS[] = {
     {"connections", 'c', OPTION_COUNT, 0, "N", "1", 1, CONNECTIONS_MAX, NULL, AT(connections),
-     "open at once"},
+     "connections open at once"},
     {"threads", 'T', OPTION_COUNT, 0, "N", "1", 1, 256, NULL, AT(threads),
-     "that share the connections"},
+     "threads that share the connections"},
     ROW_SIZE,
     {"pipeline", 'p', OPTION_COUNT, 0, "N", "1", 1, PIPELINE_MAX, NULL, AT(pipeline),
      "messages under way on a connection at once"},
     {"rate", 'r', OPTION_COUNT, 0, "N", "0", 0, RATE_MAX, NULL, AT(rate),
      "messages a second in all, on a schedule (open loop); 0: as fast as answers come"},
     {"duration", 't', OPTION_TIME, 0, "TIME", "10s", 0, MS_MAX, NULL, AT(duration_ms),
-     "measure for so long; 0: until --requests"},
+     "measure for this time; 0: until --requests"},
     {"requests", 'n', OPTION_COUNT, 0, "N", "0", 0, 0, NULL, AT(requests),
      "stop after so many messages; 0: after --duration"},
     {"requests-per-connection", 0, OPTION_COUNT, FOR_STREAMS, "N", "0", 0, 0, NULL,
-     AT(per_connection), "then close it and open another; 0: never"},
+     AT(per_connection), "after so many messages close a connection and open another; 0: never"},
     {"resume", 0, OPTION_FLAG, FOR_TLS, NULL, NULL, 0, 0, NULL, AT(resume),
      "tls://: each such connection resumes the TLS session of the one before it"},
     {"ramp-up", 0, OPTION_TIME, FOR_STREAMS, "TIME", "0", 0, MS_MAX, NULL, AT(ramp_up_ms),
-     "spread the opening of the connections over this"},
+     "spread the opening of the connections over this time"},
     {"warm-up", 0, OPTION_TIME, 0, "TIME", "0", 0, MS_MAX, NULL, AT(warm_up_ms),
-     "run for so long before anything is counted"},
+     "run for this time before the measurement"},
     ROW_TIMEOUT("5s"),
     ROWS_LINK,
     ROW_SEED,
@@ -152,19 +152,19 @@ static const struct option_row BENCH_ROWS[] = {
      "nor loss= is given"},
     ROW_JSON,
     {"hdr-out", 0, OPTION_TEXT, 0, "FILE", NULL, 0, 0, NULL, AT(hdr_out),
-     "write the corrected latency distribution there, in .hgrm form"},
+     "write the corrected latency distribution to FILE, in .hgrm form"},
     ROW_QUIET,
     ROW_HELP,
 };
 
 static const struct option_row CHECK_ROWS[] = {
     {"list", 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(list), "name all properties and exit"},
-    {"only", 0, OPTION_TEXT, 0, "NAME,...", NULL, 0, 0, NULL, AT(only), "check these alone"},
+    {"only", 0, OPTION_TEXT, 0, "NAME,...", NULL, 0, 0, NULL, AT(only), "check only these"},
     {"skip", 0, OPTION_TEXT, 0, "NAME,...", NULL, 0, 0, NULL, AT(skip), "leave these out"},
     {"idle", 0, OPTION_TIME, 0, "TIME", "0", 0, MS_MAX, NULL, AT(idle_ms),
-     "also check that an echo comes after so long a silence; 0: do not"},
+     "also check that an echo arrives after this time of silence; 0: do not"},
     {"budget", 0, OPTION_TIME, 0, "TIME", "40s", 1000, MS_MAX, NULL, AT(budget_ms),
-     "the whole check may take so long, --idle's silence aside"},
+     "bound on the time of the whole check, without --idle's silence"},
     {"repeat", 0, OPTION_COUNT, 0, "N", "1", 1, 1000000, NULL, AT(repeat),
      "try each property so many times; the first failure fails it"},
     ROW_TIMEOUT("5s"),
@@ -182,13 +182,13 @@ static const struct option_row EXPLAIN_ROWS[] = {
 #define ROWS(rows) rows, sizeof(rows) / sizeof((rows)[0])
 
 const struct command OPTIONS_COMMANDS[] = {
-    {"cat", "standard input to the endpoint, what comes back to standard output", NULL,
-     ROWS(CAT_ROWS)},
-    {"ping", "one message at a time, and how long each takes", NULL, ROWS(PING_ROWS)},
+    {"cat", "standard input to the endpoint, its echo to standard output", NULL, ROWS(CAT_ROWS)},
+    {"ping", "one message at a time, and the time of each", NULL, ROWS(PING_ROWS)},
     {"bench", "many connections: throughput and latency, every byte checked", NULL,
      ROWS(BENCH_ROWS)},
-    {"check", "is what is out there a faithful echo? One line a property", NULL, ROWS(CHECK_ROWS)},
-    {"explain", "what a failure usually means, and what to type next", "[NAME]",
+    {"check", "is the endpoint a faithful echo? One line for each property", NULL,
+     ROWS(CHECK_ROWS)},
+    {"explain", "the usual causes of a failure, and the next command to try", "[NAME]",
      ROWS(EXPLAIN_ROWS)},
     {NULL, NULL, NULL, NULL, 0},
 };

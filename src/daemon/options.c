@@ -38,99 +38,104 @@ static const char *const LOG_FORMATS[] = {"text", "json", NULL};
 /* In the order of --help and the man page. */
 static const struct option_row ROWS[] = {
     {"listen", 'l', OPTION_LIST, LIVE, "ENDPOINT", NULL, 0, 0, NULL, AT(listen),
-     "serve there; again for more. tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH, "
+     "listen there; repeat it for more. tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, "
+     "unix:PATH, "
      "unix:@NAME, fd:N, "
      "fd:NAME, "
      "HOST:PORT, PORT or a path, with attributes after commas; without it the sockets that a "
      "service "
      "manager passed, or the default [" DEFAULT_LISTENER "]"},
     {"workers", 'w', OPTION_COUNT, IN_FILE, "N|auto", "auto", 1, WORKERS_MAX, AUTO, AT(workers),
-     "event loops, each in a thread; auto: one a processor"},
+     "event loops, each in a thread; auto: one for each processor"},
     {"max-connections", 0, OPTION_COUNT, LIVE, "N|auto", "auto", 0, 0, AUTO, AT(max_connections),
-     "open at once, peers beyond wait in the backlog; 0: no limit; auto: what the descriptor limit "
-     "allows"},
+     "open at once; further peers wait in the backlog; 0: no limit; auto: as many as the "
+     "descriptor "
+     "limit allows"},
     {"max-connections-per-source", 0, OPTION_COUNT, LIVE, "N", "0", 0, 0, NULL, AT(max_per_source),
-     "open at once from one source, peers beyond are reset; 0: no limit"},
+     "open at once from one source; further peers are reset; 0: no limit"},
     {"source-prefix", 0, OPTION_COUNT, IN_FILE, "BITS", "64", 1, 128, NULL, AT(source_prefix),
-     "the first bits of an IPv6 address that count as one source"},
+     "the leading bits of an IPv6 address that identify one source"},
     {"buffer", 0, OPTION_SIZE, BOTH | FOR(STREAMS), "SIZE", "256k", 0, BUFFER_MAX, NULL,
-     AT(policy.buffer_bytes), "owed to one slow reader before its sender is held; 0: no limit"},
+     AT(policy.buffer_bytes),
+     "bytes owed to one slow reader before its sender is held; 0: no limit"},
     {"max-owed", 0, OPTION_SIZE, LIVE, "SIZE", "256M", 0, 0, NULL, AT(max_owed_bytes),
-     "owed in all before senders whose readers are slow are held; 0: no limit"},
+     "bytes owed in all before the senders of slow readers are held; 0: no limit"},
     {"idle-timeout", 0, OPTION_TIME, BOTH | FOR(STREAMS), "TIME", "0", 0, MS_MAX, NULL,
      AT(policy.idle_ms),
-     "end a connection when nothing is owed and nothing came for so long; 0: never"},
+     "end a connection if for this time nothing is owed and nothing arrives; 0: never"},
     {"stall-timeout", 0, OPTION_TIME, BOTH | FOR(STREAMS), "TIME", "60s", 0, MS_MAX, NULL,
      AT(policy.stall_ms),
-     "reset a connection whose peer takes nothing of what it is owed for so long; 0: never"},
+     "reset a connection if for this time its peer accepts none of the owed bytes; 0: never"},
     {"flush-timeout", 0, OPTION_TIME, BOTH | FOR(STREAMS), "TIME", "0", 0, MS_MAX, NULL,
      AT(policy.flush_ms),
-     "reset a connection that is ending when what it is owed was not taken within; 0: never"},
+     "reset a connection that is ending if its peer does not accept the owed bytes in this time; "
+     "0: "
+     "never"},
     {"linger-timeout", 0, OPTION_TIME, BOTH | FOR(STREAMS), "TIME", "2s", 0, MS_MAX, NULL,
-     AT(policy.linger_ms), "wait so long for the peer's end after ours"},
+     AT(policy.linger_ms), "wait this long for the peer's end after ours"},
     {"keepalive", 0, OPTION_TIME, BOTH | FOR(ANY_TCP), "off|TIME", "2h", 0, SOCK_KEEPALIVE_MAX_MS,
      OFF, AT(policy.keepalive_ms),
-     "probe a TCP peer that was silent for so long, and reset the connection if it does not answer "
+     "probe a TCP peer that was silent for this time; reset the connection if it does not answer "
      "for a minute"},
     {"udp-rate", 0, OPTION_COUNT, LIVE, "N", "1000", 0, UDP_RATE_MAX, NULL, AT(udp_rate),
-     "datagrams a second that are answered to one source; 0: no limit"},
+     "datagrams a second that one source gets answered; 0: no limit"},
     {"backlog", 0, OPTION_COUNT, IN_FILE | OPTION_AS_ATTRIBUTE | FOR(STREAMS_HERE), "N", "4096", 1,
      INT_MAX, NULL, AT(policy.backlog), "connections that may wait to be accepted"},
     {"mode", 0, OPTION_MODE, IN_FILE | OPTION_AS_ATTRIBUTE | FOR(UNIX_PATH), "MODE", "0660", 0, 0,
      NULL, AT(policy.mode), "permissions of Unix sockets"},
     {"service", 0, OPTION_WORD, OPTION_AS_ATTRIBUTE | OPTION_NOT_GLOBAL, "WORD", "echo", 0, 0,
      SERVICE_WORDS, AT(policy.service),
-     "what is served there: echo, discard, chargen, daytime, time or whoami"},
+     "the service there: echo, discard, chargen, daytime, time or whoami"},
     {"cert", 0, OPTION_TEXT, BOTH | FOR(TLS), "FILE", NULL, 0, 0, NULL, AT(tls.cert),
-     "certificate of tls:// listeners, in PEM, with those between it and its root"},
+     "certificate of tls:// listeners, in PEM, followed by the intermediate ones"},
     {"key", 0, OPTION_TEXT, BOTH | FOR(TLS), "FILE", NULL, 0, 0, NULL, AT(tls.key),
      "its private key; in the certificate's file unless given"},
     {"client-ca", 0, OPTION_TEXT, BOTH | FOR(TLS), "FILE", NULL, 0, 0, NULL, AT(tls.client_ca),
-     "certificates of those who may sign a client's"},
+     "certificates of the authorities that may sign a client's"},
     {"client-cert", 0, OPTION_WORD, BOTH | FOR(TLS), "none|optional|require", "none", 0, 0,
      CLIENT_CERTS, AT(tls.client_cert),
-     "whether a client shows a certificate; what it shows must be right"},
+     "whether a client sends a certificate; if it does, it must be valid"},
     {"tls-profile", 0, OPTION_WORD, BOTH | FOR(TLS), "intermediate|modern", "intermediate", 0, 0,
-     TLS_PROFILES, AT(tls.profile), "intermediate: TLS 1.2 and 1.3; modern: TLS 1.3 alone"},
+     TLS_PROFILES, AT(tls.profile), "intermediate: TLS 1.2 and 1.3; modern: TLS 1.3 only"},
     {"alpn", 0, OPTION_TEXT, BOTH | FOR(TLS), "LIST", NULL, 0, 0, NULL, AT(tls.alpn),
-     "application protocols that TLS agrees to, the best first, like h2:http/1.1"},
+     "accepted application protocols, the best first, like h2:http/1.1"},
     {"handshake-timeout", 0, OPTION_TIME, BOTH | FOR(TLS), "TIME", "10s", 0, MS_MAX, NULL,
      AT(policy.handshake_ms),
-     "reset a connection whose TLS handshake is not done within, in all; 0: never"},
+     "reset a connection if its TLS handshake takes longer in all; 0: never"},
     {"proxy", 0, OPTION_WORD, OPTION_AS_ATTRIBUTE | OPTION_NOT_GLOBAL | FOR(STREAMS), "off|on",
      "off", 0, 0, OFF_ON, AT(policy.is_proxy),
-     "demand a PROXY header, version 1 or 2, before the first byte"},
+     "require a PROXY header, version 1 or 2, before the first byte"},
     {"proxy-from", 0, OPTION_LIST, OPTION_AS_ATTRIBUTE | OPTION_NOT_GLOBAL | FOR(STREAMS), "CIDR",
      NULL, 0, 0, NULL, AT(proxy_from),
-     "who sends such headers, like 10.0.0.0/8, 2001:db8::/32 or unix; again for more; others are "
-     "reset"},
+     "the addresses that may send such headers, like 10.0.0.0/8, 2001:db8::/32 or unix; repeat it "
+     "for more; other peers are reset"},
     {"proxy-timeout", 0, OPTION_TIME, BOTH | FOR(STREAMS), "TIME", "3s", 0, MS_MAX, NULL,
      AT(policy.proxy_ms),
-     "reset a connection whose PROXY header is not whole within; 0: never, for balancers that send "
-     "it only with the client's first bytes"},
+     "reset a connection if its PROXY header takes longer; 0: never, for balancers that send it "
+     "only with the client's first bytes"},
     {"drain-delay", 0, OPTION_TIME, LIVE, "TIME", "0", 0, MS_MAX, NULL, AT(drain_delay_ms),
-     "when stopping, report not ready (/readyz) and accept for so long before the drain begins"},
+     "on a stop, accept for this time before the drain begins, while /readyz is 503"},
     {"drain-quiet", 0, OPTION_TIME, BOTH | FOR(STREAMS), "TIME", "1s", 0, MS_MAX, NULL,
      AT(policy.quiet_ms),
-     "when stopping, end a connection that is owed nothing and was quiet for so long"},
+     "on a stop, end a connection if nothing is owed and it was quiet for this time"},
     {"drain-timeout", 0, OPTION_TIME, LIVE, "TIME", "10s", 0, MS_MAX, NULL, AT(drain_timeout_ms),
-     "when stopping, reset what is still open after so long; 0: never"},
+     "on a stop, reset the connections that are still open after this time; 0: never"},
     {"status", 0, OPTION_TEXT, IN_FILE, "ENDPOINT", NULL, 0, 0, NULL, AT(status),
      "serve /metrics, /healthz, /readyz and /connections there, over HTTP"},
     {"status-public", 0, OPTION_FLAG, IN_FILE, NULL, NULL, 0, 0, NULL, AT(status_public),
-     "let --status be where other hosts reach it"},
+     "allow --status on an endpoint that other hosts can reach"},
     {"log-level", 0, OPTION_WORD, LIVE, "LEVEL", "info", 0, 0, LOG_LEVELS, AT(log_level),
      "the least important lines to log: error, warn, notice, info or debug"},
     {"log-format", 0, OPTION_WORD, LIVE, "text|json", "text", 0, 0, LOG_FORMATS, AT(log_format),
-     "one line an event, either way"},
+     "one line for each event, in either format"},
     {"log-target", 0, OPTION_TEXT, IN_FILE, "stderr|syslog|FILE", "stderr", 0, 0, NULL,
-     AT(log_target), "where the log goes; a file is opened again on SIGHUP"},
+     AT(log_target), "the destination of the log; a file is opened again on SIGHUP"},
     {"name", 0, OPTION_TEXT, IN_FILE, "NAME", NULL, 0, NAME_BYTES_MAX, NULL, AT(name),
-     "what the whoami service calls this one; the host name unless given"},
+     "the name of this instance in whoami's answers; the host name unless given"},
     {"config", 0, OPTION_TEXT, 0, "FILE", NULL, 0, 0, NULL, AT(config),
-     "read options from there, `name = value` a line; the command line wins"},
+     "read options from this file, one `name = value` a line; the command line overrides it"},
     {"check-config", 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(check_config),
-     "read all options, say whether they are right, and exit"},
+     "read all options, report whether they are right, and exit"},
     {"pid-file", 0, OPTION_TEXT, IN_FILE, "FILE", NULL, 0, 0, NULL, AT(pid_file),
      "write the process id there"},
     {"user", 0, OPTION_TEXT, IN_FILE, "NAME", NULL, 0, 0, NULL, AT(user),
@@ -138,8 +143,9 @@ static const struct option_row ROWS[] = {
     {"group", 0, OPTION_TEXT, IN_FILE, "NAME", NULL, 0, 0, NULL, AT(group),
      "run as that group; the user's own unless given"},
     {"sandbox", 0, OPTION_WORD, IN_FILE, "MODE", "on", 0, 0, SANDBOX_MODES, AT(sandbox),
-     "on: give up all that serving does not need, as far as the system offers it; require: refuse "
-     "to start where it does not; log: only log what would be forbidden; off"},
+     "on: give up every right that serving does not need, as far as the system supports it; "
+     "require: refuse to start without the filter of system calls; log: only log the calls that "
+     "would be forbidden; off"},
     {"ready-fd", 0, OPTION_COUNT, IN_FILE, "N", "none", 3, INT_MAX, NONE, AT(ready_fd),
      "write a newline to that descriptor when ready"},
     {"help", 'h', OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(help), "print this and exit"},
@@ -441,9 +447,9 @@ void options_clear(struct daemon_options *options)
 void options_print_help(const struct daemon_options *options, FILE *out)
 {
     fprintf(out, "Usage: " OPTIONS_PROGRAM " [OPTION]...\n"
-                 "Gives every byte back, in order, or says that it could not.\n\n");
+                 "Returns every byte, in order, or reports that it could not.\n\n");
     option_print_help(&options->set, out);
-    fprintf(out, "\nSizes: 64, 64k, 1M, 1G (powers of 1024). Times: 250ms, 30s, 5m, 1h.\n"
+    fprintf(out, "\nSizes: 64, 64k, 1M, 1.5G (powers of 1024). Times: 250ms, 1.5s, 5m, 1h.\n"
                  "Try:   " OPTIONS_PROGRAM " -l localhost:7007    then: printf hello | nc -N "
                  "localhost 7007\n");
 }
