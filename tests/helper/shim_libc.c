@@ -6,9 +6,9 @@
  * TCGETS2, another with TIOCGWINSZ; one opens files with open(2), another with openat(2). This
  * library makes all of them in every function below, before the real function or instead of it.
  *
- *     LIBC_REPORT=FILE   gets a line for each function called; "new: " and the result of a call
- * that no kernel has yet; "filter" when a filter is installed LIBC_OPEN=NUMBER   the system call
- * that opens files (default: that of open(2))
+ *     LIBC_REPORT=FILE   gets a line for each function called; "new: " and the result of a
+ *                        call that no kernel has yet; "filter" when a filter is installed
+ *     LIBC_OPEN=NUMBER   the system call that opens files (default: that of open(2))
  */
 #include <asm/termbits.h>
 #include <dlfcn.h>

@@ -1,14 +1,14 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Started by others: systemd's sockets, inetd's, and what a service manager wants to hear.
+# Started by others: systemd's sockets, inetd's, and notifications for a service manager.
 
 load lib
 load netns
 
 echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
 
-# exactly ARGUMENT...: these are all that the server gets; lib.bash would add an endpoint.
+# exactly ARGUMENT...: starts the server with only these arguments; lib.bash would add an endpoint.
 exactly() {
     # shellcheck disable=SC2016 # for the shell inside
     SERVER_WRAP+=(bash -c 'exec "$2" "${@:3:$1}"' - $# "$EVECHOD" "$@")
@@ -16,7 +16,7 @@ exactly() {
 
 hand() { SERVER_WRAP=("$HELPERS/hand" "$@" --); }
 
-# The command line of a start that is refused, and words of the one line that it says.
+# Checks that a start fails with one line that contains the words.
 refused() {
     local code=$1 said word
     shift
@@ -73,7 +73,7 @@ refused() {
 
 @test "sockets passed to another process are ignored" {
     hand "unix:$T/s"
-    # The shell's child has another id than the shell, to which they were passed.
+    # The shell's child has another id than the shell, to which the sockets were passed.
     # shellcheck disable=SC2016
     SERVER_WRAP+=(sh -c '"$1" -l fd:unknown; exit $?' -)
     refused 2 "no socket named 'unknown' was passed; 0 were"
@@ -257,7 +257,7 @@ ready"
     wait "$PID" || PID=
 }
 
-# ---- what the manager hears
+# ---- notifications for the manager
 
 start_manager() {
     need socat
@@ -286,7 +286,7 @@ said_times() { (($(grep -aoE "$2" "$T/$1.out" | wc -l) >= $3)); }
     wait_for 5 said notify 'EXTEND_TIMEOUT_USEC=15000000'
 }
 
-# The main thread, the log's, and then the workers': their ids rise.
+# The main thread, the log's thread, then the workers': their ids are in ascending order.
 last_thread() { find "/proc/$PID/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort -n | tail -n 1; }
 
 @test "the watchdog is notified while every worker responds, and not while one hangs" {
@@ -296,7 +296,7 @@ last_thread() { find "/proc/$PID/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | 
     SERVER_ENV+=(WATCHDOG_USEC=200000)
     start_server -w 2
     wait_for 5 said_times notify WATCHDOG=1 3
-    # One thread alone is held in its epoll_wait, for longer than we look.
+    # One thread is held in epoll_wait, for longer than the check takes.
     bg hold strace -o /dev/null -p "$(last_thread)" -e inject=epoll_wait,epoll_pwait:delay_enter=20s
     wait_for 10 in_log ' warn a worker hangs'
     count=$(grep -ao WATCHDOG=1 notify.out | wc -l)

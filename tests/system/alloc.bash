@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash disable=SC2034,SC2154 # tests read what is set here
 #
-# alloc.bash: allocations that fail at the moment a test chooses (tests/helper/shim_alloc.c).
+# alloc.bash: makes allocations fail at a chosen moment (tests/helper/shim_alloc.c).
 
 need_shim() {
     [[ -r $HELPERS/$1.so ]] || skip "$1.so is not built (a sanitizer's build has none)"
@@ -9,7 +9,7 @@ need_shim() {
 
 CONTROL_ORDER=0
 
-# arm MODE N: the n-th allocation from now fails, once or ever.
+# arm MODE N: the n-th allocation from now fails, once, or from then on.
 arm() {
     CONTROL_ORDER=$((CONTROL_ORDER + 1))
     printf '%-15s\n%-15s\n%-15s\n%-15s\n%-15s\n' "$CONTROL_ORDER" "$1" "$2" 0 0 |
@@ -20,7 +20,7 @@ allocations() { echo $(($(sed -n 4p "$T/control"))); }
 
 start_with_shim() {
     need_shim shim_alloc
-    # A coverage build is instrumented as well, and takes the C library's.
+    # A coverage build is instrumented too, but uses the C library's allocator.
     [[ ${EVECHO_SANITIZED:-} == coverage ]] || need_plain_build "it has an allocator of its own"
     : >"$T/control"
     arm off 0

@@ -1,11 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A reader that does not read holds its sender, and costs the server no more than the buffer.
+# A client that does not read is not read either, and costs the server no more than the buffer.
 
 load lib
 
-# grown_kb FROM: how much resident memory came since.
+# grown_kb FROM: the growth of resident memory since.
 grown_kb() { echo $(($(peak_kb) - $1)); }
 
 @test "F16 a client that never reads is not read any more, and its memory is bounded" {
@@ -46,7 +46,7 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
 
 @test "F16 --buffer sets a mark larger than one read, on both read paths" {
     local small large path kernel
-    # All that the kernel may hold beside, both ways, however slow the machine lets it grow.
+    # The most that the kernel may buffer in addition, in both directions, on any machine.
     kernel=$(awk '{ sum += $3 } END { print sum }' /proc/sys/net/ipv4/tcp_[rw]mem)
     for path in direct buffered; do
         EVECHOD_READ_PATH=$path start_server
@@ -153,6 +153,6 @@ grown_kb() { echo $(($(peak_kb) - $1)); }
     wait_for 10 has_taken $((before + 1000000))
     not is_gone "${BG_PID[elephant]}" || fail "the elephant ended before the mice: $(<elephant.out)"
     end_bg elephant
-    # Who is crowded out is late on the whole; a busy machine's tail tells nothing.
+    # A starved client is late on average; the tail is unreliable on a busy machine.
     (($(fact canary p50_us) < 500000))
 }

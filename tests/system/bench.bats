@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# evecho bench: whether its numbers are true. Endpoints here stall, lie or die at a known place, so what
-# the report must say is known too. Streams and datagrams are held to the same.
+# evecho bench: checks that its numbers are true. Endpoints here stall, lie or end at a known place,
+# so the correct report is known. Streams and datagrams must meet the same rules.
 
 load lib
 load client
@@ -25,14 +25,14 @@ udp_lying() {
 
 json() { jq -e "$1" json >/dev/null || fail "not $1: $(jq -c 'del(.config)' json)"; }
 
-# In the latency of an open loop is every message that fell due.
+# The latency of an open loop includes every message that was due.
 every_message_has_a_latency() {
     local count
     count=$(sed -nE 's/.*Total count *= *([0-9]+).*/\1/p' hgrm)
     json ".completed + .unanswered + .unsent == $count"
 }
 
-# ---- what -n asks for, and of whom ----
+# ---- -n: the number of messages, and of which connection ----
 
 # The first connection of a bench only tries the address, so the liar's second is bench's first.
 @test "bench -n: a connection that stalls keeps its share of the messages, whatever threads there are" {
@@ -134,7 +134,7 @@ has_answered() {
     json '.p90_ns < 100000000'
 }
 
-# ---- what was lost ----
+# ---- lost messages ----
 
 @test "every lost message counts in the latency with the time that it waited" {
     local lie

@@ -1,13 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What configure refuses, and in which words.
+# The errors of configure.
 
 load lib
 
 one_build_is_enough() { [[ -z ${EVECHO_SANITIZED:-} ]] || skip "the same in every build"; }
 
-# refused WHAT ARGUMENT...: configure ends with that error.
+# refused WHAT ARGUMENT...: checks that configure ends with that error.
 refused() {
     local what=$1
     shift
@@ -29,7 +29,7 @@ refused() {
 @test "configure checks the compiler's target, not the build machine" {
     one_build_is_enough
     [[ $(uname -m) == x86_64 ]] || skip "for x86_64"
-    # As -m32 or -mx32 would: still an x86_64 compiler by its name, and of other system calls.
+    # Like -m32 or -mx32: by its name an x86_64 compiler, but with other system calls.
     "${top_srcdir:-.}/configure" CFLAGS=-w CPPFLAGS='-U__LP64__' --without-tls >configured
     grep -qE '^ *seccomp +no$' configured
 }

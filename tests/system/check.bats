@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
-# The checker, checked: every lie is found and named, and no truth is called a lie.
+# Tests the checker: every fault is found and named, and a correct echo passes.
 
 load lib
 load client
@@ -23,7 +23,7 @@ teardown() {
     ends 0 evecho check "$LIAR_ENDPOINT" --skip holds-the-sender,unread-then-half-close
 }
 
-# What check printed, but for the times to connect.
+# The output of check without the times to connect.
 verdicts() { grep -v '^# connect time: ' stdout; }
 
 @test "plan, list, only, skip, JSON" {
@@ -39,12 +39,12 @@ verdicts() { grep -v '^# connect time: ' stdout; }
     [[ $(verdicts) == $'1..1\nok 1 idle' ]]
 }
 
-# lie MODE N PATTERN: at every offset tried, the checker names the offset and the lie.
+# lie MODE N PATTERN: the checker must name the offset and the fault, at every offset tried.
 lie() {
     local mode=$1 n=$2 offset
     for offset in 0 1 7 8 63 4095 4096 65535 300001; do
         start_liar "$mode" "$offset" "$n"
-        # A seed of its own might have two equal bytes there, whose exchange is no lie.
+        # With a random seed two equal bytes could be there, whose swap is no fault.
         ends 1 evecho check --seed 1 --only large-bursts "$LIAR_ENDPOINT"
         grep -qE "offset $offset: .*$3" stdout || fail "$mode at $offset: $(<stdout)"
         stop_liar
@@ -54,7 +54,7 @@ lie() {
 @test "a fault at every offset is found: dropped bytes" { lie drop 40 "40 bytes are missing"; }
 @test "a fault at every offset is found: duplicated bytes" {
     local offset
-    # What was doubled shows where its copy ends, as bytes that came a second time.
+    # Duplicated bytes are detected where the copy ends, as bytes received a second time.
     for offset in 0 1 7 8 63 4095 4096 65535 300001; do
         start_liar double "$offset" 40
         ends 1 evecho check --only large-bursts "$LIAR_ENDPOINT"
@@ -68,7 +68,7 @@ lie() {
 @test "a fault at every offset is found: a truncation" { lie truncate 1 "ended too early, .*by FIN"; }
 @test "a fault at every offset is found: a reset" {
     local offset
-    # A reset overtakes what was sent before it, so it may show earlier, and never later.
+    # A reset overtakes bytes sent before it, so it may be detected earlier, but never later.
     for offset in 0 1 8 4096 300001; do
         start_liar reset "$offset"
         ends 1 evecho check --only large-bursts "$LIAR_ENDPOINT"
@@ -197,7 +197,7 @@ lie() {
     grep -q 'offset 0: nothing moved for .* s; we gave up, the stream was still open; it took 7 bytes and gave 0' stdout
 }
 
-# behind PROGRAM CONFIGURATION READY: starts a proxy on PROXY_PORT, which answers there once it is up.
+# behind PROGRAM CONFIGURATION READY: starts a proxy on PROXY_PORT and waits until it answers.
 behind() {
     PROXY_PORT=$(free_port)
     start_server
@@ -276,7 +276,7 @@ stream { server { listen 127.0.0.1:@port@; proxy_pass @echo@; } }"
     jq -e '.interrupted and .failed == 0 and .passed == 1 and (.properties | length) == 1' json
 }
 
-# ends_at_once ARGUMENT...: a check that would wait for long is interrupted, and ends.
+# ends_at_once ARGUMENT...: interrupts a check that would wait long; it must end at once.
 ends_at_once() {
     local code=0
     "$HELPERS/leash" 60 "$EVECHO" check "$@" >out 2>&1 3>&- &

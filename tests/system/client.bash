@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash disable=SC2034,SC2154 # tests read what is set here
 #
-# client.bash: what tests of evecho need besides lib.bash.
+# client.bash: functions for tests of evecho, in addition to lib.bash.
 
 EVECHO=${EVECHO:-${top_builddir:-.}/src/evecho}
 [[ $EVECHO == /* ]] || EVECHO=$PWD/$EVECHO
 
-# evecho ARGUMENT...: under the leash, so that nothing outlives its test.
+# evecho ARGUMENT...: runs it under the leash, so that it cannot outlive its test.
 evecho() { "$HELPERS/leash" "$LIFE" "$EVECHO" "$@" 3>&-; }
 
-# start_liar MODE OFFSET [N]: starts liar, or the helper that LIAR names, in place of the one before; sets
-# LIAR_ENDPOINT and LIAR_PID.
+# start_liar MODE OFFSET [N]: starts liar, or the helper named by LIAR, instead of the previous one;
+# sets LIAR_ENDPOINT and LIAR_PID.
 start_liar() {
     stop_liar
     : >"$T/liar.out"
@@ -28,10 +28,10 @@ stop_liar() {
     LIAR_PID=
 }
 
-# json CONDITION: it holds for the results in the file json.
+# json CONDITION: true if the condition holds for the results in the file json.
 json() { jq -e "$1" json >/dev/null || fail "not $1: $(jq -c 'del(.config)' json)"; }
 
-# A port that nobody uses, for a process that cannot listen on port 0, or to be refused. It is below
+# A free port, for a process that cannot listen on port 0, or to be refused. It is below
 # ip_local_port_range, because the kernel would give a port from there to the next server.
 free_port() {
     local first port
@@ -43,7 +43,8 @@ free_port() {
     echo "$port"
 }
 
-# ends CODE COMMAND...: runs it, with its output in stdout and stderr, and compares the exit code.
+# ends CODE COMMAND...: runs the command with its output in stdout and stderr, and compares the exit
+# code.
 ends() {
     local expected=$1 code=0
     shift
@@ -54,5 +55,5 @@ ends() {
     }
 }
 
-# lib.bash's teardown, for a file that has more to do.
+# lib.bash's teardown, for a file with more to clean up.
 eval "$(declare -f teardown | sed '1s/^teardown/common_teardown/')"

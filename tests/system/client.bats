@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
-# evecho cat, ping and bench, against the service and against endpoints that are none.
+# evecho cat, ping and bench, against the service and against faulty or missing endpoints.
 
 load lib
 load client
@@ -76,7 +76,7 @@ teardown() {
         ends 3 evecho $command "127.0.0.1:$port" </dev/null
         diff - stderr <<<"evecho: cannot connect to 127.0.0.1:$port: Connection refused"
     done
-    # A name is told with its addresses.
+    # The message lists the addresses of a name.
     ends 3 evecho ping -c 1 "localhost:$port"
     (($(wc -l <stderr) == 1))
     grep -q "cannot connect to localhost:$port: .*tcp://127.0.0.1:$port: Connection refused" stderr
@@ -266,7 +266,7 @@ teardown() {
 @test "bench: a stalled endpoint shows only in the corrected latency" {
     start_liar delay 6400 600
     ends 0 evecho bench -r 1k -t 1s "$LIAR_ENDPOINT" --json -
-    # Some hundred messages were due during the stall; one was under way.
+    # Some hundred messages were due during the stall; one was in flight.
     jq -e '.p90_ns > 100000000 and .uncorrected_p90_ns < 50000000 and .pipeline_full_max_ns > 50000000' stdout
 }
 
@@ -283,7 +283,7 @@ teardown() {
         "$LIAR_ENDPOINT" --json json --hdr-out hgrm
     grep -qE '^fail: p90 is [0-9]+\.[0-9]{3} ms; at most 50\.000 ms was required' stdout
     jq -e '.unanswered > 20 and .p90_ns > 50000000 and .uncorrected_p90_ns < 50000000' json
-    # Each of the schedule is in it.
+    # It includes each message of the schedule.
     (($(sed -nE 's/.*Total count *= *([0-9]+).*/\1/p' hgrm) == $(jq '.completed + .unanswered + .unsent' json)))
 }
 
@@ -447,7 +447,7 @@ teardown() {
     jq -e '.unsent > 300 and .rate_per_s < 500' stdout
 }
 
-# The first connection of a bench only finds out whether somebody is there; it sends nothing.
+# The first connection of a bench only tests that the endpoint accepts; it sends nothing.
 has_sent() { [[ $(ss -Htni state established "dport = :$1") == *bytes_sent:* ]]; }
 
 @test "bench: SIGINT prints the results so far, and a second one ends with 4" {
@@ -464,7 +464,7 @@ has_sent() { [[ $(ss -Htni state established "dport = :$1") == *bytes_sent:* ]];
     bench=$!
     wait_for 5 has_sent "${LIAR_ENDPOINT##*:}"
     local code=0
-    # The second must not be merged with the first: it is sent until it is heard.
+    # A pending signal would absorb the second one: so it is sent until it is handled.
     until is_gone "$bench"; do
         kill -INT "$bench" 2>/dev/null || break
         watch_for 0.1
@@ -473,7 +473,7 @@ has_sent() { [[ $(ss -Htni state established "dport = :$1") == *bytes_sent:* ]];
     ((code == 4)) || fail "exit $code"
 }
 
-# A server that is stopped, with a full backlog: what connects now gets no answer, and no refusal.
+# A stopped server with a full backlog: new connections get neither an answer nor a refusal.
 stop_answering() {
     kill -STOP "$PID"
     exec 7<>"/dev/tcp/127.0.0.1/$PORT" 8<>"/dev/tcp/127.0.0.1/$PORT"

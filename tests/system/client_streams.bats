@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
-# evecho's eye on a stream: what came before a failed send, before its question, behind the last
-# answer, or from another run.
+# evecho's checks of a stream: bytes received before a failed send, before their message, after the
+# last answer, or from another run.
 
 load lib
 load client
@@ -20,7 +20,8 @@ teardown() {
     [[ $(jq '.failures[].text' json | grep -c 'offset 1000: expected 0x') == 5 ]]
 }
 
-# stopped_until_the_reset COMMAND...: evecho, which stands still from its first bytes to the liar's reset.
+# stopped_until_the_reset COMMAND...: runs evecho, stopped from its first bytes until the liar's
+# reset.
 stopped_until_the_reset() {
     local port=${LIAR_ENDPOINT##*:} pid
     "$HELPERS/leash" "$LIFE" "$EVECHO" "$@" "$LIAR_ENDPOINT" <in >stdout 2>stderr 3>&- &

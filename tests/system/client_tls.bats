@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
-# evecho over TLS and behind the PROXY protocol's header, against a stranger (socat).
+# evecho over TLS and with the PROXY protocol's header, against a foreign program (socat).
 
 load lib
 load client
@@ -31,7 +31,7 @@ setup() {
     setup_tls
 }
 
-# stranger ADDRESS [ADDRESS]: socat on a free port; sets PORT and TLS.
+# stranger ADDRESS [ADDRESS]: starts socat on a free port; sets PORT and TLS.
 stranger() {
     local name=stranger${#BG_PID[@]}
     bg "$name" socat -d -d "${1/:PORT/:0}" "${2:-EXEC:cat}"
@@ -51,7 +51,7 @@ reverser() {
     TLS=tls://127.0.0.1:$PORT
 }
 
-# refused CODE PATTERN COMMAND...: one line that says so.
+# refused CODE PATTERN COMMAND...: checks that it fails with one line that matches.
 refused() {
     local pattern=$2
     ends "$1" evecho "${@:3}" </dev/null
@@ -99,7 +99,7 @@ refused() {
     tls_echo "verify=1,cafile=$PKI/ca.pem"
     ends 0 evecho ping -c 1 -k --cert "$PKI/client.pem" --key "$PKI/client.key" "$TLS"
     ends 0 evecho ping -c 1 -k --cert "$PKI/client.both" "$TLS"
-    # TLS 1.3 judges it after our handshake: connected, and then refused.
+    # TLS 1.3 verifies it after our handshake: connected, and then refused.
     ends 1 evecho bench -n 5 -t 2s -k "$TLS"
     grep -qE 'offset 0: TLS: tlsv13 alert certificate required' stdout
     grep -qE 'RESET 0, .*TLS [1-9]' stdout
@@ -184,7 +184,7 @@ refused() {
 }
 
 @test "a FIN without close_notify is an error, even if every byte was received" {
-    # A palindrome comes back as it went; killed, the server says no close_notify.
+    # A palindrome reversed is unchanged; if killed, the server sends no close_notify.
     reverser
     mkfifo input
     "$HELPERS/leash" "$LIFE" "$EVECHO" cat -k "$TLS" <input >back 2>said 3>&- &
@@ -219,7 +219,7 @@ refused() {
     refused 3 'no application protocol' ping -c 1 -k --alpn nothing "$TLS"
 }
 
-# header OPTION...: what `evecho cat` sends before "x", as hexadecimal digits.
+# header OPTION...: prints the bytes that `evecho cat` sends before "x", as hexadecimal digits.
 header() {
     bg "catch$1" socat -d -d TCP-LISTEN:0,bind=127.0.0.1 SYSTEM:'cat >caught'
     wait_for 10 said "catch$1" 'listening on'
@@ -253,7 +253,7 @@ header() {
     PORT=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' socat.out)
     evecho cat --proxy v1 "127.0.0.1:$PORT" </dev/null >back 2>/dev/null || true
     grep -qE "^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 [0-9]+ $PORT"$'\r$' back
-    # Before TLS: what comes first is the header, and then a handshake (0x16).
+    # Before TLS: first the header, then a handshake (0x16).
     bg first socat -d -d TCP-LISTEN:0,bind=127.0.0.1 SYSTEM:'head -n 1 >line; head -c 1 >record'
     wait_for 10 said first 'listening on'
     PORT=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' first.out)
@@ -266,7 +266,7 @@ header() {
     ends 0 evecho check --cacert "$PKI/ca.pem" "$ENDPOINT"
     ! grep -q '^not ok' stdout || fail "$(<stdout)"
     (($(grep -c '# SKIP' stdout) <= 2)) || fail "$(<stdout)" # urgent-byte, and truncation is a choice
-    # Nobody left without a close_notify but where that is what is tried.
+    # Every client sent close_notify, except where the test omits it.
     wait_for 5 log_count_is 'reason=truncated' 1 || fail "$(grep truncated "$LOG")"
     head -c 20000000 /dev/urandom >file
     evecho cat --cacert "$PKI/ca.pem" "$ENDPOINT" <file | cmp - file

@@ -1,14 +1,15 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Completion, as bash asks for it: the line up to the cursor in, candidates out.
+# Completion as bash calls it: with the line up to the cursor; it returns candidates.
 
 # shellcheck disable=SC2154 # top_srcdir is the environment's
 load lib
 
 EVECHO=${EVECHO:-$top_builddir/src/evecho}
 
-# completes LINE CANDIDATE...: exactly these, in any order. The line's last word is being completed.
+# completes LINE CANDIDATE...: expects exactly these, in any order. The line's last word is
+# completed.
 completes() {
     local program=${1%% *} expected
     expected=$(printf '%s\n' "${@:2}" | sort)
@@ -38,7 +39,7 @@ completes() {
     completes 'evecho check --only half-close-at-once,man' half-close-at-once,many-connections
     completes 'evecho check --skip=urg' urgent-byte
     completes 'evecho bench --require p9' p90= p95= p99= p999= p9999=
-    # What follows the last '=' is what readline replaces.
+    # readline replaces the part after the last '='.
     completes 'evecho bench --require p99=5ms,err' 5ms,errors=
     : >"$T/some-file"
     completes "evecho check --json $T/some" "$T/some-file"

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Two faults at a time. Each alone has its test; here pairs are drawn from a seed, while a canary
-# sings and a transfer goes on that was there before.
+# runs and an earlier transfer continues.
 #
 #     SEEDS=7 bats compound.bats            that pair alone
 #     EVECHO_THOROUGH=1 bats compound.bats  sixty pairs
 
 load lib
 
-# A fault NAME is begin_NAME, lift_NAME (the cause goes away) and settle_NAME (what it left is awaited).
+# A fault NAME is begin_NAME, lift_NAME (ends the cause) and settle_NAME (waits for its effects to
+# end).
 faults=(descriptors unread resets reloads counters stopped silent interrupted memory dripping)
 
 begin_descriptors() { prlimit --pid "$PID" --nofile=$(($(fd_count) + 1)):; }
@@ -69,7 +70,7 @@ settled() {
     return "$code"
 }
 
-# pair FAULT FAULT SEED: both at once.
+# pair FAULT FAULT SEED: runs both at once.
 pair() {
     bg steady "$HELPERS/peer" -s "$3" -i 30000 "$ENDPOINT" echo:1000 say:standing send:30M half-close read-end
     wait_for 10 said steady standing

@@ -18,7 +18,8 @@ is_right() {
     [[ $CODE == 0 ]] || fail "exit $CODE: $(<stderr)"
 }
 
-# is_wrong LINE WORD...: refused with one line that names the file, the line and the words.
+# is_wrong LINE WORD...: expects a refusal with one line that contains the file, the line and the
+# words.
 is_wrong() {
     local at=$1 word
     check

@@ -8,7 +8,7 @@ load lib
 load netns
 load client
 
-# From now on every fifth SYN to the server is lost. A SYN that is sent again counts as well.
+# From now on every fifth SYN to the server is dropped. Retransmitted SYNs count too.
 drop_every_fifth_syn() {
     need nft
     inside nft add table ip lossy
@@ -76,7 +76,7 @@ start_with_lost_syns() {
     need nft
     inside nft add table ip deaf
     inside nft add chain ip deaf in '{ type filter hook input priority 0; }'
-    # The first connection only tries the address: that one is let in.
+    # The first connection only tests the address: it is not dropped.
     inside nft add rule ip deaf in tcp flags '&(syn|ack)==syn' numgen inc mod 10000 != 0 drop
     far_evecho bench -c 2 -t 500ms --timeout 300ms --json json "$ENDPOINT" >stdout 2>&1 || true
     json '.errors.timeout >= 2 and .connects >= 2 and .connect_p50_ns >= 290000000 and .connects_slow == 0'

@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck disable=SC2034 # lib.bash reads what is set here
-# What an echo costs in counts, which do not depend on what else the machine does. Times are ./dev bench's.
+# The cost of an echo in counts, which do not depend on the load of the machine. ./dev bench
+# measures times.
 
 load lib
 load client
@@ -9,7 +10,8 @@ load client
 ECHOES=5000
 unset EVECHOD_READ_PATH # each test says which it counts
 
-# counted PATH CONNECTIONS SIZE: sets CALLS, the system calls a hundred echoes take, connections and all.
+# counted PATH CONNECTIONS SIZE: sets CALLS, the system calls of a hundred echoes, including
+# connections.
 counted() {
     need_strace
     need_plain_build "a sanitizer makes calls of its own"
@@ -45,7 +47,7 @@ counted() {
     ((CALLS <= 330)) || fail "$CALLS for 100 echoes"
 }
 
-# Instructions of our own process for one echo, libraries and all, the start taken out.
+# User-space instructions for one echo, including libraries, without the start.
 @test "instructions an echo: direct" {
     need valgrind
     need_plain_build "a sanitizer has instructions of its own"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# SIGTERM: accepting stops, open connections are served to their end, and what is owed then is told.
+# SIGTERM: accepting stops, open connections are served to their end, and bytes still owed are
+# reported.
 
 load lib
 
-# drained OWED EXIT: the notice and the exit code that belong together.
+# drained OWED EXIT: checks the notice and the exit code.
 drained() {
     EXPECTED_EXIT=$2 await_exit
     EXPECTED_EXIT=$2
@@ -225,7 +226,7 @@ drain_seconds() { field seconds "$(grep -a ' notice drained ' "$LOG" | tail -n 1
     in_log "drained owed=$(field cut)"
 }
 
-# Our FIN is out, or waits for the bytes before it.
+# Our FIN is sent, or queued behind data.
 is_half_closed() { [[ -n $(ss -Htn state fin-wait-1 "sport = :$PORT") ]]; }
 
 all_is_out() { ask_counters && (($(counter bytes_out) == 300 * 1024)); }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Every byte, in order: all sizes, all values, all ways of sending, and programs that are not ours.
+# Every byte, in order: all sizes, all values, all ways of sending, and foreign programs.
 
 load lib
 
@@ -15,7 +15,7 @@ every_size_on() {
     done
 }
 
-# stranger FILE COMMAND...: the file goes in, and must come out as it is.
+# stranger FILE COMMAND...: the command must echo the file unchanged.
 stranger() {
     local file=$1
     shift
@@ -111,7 +111,7 @@ random_file() { head -c "$1" /dev/urandom >"$T/random"; }
     for i in {1..40}; do steps+=(oob:U "echo:$i"); done
     peer "$ENDPOINT" "${steps[@]}" half-close read-all
     peer "$ENDPOINT" text:abc oob:longer oob:U text:def half-close read-all
-    # One that is alone is an end to no wait: it is echoed, and then its sender is idle.
+    # A single urgent byte does not cause a busy loop: it is echoed, and then its sender is idle.
     before=$(cpu_ticks)
     peer "$ENDPOINT" oob:U expect-eof
     wait_for 5 closed_at_least 3

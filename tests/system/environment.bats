@@ -1,13 +1,14 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The world around the service: clocks that jump, files that are not there, addresses that are taken.
+# The environment of the service: clocks that jump, missing files, addresses in use.
 
 load lib
 
-# ---- F37: the clock of the wall ----
+# ---- F37: the wall clock ----
 
-# The clock of the servers from now on is what clock_says last wrote; the monotonic one is the system's.
+# From now on servers see the wall clock that clock_says last wrote, but the system's monotonic
+# clock.
 need_own_clock() {
     local shim
     shim=$(find /usr/lib -name libfaketimeMT.so.1 2>/dev/null | head -n 1)
@@ -28,7 +29,8 @@ year_in_log() { tail -n 1 "$LOG" | grep -qE "^$1-[01][0-9]-[0-3][0-9]T[0-9:]{8}\
 @test "F37 the clock jumps by an hour, to 1970 and past 2038: no timeout is early or late" {
     local jump year began took early=0 late=0
     need_own_clock
-    # faketime reads its file at each look: the sandbox lets a configuration's folder be read.
+    # faketime reads its file at each call: the sandbox permits reading in the configuration's
+    # directory.
     echo 'listen = 127.0.0.1:0' >"$T/conf"
     start_server --config "$T/conf" --idle-timeout 500ms --linger-timeout 100ms
     start_canary
@@ -124,7 +126,7 @@ start_second() {
     done
 }
 
-# ---- who it runs as, and as which process ----
+# ---- users, and process ids ----
 
 @test "as user 65534, who has no privilege: it serves, confined, and drains" {
     need_root
@@ -164,7 +166,7 @@ as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 @test "F51 user nobody cannot use it, nor replace another user's; a stale link is not followed" {
     need_root
     need setpriv
-    # The test's own folder is closed to others: what is tested here is the socket's mode.
+    # The test's own directory is closed to other users, but this tests the socket's mode.
     local dir
     dir=$(mktemp -d /tmp/evecho-f51.XXXXXX)
     chmod 1777 "$dir"

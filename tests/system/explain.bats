@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
-# evecho explain, and docs/SYMPTOMS.md that it is made of: complete, and true of our own programs.
+# evecho explain and its source docs/SYMPTOMS.md: complete, and true for our own programs.
 
 # shellcheck disable=SC2154 # top_srcdir is the environment's
 load lib

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What must go wrong, and what happens then: every byte taken in comes back in order, or the
-# connection ends in a reset, with a logged reason and a counter; and everybody else is served on.
+# Faults and their effects: every byte read is echoed in order, or the connection ends with a reset,
+# a logged reason and a counter; and all other clients are still served.
 #
 #     SEEDS=1000 bats faults.bats   runs so many seeds where a sample runs otherwise
 
@@ -14,7 +14,7 @@ load alloc
 # The server's threads are all traced by now.
 is_traced() { ! grep -L 'TracerPid:.[1-9]' "/proc/$PID/task/"*/status | grep -q .; }
 
-# trace NAME EXPRESSION...: strace beside the running server, into NAME.trace.
+# trace NAME EXPRESSION...: attaches strace to the running server; it writes NAME.trace.
 trace() {
     local name=$1
     need_attach
@@ -23,8 +23,8 @@ trace() {
     wait_for 10 is_traced
 }
 
-# failed_accepts FROM TO: how many between two moments of the clock. strace writes in its own time,
-# so this is asked when it has ended.
+# failed_accepts FROM TO: the number of failed accepts between two times. strace writes with a
+# delay, so call it after strace has ended.
 failed_accepts() {
     awk -v from="$1" -v to="$2" '$2 > from && $2 < to && /(EMFILE|ENFILE)/ { n++ } END { print n + 0 }' \
         "$T/accepts.trace"
@@ -247,7 +247,7 @@ starts_or_says_why() {
     counters_balance
 }
 
-# scrapes PAGE: a whole answer, or a connection that is closed; never silence, and no part of a page.
+# scrapes PAGE: expects a complete answer or a closed connection; never silence or a part of a page.
 scrapes() {
     local status=0 code
     code=$(curl -sS -m 4 -o scrape -w '%{http_code}' "$STATUS_URL/$1" 2>scrape.err) || status=$?
@@ -305,7 +305,7 @@ each_allocation_of_a_scrape_fails() {
 @test "F12 each allocation after a PROXY header fails: a complete answer or a reset" {
     need socat
     start_with_shim
-    # What an event that could not be added leaves owed is the stall time's to end.
+    # If an event could not be added, the stall timeout ends the connection.
     start_server -w 1 --stall-timeout 300ms \
         -l tcp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.1,service=whoami
     asks() {
@@ -432,7 +432,7 @@ start_second() {
     stop_server
 }
 
-# The server says nothing here, so its socket is asked instead.
+# The server logs nothing here, so check its socket instead.
 echoes_on() { peer "$1" echo:20000 half-close read-all >facts; }
 
 @test "F39 started with descriptors 0, 1 and 2 closed: no socket takes their place" {

@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# How streams end: the peer's FIN never cuts off what we still owe, a reset is told as a reset, and
-# nothing of a dead connection stays.
+# Ends of streams: the peer's FIN never cuts off bytes that we owe, a reset is reported as a reset,
+# and nothing of a closed connection remains.
 
 load lib
 
-# What is owed when the FIN comes is more than all the kernel's buffers hold.
+# At the FIN more bytes are owed than all the kernel's buffers hold.
 unread_then_half_close() {
     peer -i 20000 "$1" fill:64M half-close read-all >facts || fail "$(<facts)"
     figure "$(sed -n 's/^sent=//p' facts) bytes sent before the half-close, lost 0"

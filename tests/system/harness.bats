@@ -1,11 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The tests, tested: what teardown looks at after every test does fail that test.
+# Tests of the tests: each check of teardown can fail a test.
 
 load lib
 
-# fails_by WHAT COMMAND...: a test of that one command fails, and says so.
+# fails_by WHAT COMMAND...: a test with that command must fail and report it.
 fails_by() {
     local lib=$BATS_TEST_DIRNAME/lib
     printf '%s\n' "load '$lib'" '@test "one" {' "    ${*:2}" '}' >"$T/one.bats"

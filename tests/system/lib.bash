@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 #
-# lib.bash: how every shell test starts the server, talks to it, and looks at it afterwards.
+# lib.bash: starts the server for every shell test, runs clients, and checks the server afterwards.
 #
-# A test says start_server, uses peer, crowd and canary on "$ENDPOINT", and may end without stopping
-# anything: teardown stops the server and makes the checks that follow every test. Tests wait for
-# facts, through wait_for alone; nothing here sleeps to let something happen.
+# A test calls start_server, uses peer, crowd and canary on "$ENDPOINT", and may end without
+# stopping anything: teardown stops the server and makes the checks that follow every test. Tests
+# wait for facts, only through wait_for; nothing here sleeps to let something happen.
 #
 #     EVECHOD          the server under test; tests/helper/naive shows what the tests catch
 #     HELPERS          where the tools of tests/helper were built
@@ -25,7 +25,8 @@ HELPERS=${HELPERS:-$top_builddir/tests/helper}
 [[ $HELPERS == /* ]] || HELPERS=$PWD/$HELPERS
 export LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin # an ordinary user's tests need haproxy, nft, ip
-# As many descriptors as we may have, up to what the tests need: the default is 1024 (setrlimit(2)).
+# Raises the descriptor limit as far as permitted, up to the tests' need: the default is 1024
+# (setrlimit(2)).
 DESCRIPTORS=$(ulimit -Hn)
 [[ $DESCRIPTORS != unlimited && $DESCRIPTORS -lt 20000 ]] || DESCRIPTORS=20000
 [[ $(ulimit -Sn) == unlimited || $(ulimit -Sn) -ge $DESCRIPTORS ]] || ulimit -Sn "$DESCRIPTORS"
@@ -53,15 +54,15 @@ fail() {
     return 1
 }
 
-# A number that docs/RELIABILITY.md wants: a comment in the test's log, passed or not.
+# Prints a number for docs/RELIABILITY.md, as a comment in the test's log.
 figure() { echo "# $BATS_TEST_DESCRIPTION: $*" >&3; }
 
-# sample LITTLE ALL: how much of a heavy case runs; all of it with EVECHO_THOROUGH=1.
+# sample LITTLE ALL: the part of a heavy case to run; ALL with EVECHO_THOROUGH=1.
 sample() { if [[ -n ${EVECHO_THOROUGH:-} ]]; then echo "$2"; else echo "$1"; fi; }
 
 # ---- waiting ----
 
-# wait_for SECONDS COMMAND...: until the command succeeds; the one place that polls.
+# wait_for SECONDS COMMAND...: waits until the command succeeds; the only place that polls.
 wait_for() {
     local seconds=$1 until=$((${EPOCHREALTIME/./} + $1 * PATIENCE * 1000000))
     shift
@@ -76,10 +77,10 @@ wait_for() {
 
 not() { ! "$@"; }
 
-# A window in which something is measured, or must not happen: never a way to wait for a fact.
+# A time in which something is measured or must not happen. Never use it to wait for a fact.
 watch_for() { sleep "$1"; }
 
-# A zombie is gone too: it only waits for us.
+# A zombie counts as gone: it only waits for its parent.
 is_gone() {
     local stat
     { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
@@ -113,8 +114,8 @@ launch_server() {
     PID=$!
 }
 
-# An ordinary user may look at the server's descriptors and trace it only while it is dumpable
-# (tests/helper/shim_dumpable.c); root may always.
+# An ordinary user can read the server's descriptors and trace it only while it is dumpable
+# (tests/helper/shim_dumpable.c); root always can.
 stay_visible() {
     local shim=$HELPERS/shim_dumpable.so preloaded
     VISIBLE=()
@@ -123,8 +124,8 @@ stay_visible() {
     VISIBLE=("LD_PRELOAD=${preloaded:+$preloaded:}$shim")
 }
 
-# injecting ARGUMENT...: sets INJECTING to these arguments of strace's, which puts the call number -1 in
-# the place of a call that it makes fail, or getpid() where it is told to: the sandbox lets that pass.
+# injecting ARGUMENT...: sets INJECTING to these arguments of strace. It replaces a failing call by
+# call number -1, or by getpid() if requested, which the sandbox permits.
 injecting() {
     local argument
     INJECTING=()
@@ -135,8 +136,8 @@ injecting() {
     done
 }
 
-# end_tracer NAME TRACE: a tracer that goes in the middle of a call leaves it with getpid's result, as if
-# so many bytes had come; so it goes when every thread is stopped, and in no call at all.
+# end_tracer NAME TRACE: a tracer that ends during a call leaves it with getpid's result, as if so
+# many bytes had been read; so it ends while every thread is stopped outside of a call.
 end_tracer() {
     local before
     kill -CONT "$PID"
@@ -151,9 +152,10 @@ is_all_stopped() {
     (($(grep -c 'stopped by SIGSTOP' "$1" || true) >= $2 + ${#threads[@]}))
 }
 
-# under_strace ARGUMENT...: the servers from now on run under strace, into the file trace. Its -D
-# leaves the server our child, but uses up the alarm; so there is another leash inside. LeakSanitizer
-# is a tracer itself and gives up beside one; these tests look for leaks without it alone.
+# under_strace ARGUMENT...: servers started from now on run under strace, which writes the file
+# trace. With -D the server stays our child, but the alarm is used up, so there is a second leash
+# inside. LeakSanitizer is a tracer itself and cannot run with another one, so these tests check for
+# leaks only without it.
 under_strace() {
     SERVER_ENV=("ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0")
     injecting "$@"
@@ -186,10 +188,10 @@ fd_count() {
 
 fds_are_back() { (($(fd_count) <= FDS_AT_START)); }
 
-# stop_server [SIGNAL]: sends it, waits for the end and checks the exit code.
+# stop_server [SIGNAL]: sends the signal, waits for the end and checks the exit code.
 stop_server() {
     if ! is_gone "$PID"; then
-        # Once is enough: somebody may come and go while it is looked at again.
+        # Checked once only: clients may connect and leave during a second check.
         if [[ -z $IGNORE_FDS ]] && ! wait_for 5 fds_are_back; then
             ls -l "/proc/$PID/fd"
             fail "descriptors: $(fd_count), $FDS_AT_START at the start" || return 1
@@ -199,7 +201,7 @@ stop_server() {
     await_exit
 }
 
-# Waits for a server that is ending by itself and checks its exit code.
+# Waits for a server that ends by itself and checks its exit code.
 await_exit() {
     local code=0 pid=$PID
     if ! wait_for 20 is_gone "$PID"; then
@@ -212,7 +214,7 @@ await_exit() {
 
 # ---- after every test ----
 
-# bats looks at what teardown returns and at nothing on the way: each step says itself that it failed.
+# bats checks only the status that teardown returns: so each step reports its own failure.
 
 unannounced_errors() {
     local pattern lines
@@ -257,7 +259,8 @@ teardown() {
 
 # ---- processes beside the test ----
 
-# bg NAME COMMAND...: in the background, output in NAME.out, standard input a pipe for `go NAME`.
+# bg NAME COMMAND...: runs it in the background, with output in NAME.out and standard input from a
+# pipe for `go NAME`.
 bg() {
     local name=$1 fd
     shift
@@ -270,7 +273,7 @@ bg() {
 
 go() { echo go >&"${BG_FD[$1]}"; }
 
-# finish NAME: waits for its end; its exit code is ours, its output stays in NAME.out.
+# finish NAME: waits for its end and returns its exit code; its output is in NAME.out.
 finish() {
     local pid=${BG_PID[$1]} fd=${BG_FD[$1]}
     wait_for "$LIFE" is_gone "$pid"
@@ -304,14 +307,14 @@ start_canary() {
     wait_for 5 said canary 'canary sings'
 }
 
-# Every answer came. Prints the figures.
+# Checks that every answer arrived, and prints the figures.
 stop_canary() {
     go canary
     finish canary
     echo "canary: p99 $(fact canary p99_us) us, worst $(fact canary max_us) us"
 }
 
-# ---- what the server shows ----
+# ---- the server's figures ----
 
 in_file() { grep -aqE "$2" "$1"; }
 in_log() { in_file "$LOG" "$1"; }
@@ -334,7 +337,7 @@ field() {
 rss_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$PID/status"; }
 peak_kb() { awk '/^VmHWM/ { print $2 }' "/proc/$PID/status"; }
 
-# Clock ticks of CPU, a hundredth of a second each.
+# CPU time in clock ticks of a hundredth of a second.
 cpu_ticks() {
     local stat
     read -r stat <"/proc/$PID/stat"
@@ -344,7 +347,7 @@ cpu_ticks() {
     echo $((${12} + ${13}))
 }
 
-# Asks for the counters and waits for the line; `counter NAME` then reads them.
+# Requests the counters and waits for the log line; `counter NAME` then reads them.
 ask_counters() {
     local before
     before=$(log_count ' counters ')
@@ -355,7 +358,7 @@ ask_counters() {
 
 counter() { field "$1" "$COUNTERS"; }
 
-# has_taken BYTES: the service has read more than that.
+# has_taken BYTES: true if the service has read more than that.
 has_taken() {
     ask_counters
     (($(counter bytes_in) > $1))
@@ -371,13 +374,13 @@ counters_balance() {
 
 # ---- certificates ----
 
-# issue NAME SUBJECT [ARGUMENT...]: NAME.pem and NAME.key here, signed by itself unless told otherwise.
+# issue NAME SUBJECT [ARGUMENT...]: makes NAME.pem and NAME.key, self-signed by default.
 issue() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
         -keyout "$1.key" -out "$1.pem" -subj "/CN=$2" "${@:3}" 2>/dev/null
 }
 
-# ---- where a test cannot be had ----
+# ---- requirements of tests ----
 
 is_instrumented() {
     [[ -n ${EVECHO_SANITIZED:-} || ${EVECHOD##*/} == valgrind* ]]
@@ -392,7 +395,7 @@ need_strace() {
     strace -f -e trace=none true 2>/dev/null || skip "strace may not trace here"
 }
 
-# strace -p: on a process that is not strace's child.
+# strace -p: for a process that is not strace's child.
 need_attach() {
     local scope
     need_strace
@@ -400,7 +403,7 @@ need_attach() {
     ((EUID == 0 || scope == 0)) || skip "needs root: kernel.yama.ptrace_scope=$scope"
 }
 
-# An ordinary user is root in a namespace of its own, if the system allows users such (user_namespaces(7)).
+# An ordinary user is root in its own namespace, if the system permits that (user_namespaces(7)).
 UNSHARE=(unshare) ENTER=(nsenter)
 ((EUID == 0)) || UNSHARE=(unshare --map-root-user) ENTER=(nsenter -U --preserve-credentials)
 
@@ -411,7 +414,7 @@ need_netns() {
 
 has_ipv6() { [[ -r /proc/net/if_inet6 && -n $(</proc/net/if_inet6) ]]; }
 
-# Names with both families for the server, whatever the machine's hosts file says.
+# Names with both families for the server, independent of the machine's hosts file.
 need_two_families() {
     need_netns
     "${UNSHARE[@]}" -m true 2>/dev/null || skip "no mount namespaces here"
@@ -420,5 +423,5 @@ need_two_families() {
         ip link set lo up && exec \"\$@\"" -)
 }
 
-# A command in the server's own network.
+# Runs a command in the server's own network.
 inside() { "${ENTER[@]}" -t "$PID" -n "$@"; }

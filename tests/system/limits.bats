@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Limits of connections: in all (peers wait in the backlog), and of one source (reset).
+# Limits of connections: of all (peers wait in the backlog), and of one source (reset).
 
 load lib
 load netns
@@ -28,7 +28,7 @@ load netns
     (($(counter accept_pauses) >= 1))
 }
 
-# Sockets beyond those at the start.
+# The number of sockets above that at the start.
 open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
 
 @test "--max-connections lowered by a reload: new clients wait as usual" {
@@ -97,7 +97,7 @@ open_sockets() { echo $(($(fd_count) - FDS_AT_START)); }
     finish held
 }
 
-# Whole networks of addresses on a machine of the server's own.
+# Whole networks of addresses, in the server's own network namespace.
 start_with_many_sources() {
     need_netns
     ulimit -n 12000 2>/dev/null || skip "no 12000 descriptors here"

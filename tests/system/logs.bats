@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The log: one event a line, in two formats and at three places, whatever a peer sends.
+# The log: one event a line, in two formats and to three targets, for any bytes of a peer.
 
 load lib
 
@@ -173,7 +173,7 @@ TIMESTAMP='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z'
     wait_for 30 fds_are_back
     kill -USR1 "$PID"
     local file="/proc/$PID/root$T/small/file.log" try
-    # The lines still queued can fill the disk once more after it was emptied, not twice.
+    # After the disk was emptied, the queued lines can fill it once more, but not twice.
     for try in 1 2; do
         : >"$file"
         peer "$ENDPOINT" echo:4321 half-close read-all
@@ -200,7 +200,7 @@ TIMESTAMP='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z'
     [[ ! -s $LOG ]]
 }
 
-# A /dev of the server's own, with what the command puts in it.
+# The server's own /dev, filled by the command.
 with_own_dev() {
     SERVER_WRAP=(unshare -m sh -c "mount -t tmpfs none '$T/dev' &&
         for d in null zero full random urandom; do : >'$T/dev/'\$d; mount --bind /dev/\$d '$T/dev/'\$d; done &&
@@ -231,14 +231,14 @@ with_own_dev() {
     grep -aE ' warn ' "$LOG" | grep -qE '299|300' || fail "the number of the others is not told"
 }
 
-# What lines say themselves, and what they say of others like them.
+# Events of a message: its own lines plus the counts in them.
 events() {
     grep -aE "$1" "$LOG" | awk '{
         if (match($0, / repeated=[0-9]+/)) n += substr($0, RSTART + 10, RLENGTH - 10); else n++
     } END { print n + 0 }'
 }
 
-# A window ends while the flood goes on and the writer is at something else.
+# A window ends during the flood, while the writer is busy.
 @test "a flood of repeated lines: the reported counts add up to the events" {
     start_server --max-connections-per-source 1 -l tcp://127.0.0.1:0 -l "unix:$T/s"
     bg held "$HELPERS/crowd" -n 1 "$ENDPOINT"
@@ -268,7 +268,7 @@ events() {
     in_log '^<5>[^<]* notice listening'
     not grep -v '^<[3-7]>' "$LOG"
     stop_server
-    # Another stream is not the journal, whatever the environment says.
+    # Another stream is not the journal, even if the environment names one.
     LOG=$T/second.log
     start_server
     wait_for 5 in_log '^[0-9]+-.* notice listening'

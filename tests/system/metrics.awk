@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# metrics.awk: what /metrics may look like (Prometheus text format 0.0.4), stricter than a scraper.
-# Prints what is wrong and ends with 1.
+# metrics.awk: checks the format of /metrics (Prometheus text format 0.0.4), more strictly than a
+# scraper. Prints errors and ends with 1.
 #
 #   # HELP, then # TYPE, then the samples, a family at a time and never twice; names are legal and
 #   have the program's prefix; counters, and nothing else, end in _total; no series twice; numbers are

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash disable=SC2034,SC2154 # tests read what is set here
 #
-# netns.bash: two networks of a test's own, with a line between them that can fail. The server stands
-# in one at NEAR, whoever the test calls `far` in the other at FAR (and at FAR2, FAR3). Nothing outside sees
-# the addresses.
+# netns.bash: two networks of a test's own, with a faulty link between them. The server is in one at
+# NEAR; commands that the test runs with `far` are in the other at FAR (and FAR2, FAR3). The
+# addresses are not visible outside.
 
 NEAR=10.77.0.1 FAR=10.77.0.2 FAR2=10.77.0.3
 
-# The other network: it lives as long as the process that holds it.
+# The other network: it exists as long as the process that holds it.
 start_far() {
     need_root
     need_netns
@@ -23,12 +23,13 @@ far() { nsenter -t "$FAR_PID" -n "$@"; }
 bg_far() { bg "$1" nsenter -t "$FAR_PID" -n "${@:2}"; }
 bg_near() { bg "$1" "${ENTER[@]}" -t "$PID" -n "${@:2}"; }
 
-# in_own_network COMMANDS: the servers from now on have a network of their own, made by these.
+# in_own_network COMMANDS: servers started from now on have their own network, set up by the
+# commands.
 in_own_network() {
     SERVER_WRAP=("${UNSHARE[@]}" -n sh -c "ip link set lo up && $1 && exec \"\$@\"" -)
 }
 
-# start_across ARGUMENT...: the server with a cable (a veth pair) to the far side.
+# start_across ARGUMENT...: starts the server with a cable (a veth pair) to the far side.
 start_across() {
     start_far
     in_own_network "ip link add cable type veth peer name cable netns $FAR_PID &&
@@ -40,7 +41,7 @@ start_across() {
     far ip link set cable up
 }
 
-# start_behind_a_bad_line ARGUMENT...: the server, and the ends of a line for `line`.
+# start_behind_a_bad_line ARGUMENT...: starts the server, and makes the ends of a link for line_up.
 start_behind_a_bad_line() {
     [[ -c /dev/net/tun ]] || skip "no TUN devices here"
     start_far
@@ -52,7 +53,7 @@ start_behind_a_bad_line() {
     start_server -l "tcp://$NEAR:0" "$@"
 }
 
-# line_up OPTION...: from now on packets cross it, as link_emulator's options say.
+# line_up OPTION...: from now on link_emulator forwards packets, with these options.
 line_up() {
     bg line "$HELPERS/link_emulator" -t "$LIFE" "$@" "/proc/$PID/ns/net" "/proc/$FAR_PID/ns/net" line
     wait_for 5 said line 'the line is up'
@@ -63,18 +64,19 @@ line_down() {
     rm -f "$T/line.in"
 }
 
-# A canary in the server's own network, so that no line disturbs it.
+# A canary in the server's own network, so that the link does not disturb it.
 start_near_canary() {
     bg_near canary "$HELPERS/canary" "$ENDPOINT"
     wait_for 5 said canary 'canary sings'
 }
 
-# near_statistic NAME: a counter of the kernel's in the server's network.
+# near_statistic NAME: a counter of the kernel in the server's network.
 near_statistic() { inside nstat -asz "$1" | awk -v name="$1" '$1 == name { print $2 }'; }
 
-# start_behind_a_narrow_hop MTU ARGUMENT...: the server and the far side with a cable of 1500 bytes
-# each to a router, which forwards no packet larger than MTU. Both families; the server is at
-# HOP_NEAR and HOP_NEAR6, the far side at HOP_FAR and HOP_FAR6. The server's endpoints are the caller's.
+# start_behind_a_narrow_hop MTU ARGUMENT...: connects the server and the far side by cables of 1500
+# bytes to a router, which forwards no packet larger than MTU. Both families; the server is at
+# HOP_NEAR and HOP_NEAR6, the far side at HOP_FAR and HOP_FAR6. The caller passes the server's
+# endpoints.
 HOP_NEAR=10.77.0.1 HOP_NEAR6=fd77::1 HOP_FAR=10.78.0.1 HOP_FAR6=fd78::1
 start_behind_a_narrow_hop() {
     local mtu=$1 hop route
@@ -103,7 +105,7 @@ start_behind_a_narrow_hop() {
     done
 }
 
-# Forgets what both ends have learned of the path.
+# Clears both ends' knowledge of the path MTU.
 forget_the_path() {
     local pid
     for pid in "$PID" "$FAR_PID"; do

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Networks that lose, delay, reorder and fall silent: all in namespaces of the tests' own.
+# Networks that lose, delay, reorder and become silent: all in the tests' own namespaces.
 #
 #     EVECHO_THOROUGH=1 bats network.bats   more seeds, and the system's own long timeouts
 
@@ -9,7 +9,7 @@ load lib
 load client
 load netns
 
-# ---- F28: a bad line ----
+# ---- F28: a faulty link ----
 
 profiles=(
     "no fault"
@@ -19,7 +19,7 @@ profiles=(
     "10 % lost, 100 ms:-l 10 -d 100"
 )
 
-# across_the_line SEED: three kinds of use at once.
+# across_the_line SEED: three kinds of clients at once.
 across_the_line() {
     local name
     bg_far both "$HELPERS/peer" -s "$1" -i 25000 "$ENDPOINT" send:100k half-close read-all
@@ -54,11 +54,11 @@ across_the_line() {
     ! closed_lines | grep -v 'lost=0 .* reason=eof' || fail "not a clean end"
 }
 
-# ---- F32: a stop far away ----
+# ---- F32: a stop with distant peers ----
 
 crowds=(1 2 3 4 5 6 7 8 9 10 11 12)
 
-# Their phases differ, so that at any moment some wait for our SYN-ACK.
+# Their phases differ, so at any moment some wait for our SYN-ACK.
 crowds_across() {
     local i
     for i in "${crowds[@]}"; do
@@ -165,7 +165,7 @@ reaped_for() { log_count_at_least "connection closed .*reason=$1" 1; }
     took=$(((${EPOCHREALTIME/./} - began) / 1000))
     stop_canary
     figure "reaped after $took ms, --stall-timeout 1 s"
-    # The canary's own line may be the last by now.
+    # The last line may now be the canary's own.
     line=$(closed_lines | grep reason=stall)
     [[ $(field end "$line") == reset ]] && (($(field lost "$line") > 0))
     end_bg pusher
@@ -200,7 +200,7 @@ drop_acknowledgements() {
 
 sockets_in() { (($(inside ss -Htan state "$1" | wc -l) == $2)); }
 
-# closed_in_state STATE SECONDS: a socket is left in it and held by nobody, and goes by itself.
+# closed_in_state STATE SECONDS: an orphaned socket is in that state, and ends by itself.
 closed_in_state() {
     wait_for 5 sockets_in "$1" 1
     wait_for 5 fds_are_back || fail "a descriptor is held"
@@ -235,7 +235,7 @@ closed_in_state() {
     end_bg deaf
 }
 
-# ---- datagrams on a path that is narrow, or leads nowhere ----
+# ---- datagrams on a path with a small MTU, or to an unreachable host ----
 
 @test "a hop with a smaller MTU: the first datagram of each size is echoed, in both families" {
     local endpoint size

@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What the command line takes, and how it refuses: one line that names the option, the value and
-# what was expected or the system's reason, and nothing half-started left behind.
+# Valid and invalid command lines: a refusal is one line with the option, the value, and the
+# expected value or the system's reason, and leaves nothing behind.
 
 load lib
 
-# evechod ARGUMENT...: runs it where it is to end by itself; sets CODE, STDOUT and STDERR.
+# evechod ARGUMENT...: runs it if it ends by itself; sets CODE, STDOUT and STDERR.
 evechod() {
     CODE=0
     "$HELPERS/leash" 15 "${SERVER_WRAP[@]}" "$EVECHOD" "$@" </dev/null >stdout 2>stderr 3>&- || CODE=$?
@@ -14,7 +14,8 @@ evechod() {
     STDERR=$(<stderr)
 }
 
-# refuses CODE WORD... -- ARGUMENT...: ends so, with one line on standard error that has the words.
+# refuses CODE WORD... -- ARGUMENT...: expects that code, and one line on standard error with the
+# words.
 refuses() {
     local code=$1 words=() word
     shift

@@ -1,21 +1,22 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck disable=SC2034,SC2154 # lib.bash reads what is set here, and opens names descriptors
-# PROXY headers received: from whom, which, and what becomes of the connection behind them.
+# Received PROXY headers: their senders, their forms, and the connections after them.
 
 load lib
 load client
 
-# serve [OPTION...]: an echo and a whoami that take headers from this machine; whoami is the second.
+# serve [OPTION...]: starts an echo and a whoami that accept headers from this machine; whoami is
+# the second.
 serve() {
     start_server -l tcp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.1 \
         -l "tcp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.0/8,service=whoami" "$@"
 }
 
-# says ENDPOINT BYTES: sends bytes (as of printf %b) and a half-close; prints what comes back.
+# says ENDPOINT BYTES: sends bytes (as of printf %b) and a half-close; prints the answer.
 says() { printf '%b' "$2" | timeout 10 socat -t 10 - "TCP:${1#tcp://}" 2>/dev/null || true; }
 
-# opens NAME [BYTES]: a connection to the echo that stays open, in the descriptor of that name.
+# opens NAME [BYTES]: opens a connection to the echo, which stays open in the descriptor NAME.
 opens() {
     eval "exec {$1}<>/dev/tcp/127.0.0.1/$PORT"
     [[ -z ${2:-} ]] || printf '%b' "$2" >&"${!1}"
@@ -77,7 +78,7 @@ V2_TCP4=$V2'\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\x9c\x40\0\x07'
             jq -e '.completed == 400 and .errors_total == 0' result
         done
     done
-    # One more each: the client tries whether anybody is there.
+    # One more each: the client first tests the address.
     wait_for 5 closed_at_least 54
     ask_counters
     (($(counter proxied) == 54 && $(counter tls_handshakes) == 18))
@@ -140,7 +141,7 @@ END
     done
 }
 
-# Some balancers send their header only with the client's first bytes, which may come late.
+# Some load balancers send the header only with the client's first bytes, which may be late.
 @test "proxy-timeout: a silent connection is reset after that time, and with 0 never" {
     local header=$V1
     start_server --proxy-timeout 300ms -l tcp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.1 \
@@ -149,7 +150,7 @@ END
     PORT=${ENDPOINTS[1]##*:} opens begun "${header:0:9}"
     opens late
     wait_for 5 closed_at_least 1
-    # The third was the last to connect; the first two would have been reset before it.
+    # The third connected last; the first two would have been reset before it.
     in_log " id=3 .* listener=$ENDPOINT .* end=reset reason=proxy error=\"no whole PROXY header within 0\.3 s \(proxy-timeout\)\"\$"
     (($(closed_count) == 1))
     printf '%bhello' "$header" >&"$silent"
@@ -307,7 +308,8 @@ END
 
 # ---- a real one in front
 
-# behind_haproxy WORDS...: haproxy on a free port, its server line with these words; sets FRONT.
+# behind_haproxy WORDS...: starts haproxy on a free port with these words in its server line; sets
+# FRONT.
 behind_haproxy() {
     need haproxy
     FRONT=$(free_port)
@@ -331,7 +333,7 @@ END
     wait_for 15 is_up
 }
 
-# Its checks went well for a while, and the connections behind it are their clients'.
+# Its checks succeeded for a while, and the connections after it are of clients.
 through_haproxy() {
     evecho bench -q -c 4 -n 200 -s 3k -t 0 --json result "tcp://127.0.0.1:$FRONT"
     jq -e '.completed == 200 and .errors_total == 0' result
@@ -365,7 +367,7 @@ checked_often() { closed_at_least 12; }
 }
 
 @test "haproxy: checks without a header are not an error" {
-    # A port of its own for the check leaves the header away.
+    # With a separate port for the check, haproxy sends no header.
     behind_haproxy send-proxy check inter 100ms port CHECK_PORT
     through_haproxy
     watch_for 1

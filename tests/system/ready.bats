@@ -1,11 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Endpoints of every kind, the lines that tell them, and how others learn that we are ready.
+# Endpoints of every kind, their `listening` lines, and the notifications of readiness.
 
 load lib
 
-# The whole of standard output, so far and for good.
+# The whole of standard output, now and at the end.
 output_is() {
     diff <(printf '%s\n' "$@") "$OUT"
 }
@@ -33,7 +33,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
 @test "without arguments: localhost:7007, both families, loopback only" {
     need ss
     need_two_families
-    # Nothing may be added to the command here, so not by start_server.
+    # The command must be unchanged here, so do not use start_server.
     SERVER_WRAP=("${SERVER_WRAP[@]}" sh -c 'exec "$1"' -)
     start_server
     inside ss -Hltn >ss
@@ -254,7 +254,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     in_file log 'a Unix socket stays behind'
 }
 
-# ---- what a start finds in its way
+# ---- obstacles of a start
 
 @test "a stale pid file does not prevent a start, even if its number is in use" {
     local number
@@ -297,8 +297,8 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     [[ $(<"$T/target") == 999999 && ! -e $T/missing ]]
 }
 
-# race ROUND ARGUMENT...: six starts at once, with the same arguments. One of them gets ready (its id
-# is in PID), the five others end with 3.
+# race ROUND ARGUMENT...: six starts at once, with the same arguments. One becomes ready (PID is its
+# id), the other five end with 3.
 race() {
     local i pid code=0 out="$T/race$1" racers=()
     shift
@@ -326,7 +326,7 @@ race() {
     (($(cat "$out".[1-6] | grep -cx ready) == 1)) || fail "more than one was ready"
 }
 
-# slowly CALL: that call takes a while, so that what comes between it and the one before is likely.
+# slowly CALL: delays that call, so that an event between it and the call before becomes likely.
 slowly() { under_strace -e "trace=$1" -e "inject=$1:delay_enter=$2"; }
 
 @test "six starts race for a pid file: one succeeds, and the file remains" {
@@ -365,7 +365,7 @@ slowly() { under_strace -e "trace=$1" -e "inject=$1:delay_enter=$2"; }
     done
 }
 
-# A socket that nobody listens on.
+# A socket without a listener.
 stale() {
     "$HELPERS/hand" "unix:$1" -- true
     [[ -S $1 ]]
@@ -400,9 +400,9 @@ stale() {
     [[ ! -e $T/s.lock ]]
 }
 
-# ---- what belongs to whom
+# ---- owners of files
 
-# A folder where another user may be, and a file of root's in it.
+# A directory that other users may enter, with a file owned by root.
 open_folder() {
     dir=$(mktemp -d "${TMPDIR:-/tmp}/evecho-user.XXXXXX")
     chmod 755 "$dir"
@@ -430,7 +430,7 @@ open_folder() {
 
 # ---- a manager whose queue is full
 
-# Starts one that takes nothing until it is told to go on.
+# Starts one that reads nothing until it is resumed.
 stuck_manager() {
     need socat
     bg notify socat -u "UNIX-RECV:$T/notify" -

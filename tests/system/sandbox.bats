@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What the process gives up before it serves, tried from within and seen from without. Every other
-# test runs in the sandbox as well: there it must take nothing away that serving needs.
+# The sandbox, tested from inside the process and observed from outside. Every other test runs in
+# the sandbox too: there it must not prevent anything that serving needs.
 
 load lib
 
@@ -10,7 +10,7 @@ SIGSYS=159 # 128 + 31: how a shell tells that the filter ended it
 
 echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
 
-# escape WHAT...: tries it at the first connection; ESCAPED is what came of it.
+# escape WHAT...: tries it at the first connection; ESCAPED is the result.
 escape() {
     need_plain_build "the sandbox is off there"
     SERVER_ENV=("LD_PRELOAD=$HELPERS/shim_escape.so" "ESCAPE=$*" "ESCAPE_REPORT=$T/report")
@@ -23,7 +23,7 @@ escaped() {
     echo "$ESCAPED"
 }
 
-# is_killed_for WHAT...: the attempt ends the process, and nothing came of it.
+# is_killed_for WHAT...: the attempt ends the process, and has no effect.
 is_killed_for() {
     escape "$@"
     start_server
@@ -44,7 +44,7 @@ in_every_status() {
 
 said_sandbox() { wait_for 5 in_log " notice sandbox $1"; }
 
-# The kernel's side of it is missing, as on an older one.
+# The kernel does not support it, like an older one.
 without() {
     need_strace
     under_strace -e "trace=$1" -e "inject=$1:error=${2:-ENOSYS}"
@@ -101,7 +101,7 @@ has_landlock() { said_sandbox 'mode=on .*landlock=[1-9]' >/dev/null; }
 @test "F47 a forbidden call ends the process" {
     need_plain_build "the sandbox is off there"
     need_strace
-    # A C library calls the one or the other.
+    # C libraries call the one or the other.
     under_strace -e trace=epoll_wait,epoll_pwait \
         -e inject=epoll_wait,epoll_pwait:retval=0:syscall=getppid:when=1
     launch_server -w 1
@@ -110,7 +110,7 @@ has_landlock() { said_sandbox 'mode=on .*landlock=[1-9]' >/dev/null; }
     grep -a 'SIGSYS' trace
 }
 
-# found_by_check MODE: each property of a plain, a Unix and a datagram listener, with its verdict.
+# found_by_check MODE: prints each property of a TCP, a Unix and a UDP listener with its verdict.
 found_by_check() {
     local endpoint
     start_server --sandbox "$1" -w 2 --udp-rate 0 -l tcp://127.0.0.1:0 -l "unix:$T/socket" -l udp://127.0.0.1:0
@@ -129,8 +129,8 @@ found_by_check() {
     diff with without
 }
 
-# another_libc [NUMBER]: the calls that other C libraries make, at every function that the server
-# uses; files are opened by the system call of that number.
+# another_libc [NUMBER]: makes the calls of other C libraries, in every function that the server
+# uses; files are opened with the system call of that number.
 another_libc() {
     need_plain_build "the sandbox is off there"
     SERVER_WRAP=(env "LD_PRELOAD=$HELPERS/shim_libc.so" "LIBC_REPORT=$T/report" ${1:+"LIBC_OPEN=$1"})
@@ -139,7 +139,7 @@ another_libc() {
 
 is_listening() { is_gone "$PID" || in_log ' notice listening '; }
 
-# Every way through the server after the filter: echoes, both signals, the status pages, a drain.
+# Every use of the server under the filter: echoes, both signals, the status pages, a drain.
 is_served_throughout() {
     local asked
     wait_for 15 is_listening
@@ -156,7 +156,7 @@ is_served_throughout() {
     echoes_on "$ENDPOINT"
     stop_server
     in_log ' drained owed=0'
-    # No call was met that this kernel has and the C library could not do without.
+    # No refused call was one that this kernel supports and the C library needs.
     not grep -v ENOSYS <(grep '^new: ' report)
 }
 
@@ -236,7 +236,7 @@ another_libc_config() {
         stop_server
     done
     [[ -e $T/precious && -e $T/conf/neighbour && ! -e $T/new && ! -e $T/conf/new ]]
-    # What the configuration's directory is for works: the rule is not simply closed.
+    # Permitted uses of the configuration's directory work: the rule does not refuse everything.
     escape "read $T/conf/neighbour"
     start_server --config "$T/conf/evechod.conf" -l "tcp://127.0.0.1:0"
     escaped
@@ -339,7 +339,7 @@ another_libc_config() {
         "$T/run/echo" "$T/run/pid" "$T/logs/log" >conf/evechod.conf
     start_server --config "$T/conf/evechod.conf"
     [[ -S run/echo && -s run/pid ]]
-    # As editors and logrotate do it: other files take the old ones' names.
+    # Like editors and logrotate: new files replace the old ones.
     sed 's/= 7/= 8/' conf/evechod.conf >conf/new
     mv conf/new conf/evechod.conf
     mv logs/log logs/log.1
@@ -391,7 +391,7 @@ another_libc_config() {
     need_root
     unshare -m true 2>/dev/null || skip "no mount namespaces here"
     mkdir dev
-    # The name in the server's /dev leads to where the reader can be started again.
+    # The name in the server's /dev is a link to a directory where the reader can be restarted.
     SERVER_WRAP=(unshare -m sh -c "mount -t tmpfs none '$T/dev' && : >'$T/dev/null' &&
         mount --bind /dev/null '$T/dev/null' && ln -s '$T/devlog' '$T/dev/log' &&
         mount --rbind '$T/dev' /dev && exec \"\$@\"" -)
@@ -412,7 +412,7 @@ another_libc_config() {
 @test "F43 if no thread can be started, the start fails with that reason" {
     need_root
     need_plain_build "a sanitizer needs threads of its own"
-    # A user whom nobody else is, so that the limit counts these processes alone.
+    # An otherwise unused user id, so that the limit counts only these processes.
     local id=$((50000 + $$ % 10000))
     chmod 755 "$T"
     SERVER_WRAP=(prlimit --nproc=3 setpriv --reuid "$id" --regid "$id" --clear-groups)
@@ -421,7 +421,7 @@ another_libc_config() {
     launch_server -w 8
     EXPECTED_EXIT=3 await_exit
     grep -E 'worker [2-8] of 8: cannot start .*thread: Resource temporarily unavailable.*ulimit -u' "$LOG"
-    # With as many as there is room for, it serves.
+    # With the largest permitted number it serves.
     start_server -w 1
     echoes_on "$ENDPOINT"
 }

@@ -1,18 +1,18 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck disable=SC2034 # lib.bash reads what is set here
-# The services beside the echo, as their RFCs and a user of inetd know them.
+# The services other than echo, as in their RFCs and in inetd.
 
 load lib
 
-# serve WORD [OPTION...]: one service over TCP and over a Unix socket.
+# serve WORD [OPTION...]: starts one service over TCP and over a Unix socket.
 serve() {
     local word=$1
     shift
     start_server -l "tcp://127.0.0.1:0,service=$word" -l "unix:$T/s,service=$word" --name me "$@"
 }
 
-# dial ENDPOINT: its bytes to standard output, ours from standard input with a half-close.
+# dial ENDPOINT: sends standard input and a half-close; prints the bytes received.
 dial() {
     case $1 in
         unix:*) timeout 10 socat -t 10 - "UNIX-CONNECT:${1#unix:}" ;;
@@ -20,7 +20,7 @@ dial() {
     esac
 }
 
-# listen_to ENDPOINT: its bytes alone, no half-close from us.
+# listen_to ENDPOINT: prints the bytes received, without a half-close.
 listen_to() {
     case $1 in
         unix:*) timeout 10 socat -u "UNIX-CONNECT:${1#unix:}" - ;;
@@ -54,7 +54,8 @@ listen_to() {
         listen_to "$endpoint" 2>/dev/null | head -c 740000 >lines || true
         (($(wc -c <lines) == 740000))
         [[ $(grep -c $'^[ -~]\{72\}\r$' lines) == 10000 ]]
-        # The 96th line is the first again, and each is the one before, turned by one.
+        # The 96th line equals the first, and each line is the previous one rotated by one
+        # character.
         [[ $(sed -n 96p lines) == "$(sed -n 1p lines)" && $(sed -n 1p lines) == ' !"#'* ]]
         [[ $(sed -n 5000p lines | cut -c 2-72) == "$(sed -n 5001p lines | cut -c 1-71)" ]]
     done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# SIGHUP, SIGUSR1, and signals that nobody asked for.
+# SIGHUP, SIGUSR1, and unexpected signals.
 
 load lib
 
@@ -177,7 +177,8 @@ reloaded() { log_count_at_least 'reload' "$1"; }
     done
 }
 
-# The log cannot be finished here, which takes the last second of the process; its pid file is gone.
+# The log cannot be written here, so the process waits its last second; its pid file is removed
+# already.
 @test "a signal in the last second changes nothing, with a log that is not read" {
     mkfifo "$T/fifo"
     local blocked signal

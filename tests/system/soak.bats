@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# ./dev soak runs for as long as it is told; here it runs for seconds, so that it is there when it is
-# wanted. docs/RELIABILITY.md has the figures of a long one.
+# ./dev soak runs for a given time; here it runs for seconds, so that it stays tested.
+# docs/RELIABILITY.md has the figures of a long run.
 
 load lib
 

@@ -6,7 +6,8 @@
 
 load lib
 
-# start_status ARGUMENT...: a server with a status endpoint on a free port; sets URL and STATUS_PORT.
+# start_status ARGUMENT...: starts a server with a status endpoint on a free port; sets URL and
+# STATUS_PORT.
 start_status() {
     need curl
     start_server --status tcp://127.0.0.1:0 "$@"
@@ -23,7 +24,7 @@ get() { curl -sS -m 10 "$URL$1" "${@:2}"; }
 code() { curl -sS -m 10 -o body -w '%{http_code}' "${@:2}" "$URL$1"; }
 code_is() { [[ $(code "${@:2}") == "$1" ]]; }
 
-# raw TEXT...: sends the text as it is, by printf, and prints all that comes until the end.
+# raw TEXT...: sends the text with printf, and prints all bytes received until the end.
 raw() {
     local fd
     exec {fd}<>"/dev/tcp/127.0.0.1/$STATUS_PORT"
@@ -35,7 +36,7 @@ raw() {
 
 raw_code() { raw "$1" | sed -n '1s/^HTTP\/1\.1 \([0-9]*\) .*/\1/p'; }
 
-# metric NAME: the value of that series, labels and all.
+# metric NAME: the value of that series; NAME includes the labels.
 metric() {
     get /metrics >metrics
     awk -f "$top_srcdir/tests/system/metrics.awk" metrics >&2
@@ -57,7 +58,7 @@ metric_is() { [[ $(metric "$1") == "$2" ]]; }
     metric_is evechod_ready 1
     metric_is evechod_draining 0
     metric_is evechod_workers "$(metric evechod_workers)"
-    # valgrind keeps some for itself.
+    # valgrind uses some itself.
     is_instrumented || metric_is evechod_descriptor_limit "$(sed -n 's/^Max open files *\([0-9]*\) .*/\1/p' "/proc/$PID/limits")"
     metric_is "evechod_build_info{version=\"$("$EVECHOD" --version | sed 's/^evechod \([^ ]*\).*/\1/')\"}" 1
     local started age
@@ -87,7 +88,7 @@ metric_is() { [[ $(metric "$1") == "$2" ]]; }
     not check "$buckets 1\nevechod_h_sum 3\nevechod_h_count 1\n"
 }
 
-# Of every kind of listener, one with a name that a label must escape.
+# A listener of every kind, one with a name that a label must escape.
 @test "Prometheus's own checker finds no error" {
     need promtool
     local listeners=(-l tcp://127.0.0.1:0 -l udp://127.0.0.1:0 -l "unix:$T/a\"b\\c") endpoint
@@ -141,8 +142,8 @@ metric_is() { [[ $(metric "$1") == "$2" ]]; }
     [[ $(raw 'GET /healthz HTTP/1.0\r\n\r\n' | tail -n 1) == ok ]]
 }
 
-# 8 KiB of the smallest fields or parameters are one request like another: what they take is bounded
-# by their bytes, not by their number.
+# A request of 8 KiB may consist of the smallest fields or parameters: its cost is bounded by its
+# bytes, not by their number.
 @test "a request of a thousand fields, or of thousands of parameters, is answered at once" {
     start_status
     local fields parameters
@@ -153,7 +154,7 @@ metric_is() { [[ $(metric "$1") == "$2" ]]; }
     not in_log 'it took too long'
 }
 
-# What is read one way here and another way elsewhere is refused, not mended.
+# A request that other servers may parse differently is refused.
 @test "an ambiguous request is refused" {
     start_status
     local request
@@ -173,7 +174,7 @@ metric_is() { [[ $(metric "$1") == "$2" ]]; }
     { printf 'POST /metrics HTTP/1.0\r\nContent-Length: 500000\r\n\r\n' && cat large; } >body
     nc -N 127.0.0.1 "$STATUS_PORT" <header | grep -q '^HTTP/1.1 431 '
     nc -N 127.0.0.1 "$STATUS_PORT" <body | grep -q '^HTTP/1.1 405 '
-    # Who goes on and on is cut off: neither the bytes nor the time are without end.
+    # An endless sender is closed: both bytes and time are limited.
     bg flood bash -c "exec 3<>/dev/tcp/127.0.0.1/$STATUS_PORT; yes >&3"
     wait_for 10 is_gone "${BG_PID[flood]}"
     finish flood || true
@@ -181,7 +182,7 @@ metric_is() { [[ $(metric "$1") == "$2" ]]; }
     wait_for 10 fds_are_back
 }
 
-# By kind of worker: with one, the endpoint shares its loop.
+# With one worker, the endpoint shares its loop.
 agrees() {
     start_status -l tcp://127.0.0.1:0 -l "unix:$T/s" --workers "$1"
     peer "$ENDPOINT" echo:5000 half-close read-all
@@ -218,7 +219,7 @@ END
 @test "the metrics match the echoed traffic, one worker" { agrees 1; }
 @test "the metrics match the echoed traffic, four workers" { agrees 4; }
 
-# A descriptor and its copy: the kernel gives each connection to either.
+# A descriptor and its copy: the kernel passes each connection to one of them.
 @test "two listeners with one name are one series" {
     SERVER_WRAP=("$HELPERS/hand" tcp://127.0.0.1:0 -- bash -c 'exec 4<&3; exec "$@"' -)
     start_status -l fd:3 -l fd:4
@@ -254,7 +255,7 @@ listed() {
 @test "/connections while they are open, one worker" { listed 1; }
 @test "/connections while they are open, four workers" { listed 4; }
 
-# s_client's input stays open, and so do they.
+# s_client's input stays open, and so the connections do.
 @test "/connections shows the parameters of a TLS connection" {
     "$EVECHOD" --version | grep -q OpenSSL || skip "built without TLS"
     issue server localhost
@@ -285,7 +286,7 @@ listed() {
     jq -se '.[1][2] | .version == "TLSv1.2" and (.cipher | startswith("ECDHE-")) and .resumed == false and (has("subject") or has("sni") or has("alpn") | not)' listed
     jq -se '.[2][2] == {version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384", resumed: false, alpn: "echo", sni: "a\"b", subject: "CN=some\\\"\\0Abody"}' listed
     jq -se '.[3][2] | .version == "TLSv1.3" and .resumed and (has("sni") | not)' listed
-    # The close line says the same.
+    # The close line has the same values.
     exec {fd}>&-
     for name in old new again plain; do end_bg "$name"; done
     wait_for 10 closed_at_least 6
@@ -346,7 +347,7 @@ all_are_there() {
     not curl -sS -m 5 "$URL/healthz"
 }
 
-# Whoever routes must send nobody here, and whoever restarts must not restart it.
+# A load balancer must send no client here, and a supervisor must not restart it.
 @test "at max-connections it is full: not ready but healthy, until there is room again" {
     start_status --max-connections 2
     code_is 200 /readyz
@@ -371,7 +372,8 @@ all_are_there() {
     finish first
 }
 
-# One that comes and one that goes at the limit do not turn it ready and full by turns.
+# If one client connects for each that leaves at the limit, it does not alternate between ready and
+# full.
 @test "it is full until a twentieth of the places is free" {
     start_status --max-connections 40
     bg most "$HELPERS/crowd" -n 38 "$ENDPOINT"
@@ -396,7 +398,7 @@ all_are_there() {
 
 host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
 
-# A page of somebody's in a browser here may ask for a name that leads to us (DNS rebinding).
+# A foreign page in a browser here may request a name that resolves to us (DNS rebinding).
 @test "a request for another host's name is refused" {
     local host path
     start_status
@@ -412,7 +414,7 @@ host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
         done
         grep -q 'status-public' body
     done
-    # The name in the target counts more than the field.
+    # The host in the target overrides the field.
     [[ $(raw_code 'GET http://evil.example/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n') == 403 ]]
     [[ $(raw_code 'GET http://localhost/metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n') == 200 ]]
     [[ $(raw_code 'GET /metrics HTTP/1.1\r\nHost: \r\n\r\n') == 403 ]]
@@ -439,7 +441,7 @@ host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
     inside curl -sS -m 10 -H 'Host: there.example' "$URL/healthz" | grep -q 'status-public'
 }
 
-# Under a real signal the first answer that is not "ready" says so, and no peer is refused before.
+# After a real signal no peer is refused before the first answer other than "ready".
 @test "no client is refused while it still reports that it is ready" {
     start_status --drain-quiet 30s --drain-timeout 30s
     bg crowd "$HELPERS/crowd" -n 1 "$ENDPOINT"
@@ -471,7 +473,7 @@ host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
 @test "F57 many slow scrapers: four at once, five seconds each, and no late echo" {
     start_status --workers 1
     start_canary
-    # Some trickle, some say nothing, some ask and never read; all of them stay.
+    # Some trickle, some send nothing, some send a request and never read; all stay open.
     local i fd slow=()
     for i in {1..24}; do
         exec {fd}<>"/dev/tcp/127.0.0.1/$STATUS_PORT"
@@ -481,9 +483,9 @@ host_is() { [[ $(code /metrics -H "Host: $2") == "$1" ]]; }
             1) printf 'GET /metrics HTTP/1.0\r\n\r\n' >&"$fd" ;;
         esac
     done
-    # Connections of scrapers, besides what was open at the start and the canary's own.
+    # Connections of scrapers: without those open at the start and the canary's own.
     (($(fd_count) <= FDS_AT_START + 4 + 1)) || fail "more than four at once: $(fd_count)"
-    # Those that wait get their turn: the first four are cut after five seconds.
+    # Waiting ones are served: the first four are closed after five seconds.
     wait_for 15 in_log 'a status request was not answered.*it took too long'
     for fd in "${slow[@]}"; do
         exec {fd}>&-

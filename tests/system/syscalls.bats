@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# System calls that fail or are slow while the service runs, and memory that runs out: that
-# connection alone is hit, and everybody else is served on.
+# System calls that fail or are slow while the service runs, and memory that runs out: only that
+# connection is affected, and all others are still served.
 
 load lib
 
-# One call of so many fails in the running server: strace comes to it, so its start is over.
+# One of so many calls fails in the running server: strace attaches to it after its start.
 inject() {
     local name=$1
     need_attach
@@ -24,7 +24,7 @@ stop_injecting() {
     rm -f "$T/$1.in"
 }
 
-# ---- F03 F05 F08: errors that mean little ----
+# ---- F03 F05 F08: harmless errors ----
 
 @test "F03 a connection that is gone before it is accepted, and EINTR: no log line" {
     local error
@@ -117,7 +117,7 @@ stop_injecting() {
     (($(fact canary p99_us) < 200000 * PATIENCE)) || fail "the canary waited longer than the calls took"
 }
 
-# ---- F14: no more memory ----
+# ---- F14: memory runs out ----
 
 virtual_kb() { awk '/^VmSize/ { print $2 }' "/proc/$PID/status"; }
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 #
-# systemd.bash: a systemd of a test's own, as process 1 of its own namespaces, that runs our units.
+# systemd.bash: runs a systemd for a test, as process 1 of its own namespaces, with our units.
 #
-# Its root is a tmpfs with the machine's /usr (read-only) and nothing else of the machine's files; it
-# has its own processes, network, cgroup and journal, and knows no units but ours, the journal's and
-# the few targets that these need. So it touches nothing outside, and no setting of the kernel.
+# Its root is a tmpfs with the machine's /usr (read-only) and none of its other files. It has its
+# own processes, network, cgroup and journal, and only our units, the journal's and the few targets
+# that these need. So it changes nothing outside, and no setting of the kernel.
 
 UNIT_TARGETS='basic default multi-user shutdown sockets sysinit'
 JOURNAL_UNITS='systemd-journald.service systemd-journald.socket systemd-journald-dev-log.socket'
@@ -22,7 +22,8 @@ need_systemd() {
     in_cgroups true 2>/dev/null || skip "cgroup version 2 cannot be mounted here"
 }
 
-# in_cgroups COMMAND...: with the tree of cgroups (version 2) at $T/cgroups, for the command alone.
+# in_cgroups COMMAND...: runs the command with the cgroup tree (version 2) mounted at $T/cgroups,
+# for it only.
 in_cgroups() {
     mkdir -p "$T/cgroups"
     # shellcheck disable=SC2016 # for the shell inside
@@ -30,7 +31,7 @@ in_cgroups() {
 }
 
 
-# The units as they are installed, but for where the program is; targets without a word in them.
+# The units as installed, except for the program's path; and empty targets.
 write_units() {
     local unit target
     mkdir -p "$T/units"
@@ -48,14 +49,14 @@ write_units() {
     printf 'Requires=basic.target\nWants=%s\n' "${JOURNAL_UNITS%% *}" >>"$T/units/default.target"
 }
 
-# drop_in UNIT LINE...: what `systemctl edit` would write; before boot.
+# drop_in UNIT LINE...: writes a drop-in like `systemctl edit`; call it before boot.
 drop_in() {
     mkdir -p "$T/units/$1.d"
     printf '%s\n' "${@:2}" >"$T/units/$1.d/test.conf"
 }
 
-# Becomes that systemd; runs in the new namespaces. $1 is the root, $2 the units, $3 the program, and
-# what is in $4 becomes its /etc.
+# Becomes that systemd; runs in the new namespaces. $1 is the root, $2 the units, $3 the program;
+# the content of $4 becomes its /etc.
 # shellcheck disable=SC2016 # for the shell inside
 BECOME_SYSTEMD='set -e
 root=$1
@@ -99,7 +100,7 @@ mount --make-rshared /
 exec env -i container=test SYSTEMD_UNIT_PATH=/etc/units PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     /usr/lib/systemd/systemd --system --log-target=journal --show-status=no'
 
-# boot [COMMAND-BEFORE]: starts it, with a cgroup of its own, and waits until it is up.
+# boot [COMMAND-BEFORE]: starts it in its own cgroup, and waits until it is up.
 boot() {
     CGROUP=evecho-$$-$BATS_TEST_NUMBER
     mkdir -p "$T/root" "$T/etc"
@@ -120,11 +121,11 @@ is_up() {
     under_systemd systemctl is-active --quiet systemd-journald.service default.target 2>/dev/null
 }
 
-# A command in all of its namespaces, or in its network alone.
+# Runs a command in all of its namespaces, or only in its network.
 under_systemd() { nsenter -t "$SYSTEMD_PID" -m -u -i -n -p -C -- "$@"; }
 beside_systemd() { nsenter -t "$SYSTEMD_PID" -n -- "$@"; }
 
-# The end of unshare is that of its child, process 1, and so of all that it runs. For teardown.
+# Ends unshare, and with it process 1 and all its processes. For teardown.
 power_off() {
     [[ -n ${BG_PID[systemd]:-} ]] || return 0
     [[ ${BATS_TEST_COMPLETED:-} == 1 ]] || journal_of_units || true
@@ -140,6 +141,6 @@ journal_of_units() { under_systemd journalctl -o short-monotonic --no-pager -n 4
 property() { under_systemd systemctl show --property="$2" --value "$1"; }
 property_is() { [[ $(property "$1" "$2") == "$3" ]]; }
 
-# journal UNIT [PRIORITY]: its messages.
+# journal UNIT [PRIORITY]: prints the unit's messages.
 journal() { under_systemd journalctl -o cat -u "$1" ${2:+-p "$2..$2"} --no-pager; }
 in_journal() { journal "$1" "${3:-}" | grep -qE "$2"; }

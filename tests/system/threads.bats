@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Everything that threads share, at once. ./dev tsan runs this under ThreadSanitizer.
+# All data shared by threads, at once. ./dev tsan runs this under ThreadSanitizer.
 
 load lib
 

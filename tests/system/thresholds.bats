@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# evecho bench --require: what each threshold says, in the text and in the JSON; and who measured when.
+# evecho bench --require: the report of each threshold, in the text and in the JSON; and the start,
+# version and host of the run.
 
 load lib
 load client

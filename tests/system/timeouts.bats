@@ -1,13 +1,14 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Deadlines: each ends what it should, when it should, and nothing that is alive.
+# Deadlines: each ends the right connection at the right time, and no active one.
 
 load lib
 load client
 
-# seconds_between LOW HIGH: what the peer's script took (facts file).  LOW is some tens of
-# milliseconds under the deadline, as libevent's clock is the coarse one; HIGH bears PATIENCE.
+# seconds_between LOW HIGH: checks the duration of the peer's script (facts file). LOW is some tens
+# of milliseconds below the deadline, as libevent's clock is the coarse one; HIGH is extended by
+# PATIENCE.
 seconds_between() {
     awk -F= -v low="$1" -v high="$(($2 * PATIENCE))" '/^seconds/ { exit !($2 >= low && $2 < high) }' facts ||
         fail "not between $1 and $2 s: $(grep seconds facts)"
@@ -57,7 +58,7 @@ seconds_between() {
 @test "stall: a slow reader is not stalled, even if the kernel has no room for more" {
     local steps=() i
     start_server --stall-timeout 1500ms -l tcp://127.0.0.1:0 -l "unix:$T/s"
-    # A kernel opens a closed window of loopback's when all of the buffer, here 8 KiB, is empty.
+    # On loopback a kernel reopens a closed window when the whole buffer, here 8 KiB, is empty.
     for ((i = 0; i < 60; i++)); do
         steps+=(read:3000 stall:50)
     done
@@ -148,9 +149,9 @@ seconds_between() {
     [[ $(field reason) == stall && $(field end) == reset ]]
 }
 
-# Twice the timeout in all, and less than what was held by then: a read of more would wait for ever.
-# The timeout is more than TCP's own first retransmissions take (0.2 + 0.4 + 0.8 s), which a buffer as
-# small as the reader's may bring about.
+# Twice the timeout in all, and fewer bytes than were owed by then: a read of more would wait for
+# ever. The timeout is longer than TCP's own first retransmissions (0.2 + 0.4 + 0.8 s), which a
+# buffer as small as the reader's may cause.
 @test "F16 stall: a slow but steady reader is not stalled" {
     local i steps=()
     for i in {1..40}; do steps+=(read:60k stall:100); done
@@ -182,10 +183,10 @@ seconds_between() {
 
 none_open() { [[ -z $(ss -Htn state established "sport = :$1") ]]; }
 
-# One timer is shown: while the echo is not acknowledged it is that of its retransmission.
+# Only one timer is shown: while the echo is not acknowledged, it is the retransmission timer.
 all_acknowledged() { ! ss -Htno state established "sport = :$1" | grep -q 'timer:(on,'; }
 
-# keepalive_of ENDPOINT: its timer at the server's end of a new connection, or nothing.
+# keepalive_of ENDPOINT: prints the keepalive timer at the server's end of a new connection, if any.
 keepalive_of() {
     wait_for 5 none_open "${1##*:}"
     bg one "$HELPERS/peer" "$1" echo:1 say:there wait-line half-close read-all
@@ -197,7 +198,7 @@ keepalive_of() {
     rm -f "$T/one.in"
 }
 
-# Within a minute below what was asked for.
+# At most a minute below the configured time.
 keepalive_is() {
     local found
     found=$(keepalive_of "$1")

@@ -37,14 +37,14 @@ start_tls() {
 tlspeer() { "$HELPERS/leash" "$LIFE" "$HELPERS/tlspeer" "$@" </dev/null; }
 s_client() { timeout 20 openssl s_client -connect "$TLS" "$@" 2>&1 | tee "$T/s_client.out"; }
 
-# What s_client is told; it would drop what comes after its input's end.
+# Options of s_client; without them it would drop bytes received after its input's end.
 hello() {
     : >"$T/s_client.out"
     printf 'hello\n'
     wait_for 15 grep -qx hello "$T/s_client.out" >&2
 }
 
-# peer_says PATTERN ARGUMENT...: runs tlspeer, whatever its exit code, and looks at its facts.
+# peer_says PATTERN ARGUMENT...: runs tlspeer and checks its facts, not its exit code.
 peer_says() {
     tlspeer "${@:2}" >"$T/facts" || true
     grep -qE "$1" "$T/facts" || fail "$1 is not in: $(<"$T/facts")"
@@ -60,7 +60,7 @@ refused_start() { # PATTERN ARGUMENT...
 
 last_reason_is() { [[ $(field reason) == "$1" ]]; }
 
-# ---- as a user meets it
+# ---- ordinary use
 
 chooses_echo() {
     TLS=${ENDPOINT#tls://}
@@ -195,7 +195,7 @@ END
     end_bg stunnel
 }
 
-# All that is sent is read, so that no receive buffer overflows: where both of a connection do, the
+# All that is sent is read, so that no receive buffer overflows: if both of a connection do, the
 # kernel may drop each end's acknowledgements for good (HACKING.md).
 @test "trap 19: close_notify with megabytes owed, and all of it is delivered" {
     start_tls buffer=64M
@@ -307,7 +307,8 @@ fact_of() { sed -n "s/^$1=//p" facts; }
     [[ $(field reason) == idle && $(field end) == fin && $(field lost) == 0 ]]
 }
 
-# Each answer waits behind what is not taken. Above a limit the peer is not read, and nothing spins.
+# Each answer is queued behind unread bytes. Above a limit the peer is not read, without a busy
+# loop.
 @test "a peer that requests key updates without end and reads nothing is not read any more" {
     local before spent
     start_tls buffer=64M
@@ -519,7 +520,7 @@ reload_says() {
     rm cert.pem
     reload_says 'reload refused.*cert: cannot read'
     [[ $(serial) == "$(fingerprint server)" ]]
-    # Nothing else of it was taken over either.
+    # Nothing else of it was applied either.
     peer_says got=200 "$TLS" echo:100 pause:400 echo:100
 }
 
@@ -534,7 +535,7 @@ reload_says() {
     in_log 'drained owed=0'
 }
 
-# ---- what it costs, and how it is graded
+# ---- memory, and an audit
 
 @test "an idle connection keeps at most 16 KiB" {
     need_plain_build "memory is measured"
@@ -543,7 +544,7 @@ reload_says() {
     local before i
     peer_says got=100 "$TLS" echo:100
     before=$(rss_kb)
-    # Some at a time: handshakes under way at once take more, and the heap keeps what it had.
+    # Some at a time: concurrent handshakes take more memory, and the heap keeps it.
     for i in {1..5}; do
         bg "idle$i" "$HELPERS/tlspeer" -m 200 "$TLS" echo:100 pause:60000
         wait_for 30 eval 'ask_counters && (($(counter bytes_out) == 100 + i * 20000))'
@@ -563,7 +564,7 @@ reload_says() {
     not grep -E '(SSLv2|SSLv3|TLSv1.0|TLSv1.1) +enabled' out
     not grep -E '(^|[^t]) vulnerable' out
     not grep -q 'Compression enabled' out
-    # Ephemeral keys and authenticated encryption, and nothing else.
+    # Only ephemeral keys and authenticated encryption.
     grep -E '^(Accepted|Preferred) +TLSv1.2 ' out >suites
     not grep -vE ' ECDHE-[A-Z]+-(AES(128|256)-GCM-SHA(256|384)|CHACHA20-POLY1305) ' suites
     not grep -E 'CBC|RC4|3DES|NULL|-SHA ' out

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck disable=SC2034 # lib.bash reads what is set here
 #
-# Every allocation and every system call of an exchange fails, once, and from then on for ever. What
-# must hold: no crash, no hang beyond the deadlines, and everything that was sent comes back or the
-# end is a reset. Samples here; ./dev torture is all of them (TORTURE_STRIDE=7: every seventh).
+# Every allocation and every system call of an exchange fails, once, or from then on for ever. There
+# must be no crash, no hang beyond the deadlines, and all bytes sent are echoed or the end is a
+# reset. Samples run here; ./dev torture runs all (TORTURE_STRIDE=7: every seventh).
 
 load lib
 load alloc
@@ -18,14 +18,14 @@ tls_exchange() {
         true
 }
 
-# Nobody waits, and an end that a client takes for a whole one is one.
+# No client hangs, and an end that looks clean to a client is one.
 is_whole_or_cut() {
     not grep -q end=timeout facts && { not grep -q end=notify facts || grep -qx got=36000 facts; }
 }
 
 # ---- system calls ----
 
-# What a call may fail with, as its page has it.
+# The errors of a call, as documented in its page.
 errors_of() {
     case $1 in
         accept4) echo EMFILE ENOBUFS ;;
@@ -49,8 +49,8 @@ errors_of() {
     esac
 }
 
-# The kernel's own brk has no error: it tells where the break is, and a number below what was asked
-# for is the refusal. glibc takes an injected -ENOMEM for a very high break.
+# The kernel's brk has no error: it returns the break, and a value below the requested one is the
+# refusal. glibc takes an injected -ENOMEM for a very high break.
 fault_of() {
     case $1 in
         UNMOVED) echo retval=0 ;;
@@ -58,7 +58,7 @@ fault_of() {
     esac
 }
 
-# What the loader and the C library do before main() is not ours; strace counts that too.
+# The calls of the loader and the C library before main() are not ours, but strace counts them.
 calls_before_main() {
     strace -f -c -o "$T/counts" "$HELPERS/leash" "$LIFE" "$EVECHOD" --version >/dev/null
     calls_in "$T/counts"
@@ -66,13 +66,13 @@ calls_before_main() {
 
 calls_in() { awk 'NF >= 5 && $1 ~ /^[0-9.]+$/ && $NF != "total" { print $NF, $4 }' "$1"; }
 
-# An exchange says in facts what went wrong. Echoes, much of it read slowly:
+# An exchange writes its errors to facts. Echoes, with slow reads:
 stream_exchange() {
     peer -i 4000 "$STREAM" echo:100 echo:20000 rcvbuf:4k fill:300k half-close read-end >facts 2>&1 ||
         grep -qE 'connect=|refused|verdict=.*(reset|connect)' facts
 }
 
-# Everything else: no bytes are promised of datagrams and pages, but that nobody waits for them.
+# The rest: datagrams and pages may be lost, but no client may hang.
 other_exchange() {
     tls_exchange "127.0.0.1:$TLS_PORT"
     is_whole_or_cut || return 1
@@ -81,11 +81,11 @@ other_exchange() {
         { echo "the page does not come" >>facts && return 1; }
 }
 
-# One that may not come to life. The Unix socket's path shows that it did, whatever became of its
-# output.
+# Starts a server that may fail to start. The Unix socket's path shows that it started, even if its
+# output is lost.
 is_up_or_gone() { is_gone "$PID" || [[ -S $T/s ]]; }
 
-# The point's verdict: fine, or a word of what was wrong.
+# The result: fine, or a word about the fault.
 verdict() {
     local code=0 pid
     rm -f "$T/s"
@@ -107,9 +107,9 @@ verdict() {
     esac
 }
 
-# times CALL ERROR K: once, and for ever. An error that says "again" does not last: it comes every
-# other time. A write(2) is a log line or libevent's byte for a signal, which a real pipe takes. While
-# no accept(2) works, peers wait (F02).
+# times CALL ERROR K: once, and for ever. A transient error does not last: it occurs every other
+# time. A write(2) is a log line or libevent's byte for a signal, which a real pipe accepts. While
+# no accept(2) succeeds, peers wait (F02).
 times() {
     case $1:$2 in
         write:* | accept:* | accept4:*) echo "$3" ;;
@@ -118,7 +118,7 @@ times() {
     esac
 }
 
-# Every STRIDE-th of: each call, each of its errors, each time it is made, once and for ever.
+# Every STRIDE-th combination of a call, its errors and its occurrences, once and for ever.
 torture_calls() {
     local stride=$1 call all before error k when point=0 tried=0 bad=0 what
     IS_HIDDEN=1 # no library before main that calls_before_main did not count
@@ -144,7 +144,7 @@ torture_calls() {
     ((tried >= 3 && bad == 0))
 }
 
-# tortured STRIDE EXCHANGE OPTION...: the server's options and what is done with it.
+# tortured STRIDE EXCHANGE OPTION...: runs the exchange with a server with these options.
 tortured() {
     local stride=$1
     EXCHANGE=$2 TORTURED=("${@:3}")
@@ -154,14 +154,14 @@ tortured() {
     torture_calls "$(sample "$stride" "${TORTURE_STRIDE:-1}")"
 }
 
-# Ports that are free, for servers that are started again and again.
+# Free ports, for servers that are restarted again and again.
 find_ports() {
     start_server "$@"
     stop_server
 }
 
-# Buffered bytes of a Unix socket cannot end in a reset (evechod(8), CAVEATS): there the exchange is
-# TCP's.
+# Buffered bytes of a Unix socket cannot end in a reset (evechod(8), CAVEATS): there the exchange
+# uses TCP.
 @test "every system call fails, once and permanently: buffered, TCP" {
     find_ports
     STREAM=tcp://127.0.0.1:$PORT
@@ -190,7 +190,7 @@ find_ports() {
         --cert "$T/server.pem" --key "$T/server.key" --status "unix:$T/s"
 }
 
-# ---- allocations, besides those of faults.bats ----
+# ---- allocations, in addition to faults.bats ----
 
 @test "each allocation of an exchange fails: a Unix socket, and the buffered read path" {
     local mode
@@ -209,7 +209,7 @@ find_ports() {
     counters_balance
 }
 
-# Refused with a word, or done; and everybody is served on.
+# Refused with a reason, or done; and all clients are still served.
 @test "each allocation of a reload fails" {
     local n mode before
     start_with_shim
@@ -233,7 +233,7 @@ find_ports() {
     done
 }
 
-# OpenSSL makes some for the first connection that it keeps.
+# OpenSSL makes some for the first connection and keeps them.
 find_tls_points() {
     local all
     tls_exchange "${ENDPOINT#tls://}"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Echo by datagrams (RFC 862), and the rules that keep it from being set on anybody (F53).
+# Echo over UDP (RFC 862), and the rules against its abuse (F53).
 
 load lib
 
 dgram() { "$HELPERS/leash" "$LIFE" "$HELPERS/dgram" "$@" >facts 3>&-; }
 fact_is() { grep -qxF "$1" facts || fail "no $1 among: $(tr '\n' ' ' <facts)"; }
 
-# Every datagram is accounted for, and the counters named NAME=VALUE are so.
+# Checks that every datagram is accounted for, and that the counters have the values NAME=VALUE.
 udp_counters_are() {
     local pair sum=0 reason
     ask_counters
@@ -134,7 +134,7 @@ udp_counter_reaches() {
     (($(counter udp_out) >= 2 && $(counter udp_out) <= 150)) || fail "$COUNTERS"
 }
 
-# Nothing came in for a while, where a loop at its rate would bring dozens.
+# Nothing was received for a while, in which a loop would receive dozens.
 loop_is_dead() {
     local before
     ask_counters
@@ -152,7 +152,8 @@ loop_is_dead() {
     start_server -l 'udp://*:0'
     inside "$HELPERS/dgram" -w 50 -B "udp://127.255.255.255:$PORT" >facts
     fact_is back=0
-    # The kernel does not let a forged group or broadcast sender in, or we drop it: no answer either way.
+    # The kernel or we drop a forged multicast or broadcast sender: there is no answer in either
+    # case.
     inside "$HELPERS/dgram" -f 192.0.2.255:4000 "udp://127.0.0.1:$PORT" || true
     inside "$HELPERS/dgram" -f 224.0.0.1:4000 "udp://127.0.0.1:$PORT" || true
     inside "$HELPERS/dgram" "udp://127.0.0.1:$PORT" >facts
@@ -282,7 +283,7 @@ all_are_counted() {
     udp_counters_are udp_dropped_send=0 udp_out=10
 }
 
-# What a service says to a datagram of so many bytes.
+# The answer of a service to a datagram of so many bytes.
 asked() { head -c "$2" /dev/zero | socat -T 0.3 -b 65536 - "UDP:${1#udp://}"; }
 
 @test "answers of other services are no longer than the datagram" {

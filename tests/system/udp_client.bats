@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# evecho over udp://, with the daemon, and against an echo that lies.
+# evecho over udp://, with the daemon, and against a faulty echo.
 
 load lib
 load client
@@ -15,7 +15,7 @@ lying() {
     LIAR=udpliar start_liar "$@"
 }
 
-# pings CODE ARGUMENT...: six datagrams of a liar, quickly.
+# pings CODE ARGUMENT...: sends six datagrams to a liar, quickly.
 pings() {
     local code=$1
     shift
@@ -199,7 +199,7 @@ pings() {
     json '.datagrams_right == 51 and .errors_total == .datagrams_lost and .errors.refused > 0'
 }
 
-# The liar's queue is read: somebody has sent to it.
+# The liar has read a datagram.
 sleep_until_it_answers() {
     local port=${LIAR_ENDPOINT##*:}
     wait_for 5 socket_to "$port"
@@ -228,7 +228,7 @@ socket_to() { ss -Huna "dport = :$1" | grep -q .; }
     kill -INT "$ping"
     wait "$ping"
     grep -q 'ping statistics' stdout
-    # An answer that never comes is still waited for after the first.
+    # After the first answer it still waits for one that is never sent.
     lying mute 2
     "$HELPERS/leash" "$LIFE" "$EVECHO" ping -i 1ms --timeout 1s "$LIAR_ENDPOINT" >stdout 2>stderr 3>&- &
     ping=$!

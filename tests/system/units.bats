@@ -21,7 +21,7 @@ setup_units() {
     write_units
 }
 
-# Where this kernel has no Landlock, and is what misses, the rest must be in force.
+# If only Landlock is missing, because of the kernel, the rest must be in force.
 is_confined() {
     wait_for 5 in_journal "$1" ' notice sandbox '
     in_journal "$1" "$ALL_IN_FORCE" || in_journal "$1" 'seccomp=kill .*missing="landlock: not in this kernel' ||

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Many loops: connections go to the worker with the fewest, and nothing else is different.
+# Several loops: connections go to the worker with the fewest; nothing else differs.
 
 load lib
 
@@ -10,7 +10,7 @@ threads() {
     echo ${#tasks[@]}
 }
 
-# How many sockets each event loop watches, smallest first (the main loop's listener among them).
+# The number of sockets of each event loop, smallest first (including the main loop's listener).
 sockets_per_loop() {
     local loop sockets
     sockets=$(find "/proc/$PID/fd" -lname 'socket:*' -printf ' %f')
@@ -60,7 +60,7 @@ spread_is_even() {
     finish third
 }
 
-# How many sockets each event loop watches, in the loops' order.
+# The number of sockets of each event loop, in the loops' order.
 sockets_by_loop() {
     local loop
     while read -r loop; do
