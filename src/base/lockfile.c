@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -20,8 +21,7 @@ static bool is_at(const char *path, const struct stat *open_file)
            named.st_ino == open_file->st_ino;
 }
 
-/* Returns the descriptor of the locked file, or -errno; after -EAGAIN the caller retries. */
-static int try_open(const char *path, mode_t mode)
+int lockfile_open_unlocked(const char *path, mode_t mode)
 {
     struct stat status;
     int failure = 0;
@@ -33,7 +33,20 @@ static int try_open(const char *path, mode_t mode)
         failure = errno;
     else if (!S_ISREG(status.st_mode))
         failure = EEXIST;
-    else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+    if (failure == 0)
+        return fd;
+    close(fd);
+    return -failure;
+}
+
+/* Returns the descriptor of the locked file, or -errno; after -EAGAIN the caller retries. */
+static int try_open(const char *path)
+{
+    struct stat status;
+    int failure = 0, fd = lockfile_open_unlocked(path, 0600);
+    if (fd < 0)
+        return fd;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &status) < 0)
         failure = errno;
     else if (!is_at(path, &status))
         failure = EAGAIN; /* the previous holder has removed the file */
@@ -43,15 +56,20 @@ static int try_open(const char *path, mode_t mode)
     return -failure;
 }
 
-int lockfile_open(const char *path, mode_t mode, unsigned wait_ms)
+int lockfile_open(const char *path, unsigned wait_ms)
 {
     const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
-    int fd = try_open(path, mode);
+    int fd = try_open(path);
     for (unsigned waited_ms = 0; fd == -EAGAIN && waited_ms < wait_ms; waited_ms += RETRY_MS) {
         nanosleep(&pause, NULL);
-        fd = try_open(path, mode);
+        fd = try_open(path);
     }
     return fd;
+}
+
+int lockfile_name(const char *path, char *out, size_t size)
+{
+    return snprintf(out, size, "%s.lock", path) < (int)size ? 0 : -ENAMETOOLONG;
 }
 
 const char *lockfile_reason(int failure)

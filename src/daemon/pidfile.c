@@ -27,7 +27,12 @@ static long read_id(int fd)
     return id > 0 && id <= INT_MAX && (*end == '\n' || *end == '\0') ? id : -1;
 }
 
-static void cannot_lock(const char *path, int failure, struct error *err)
+static void cannot_write(const char *path, int failure, struct error *err)
+{
+    error_start(err, "cannot write '%s': %s", path, lockfile_reason(failure));
+}
+
+static void cannot_lock(const char *path, const char *lock_path, int failure, struct error *err)
 {
     FILE *file = failure == EWOULDBLOCK ? fopen(path, "re") : NULL;
     long other = file ? read_id(fileno(file)) : 0;
@@ -35,41 +40,64 @@ static void cannot_lock(const char *path, int failure, struct error *err)
         fclose(file);
     if (other > 0)
         error_start(err, "'%s' is locked by process %ld, which runs", path, other);
+    else if (failure == EWOULDBLOCK)
+        cannot_write(path, failure, err);
     else
-        error_start(err, "cannot write '%s': %s", path, lockfile_reason(failure));
+        error_start(err, "cannot write '%s': cannot lock it by '%s': %s", path, lock_path,
+                    lockfile_reason(failure));
 }
 
 /* The number in the file proves nothing, since another process may have that id now. The lock
  * decides. */
-static int write_id(struct pidfile *pidfile, const char *path, struct error *err)
+static int write_id(struct pidfile *pidfile, int fd, const char *path, struct error *err)
 {
     char text[ID_TEXT_MAX];
     int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
     /* Another kind of file, named by mistake, would be overwritten, and removed at the end. */
-    if (read_id(pidfile->fd) < 0)
+    if (read_id(fd) < 0)
         return error_start(err, "'%s' holds something else than a process id", path);
-    if (ftruncate(pidfile->fd, 0) < 0 || pwrite(pidfile->fd, text, (size_t)length, 0) != length ||
-        fstat(pidfile->fd, &pidfile->status) < 0)
+    if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)length, 0) != length ||
+        fstat(fd, &pidfile->status) < 0)
         return error_system(err, errno, "cannot write '%s'", path);
     return 0;
 }
 
+static int write_locked(struct pidfile *pidfile, const char *path, struct error *err)
+{
+    int fd = lockfile_open_unlocked(path, 0644);
+    if (fd < 0) {
+        cannot_write(path, -fd, err);
+        return -1;
+    }
+    int result = write_id(pidfile, fd, path, err);
+    close(fd);
+    return result;
+}
+
+static void unlock(struct pidfile *pidfile)
+{
+    (void)unlink(pidfile->lock_path);
+    close(pidfile->lock);
+    free(pidfile->path);
+    pidfile->path = NULL;
+}
+
 int pidfile_write(struct pidfile *pidfile, const char *path, struct error *err)
 {
-    int fd = lockfile_open(path, 0644, LOCK_WAIT_MS);
-    if (fd < 0) {
-        cannot_lock(path, -fd, err);
+    int lock = lockfile_name(path, pidfile->lock_path, sizeof(pidfile->lock_path));
+    if (lock == 0)
+        lock = lockfile_open(pidfile->lock_path, LOCK_WAIT_MS);
+    if (lock < 0) {
+        cannot_lock(path, pidfile->lock_path, -lock, err);
         return error_blame(err, "pid-file", NULL);
     }
-    pidfile->fd = fd;
+    pidfile->lock = lock;
     pidfile->path = strdup(path);
     if (!pidfile->path)
         error_start(err, "no memory for its name");
-    if (pidfile->path && write_id(pidfile, path, err) == 0)
+    if (pidfile->path && write_locked(pidfile, path, err) == 0)
         return 0;
-    free(pidfile->path);
-    pidfile->path = NULL;
-    close(fd);
+    unlock(pidfile);
     return error_blame(err, "pid-file", NULL);
 }
 
@@ -89,7 +117,5 @@ void pidfile_remove(struct pidfile *pidfile, struct log *log)
     if (is_ours(pidfile) && unlink(pidfile->path) < 0)
         log_event(log, LOG_LEVEL_WARN, "the pid file stays behind", LOG_TEXT("file", pidfile->path),
                   LOG_TEXT("error", strerror(errno)));
-    free(pidfile->path);
-    pidfile->path = NULL;
-    close(pidfile->fd); /* unlocks last, so that the next process does not find our file */
+    unlock(pidfile); /* last, so that the next process does not find our file */
 }

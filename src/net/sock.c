@@ -30,7 +30,6 @@
 
 /* The lock file beside a Unix socket's path while a start binds it, and how long to wait for
  * another start. */
-#define LOCK_SUFFIX ".lock"
 #define LOCK_WAIT_MS 5000
 
 /* Port 0 means one free port for all addresses: the number of ports to try. */
@@ -278,9 +277,10 @@ static int bind_and_listen(const struct endpoint *endpoint, const struct sock_op
 static int bind_locked(const struct endpoint *endpoint, const struct sock_options *options,
                        struct sock_listening *out, struct error *err)
 {
-    char path[ENDPOINT_PATH_MAX + sizeof(LOCK_SUFFIX)];
-    snprintf(path, sizeof(path), "%s" LOCK_SUFFIX, endpoint->path);
-    int lock = lockfile_open(path, 0600, LOCK_WAIT_MS);
+    char path[ENDPOINT_PATH_MAX + 16];
+    int lock = lockfile_name(endpoint->path, path, sizeof(path));
+    if (lock == 0)
+        lock = lockfile_open(path, LOCK_WAIT_MS);
     if (lock < 0)
         return error_start(err, "cannot listen on %s: cannot lock it by '%s': %s", out->name, path,
                            lockfile_reason(-lock));

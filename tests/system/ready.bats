@@ -284,6 +284,29 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     [[ -e $T/pid ]]
 }
 
+@test "a user who may read the pid file cannot stop a start or a stop by locking it" {
+    local reader mode
+    echo 999999 >"$T/pid"
+    exec {reader}<"$T/pid" # left behind: read-only, as any other user would open it
+    flock -x "$reader"
+    start_server --pid-file "$T/pid"
+    [[ $(<"$T/pid") == "$PID" && $(stat -c %a "$T/pid") == 644 ]]
+    exec {reader}<&-
+    exec {reader}<"$T/pid" # in use
+    flock -x "$reader"
+    run -3 "$HELPERS/leash" 10 "$EVECHOD" -l tcp://127.0.0.1:0 --pid-file "$T/pid"
+    [[ $output == *"'$T/pid' is locked by process $PID"* ]]
+    mode=$(stat -c %a "$T/pid.lock")
+    [[ $mode == 600 ]] || fail "others can open the lock file: $mode"
+    stop_server
+    [[ ! -e $T/pid && ! -e $T/pid.lock ]]
+    exec {reader}<&-
+    mkdir "$T/pid.lock"
+    run -3 "$HELPERS/leash" 10 "$EVECHOD" -l tcp://127.0.0.1:0 --pid-file "$T/pid"
+    [[ $output == *"--pid-file: cannot write '$T/pid': cannot lock it by '$T/pid.lock': it is not a regular file"* ]]
+    [[ ! -e $T/pid ]]
+}
+
 @test "neither the pid file nor its removal follows a symbolic link" {
     echo 999999 >"$T/target"
     ln -s target "$T/pid"
@@ -292,7 +315,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     for link in pid dangling; do
         run -3 "$HELPERS/leash" 10 "$EVECHOD" -l tcp://127.0.0.1:0 --pid-file "$T/$link"
         [[ $output == *"--pid-file: cannot write '$T/$link': it is a symbolic link"* ]]
-        [[ -L $T/$link ]]
+        [[ -L $T/$link && ! -e $T/$link.lock ]]
     done
     [[ $(<"$T/target") == 999999 && ! -e $T/missing ]]
 }

@@ -34,12 +34,12 @@ static int teardown(void **state)
 static void test_one_holds_it(void **state)
 {
     (void)state;
-    int fd = lockfile_open(path, 0600, 0);
+    int fd = lockfile_open(path, 0);
     assert_true(fd >= 0);
-    assert_int_equal(lockfile_open(path, 0600, 0), -EWOULDBLOCK);
-    assert_int_equal(lockfile_open(path, 0600, 20), -EWOULDBLOCK);
+    assert_int_equal(lockfile_open(path, 0), -EWOULDBLOCK);
+    assert_int_equal(lockfile_open(path, 20), -EWOULDBLOCK);
     close(fd);
-    fd = lockfile_open(path, 0600, 0);
+    fd = lockfile_open(path, 0);
     assert_true(fd >= 0);
     close(fd);
 }
@@ -48,14 +48,14 @@ static void test_what_it_does_not_take(void **state)
 {
     (void)state;
     assert_int_equal(symlink("elsewhere", path), 0);
-    assert_int_equal(lockfile_open(path, 0600, 0), -ELOOP);
+    assert_int_equal(lockfile_open(path, 0), -ELOOP);
     unlink(path);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(lockfile_open(path, 0600, 0), -EEXIST);
+    assert_int_equal(lockfile_open(path, 0), -EEXIST);
     unlink(path);
-    assert_int_equal(lockfile_open(folder, 0600, 0), -EEXIST);
-    assert_int_equal(lockfile_open("/dev/null", 0600, 0), -EEXIST);
-    assert_int_equal(lockfile_open("/none/lock", 0600, 0), -ENOENT);
+    assert_int_equal(lockfile_open(folder, 0), -EEXIST);
+    assert_int_equal(lockfile_open("/dev/null", 0), -EEXIST);
+    assert_int_equal(lockfile_open("/none/lock", 0), -ENOENT);
 }
 
 /* Many processes increment a number in another file under the lock, and remove the lock file each
@@ -74,7 +74,7 @@ static void test_removed_under_the_waiting(void **state)
         if (fork() > 0)
             continue;
         for (int round = 0; round < ROUNDS; round++) {
-            int fd = lockfile_open(path, 0600, 60000);
+            int fd = lockfile_open(path, 60000);
             if (fd < 0 || pread(counter, &count, sizeof(count), 0) != sizeof(count))
                 _exit(1);
             count++;
