@@ -69,21 +69,34 @@ static const char *hint_of_certificate(long verdict)
     }
 }
 
-static const char *hint_of(const struct link *link)
+/* OpenSSL refused what came. */
+static struct ending ending_of_protocol(const struct link *link)
 {
-    switch (link->ssl->codec.reason) {
+    const struct tls_codec *codec = &link->ssl->codec;
+    struct ending ending = {.outcome = OUTCOME_TLS,
+                            .reason = codec->error ? codec->error : "OpenSSL names no reason"};
+    switch (codec->reason) {
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
-        return hint_of_certificate(SSL_get_verify_result(link->ssl->codec.ssl));
+        ending.hint = hint_of_certificate(SSL_get_verify_result(codec->ssl));
+        ending.symptom = "certificate";
+        break;
     case SSL_R_WRONG_VERSION_NUMBER:
     case SSL_R_PACKET_LENGTH_TOO_LONG:
     case SSL_R_UNEXPECTED_MESSAGE:
     case SSL_R_BAD_HELLO_REQUEST:
-        return link->state == LINK_HANDSHAKING ? "is it a port without TLS?" : NULL;
+        if (link->state != LINK_HANDSHAKING)
+            break;
+        ending.hint = "is it a port without TLS?";
+        ending.symptom = "not-tls";
+        break;
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
-        return "--cert and --key show one";
+        ending.hint = "--cert and --key show one";
+        ending.symptom = "handshake";
+        break;
     default:
-        return NULL;
+        break;
     }
+    return ending;
 }
 
 /* The peer's FIN, or its close_notify in the handshake. */
@@ -107,9 +120,7 @@ static struct ending ending_of(const struct link *link, int failure)
     if (failure == -ENODATA || (failure == -EPROTO && codec->has_ended && is_early))
         return ending_of_fin(link);
     if (failure == -EPROTO)
-        return (struct ending){.outcome = OUTCOME_TLS,
-                               .reason = codec->error ? codec->error : "OpenSSL names no reason",
-                               .hint = hint_of(link)};
+        return ending_of_protocol(link);
     struct ending ending = ending_of_errno(-failure);
     if (is_early) {
         ending.outcome = OUTCOME_TLS;

@@ -46,10 +46,11 @@ const char *stream_end_word(enum outcome_end end);
 struct ending {
     enum outcome outcome;
     enum outcome_end end;
-    uint64_t waited_ns; /* STREAM_END_TIMEOUT: without progress, until we gave up */
-    int error;          /* errno, or 0 */
-    const char *reason; /* TLS's, or NULL */
-    const char *hint;   /* what would be right, or NULL */
+    uint64_t waited_ns;  /* STREAM_END_TIMEOUT: without progress, until we gave up */
+    int error;           /* errno, or 0 */
+    const char *reason;  /* TLS's, or NULL */
+    const char *hint;    /* what would be right, or NULL */
+    const char *symptom; /* the entry of symptom.h, if the reason alone decides it; or NULL */
 };
 
 struct ending ending_of_errno(int error);

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+struct failure;
+
 struct symptom {
     const char *group;   /* which heading of the page it is under */
     const char *name;    /* a property of check, a class of error, or a symptom */
@@ -26,6 +28,9 @@ const struct symptom *symptom_find(const char *name);
  * is. Returns `out`. */
 #define SYMPTOM_NEAR_MAX 200
 const char *symptom_near(const char *name, char *out, size_t size);
+
+/* The name of the entry that fits what was seen, or NULL. */
+const char *symptom_for(const struct failure *failure);
 
 /* A line for each entry, under its group. */
 void symptom_print_list(FILE *out);
