@@ -18,6 +18,7 @@
 #include "client/commands.h"
 #include "client/interrupt.h"
 #include "client/report.h"
+#include "client/symptom.h"
 #include "client/target.h"
 #include "client/udp_target.h"
 
@@ -209,6 +210,18 @@ struct result {
     uint64_t elapsed_ns;
 };
 
+/* A fault that the failure of no connection tells has its property's own entry. */
+static enum verdict name_symptom(struct check *check, const struct property *property,
+                                 enum verdict verdict)
+{
+    bool is_udp = check->options->endpoint.kind == ENDPOINT_UDP;
+    const char *own = is_udp && property->when == WITH_IDLE ? "udp-idle" : property->name;
+    const char *fits = symptom_for(&check->failure);
+    if (verdict == VERDICT_FAULT)
+        check->failure.symptom = fits ? fits : own;
+    return verdict;
+}
+
 /* Tries it --repeat times, each within its share of what is left, until it does not hold. */
 static struct result try_property(struct check *check, const struct property *property,
                                   uint64_t end_ns)
@@ -226,7 +239,7 @@ static struct result try_property(struct check *check, const struct property *pr
         check->diagnosis[0] = '\0';
         check->failure = (struct failure){0};
         if (share_ns >= NS_PER_MS)
-            verdict = property->run(check);
+            verdict = name_symptom(check, property, property->run(check));
         else
             (void)check_verdict(check, verdict, "our time was over" CHECK_MORE_TIME);
         if (verdict > result.verdict || verdict == VERDICT_FAULT)

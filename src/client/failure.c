@@ -6,6 +6,7 @@
 
 #include "base/pattern.h"
 #include "base/units.h"
+#include "client/symptom.h"
 
 struct failure failure_of(const struct link *link)
 {
@@ -156,6 +157,7 @@ void failure_print_details(const struct failure *failure, const char *indent, FI
     if (failure->when.time_ns)
         fprintf(out, "%s%s\n", indent, moment_text(&failure->when, text, sizeof(text)));
     evidence_print(&failure->evidence, indent, out);
+    symptom_print_reference(symptom_for(failure), indent, out);
 }
 
 void failure_print(const struct failure *failure, const char *target, const char *indent, FILE *out)
@@ -191,6 +193,7 @@ json_t *failure_json(const struct failure *failure, const char *target)
     (void)json_object_set_new(object, "end", json_string(stream_end_word(failure->how.end)));
     moment_add_json(object, &failure->when);
     evidence_add_json(object, &failure->evidence);
+    symptom_add_json(object, symptom_for(failure));
     (void)json_object_set_new(object, "text",
                               json_string(failure_text(failure, target, text, sizeof(text))));
     return object;

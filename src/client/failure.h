@@ -34,6 +34,8 @@ struct failure {
     uint64_t sequence;
     size_t sent_bytes, came_bytes;
     struct evidence evidence; /* what came */
+    const char
+        *symptom; /* an entry of symptom.h that fits better than symptom_for() knows; or NULL */
 };
 
 /* The failure of a link that has ended and is not closed yet. A FIN came too early, unless the
@@ -52,7 +54,7 @@ struct failure failure_explain(const struct link *link, const struct evidence_pl
 #define FAILURE_TEXT_MAX 512
 const char *failure_text(const struct failure *failure, const char *target, char *out, size_t size);
 
-/* The other lines: when, and what came. Each has `indent` before it. */
+/* The other lines: when, what came, and where that is explained. Each has `indent` before it. */
 void failure_print_details(const struct failure *failure, const char *indent, FILE *out);
 
 /* Both: the sentence without an indent, as what it belongs to may stand before it. */

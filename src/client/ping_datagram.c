@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "client/ping.h"
+#include "client/symptom.h"
 #include "client/udp_error.h"
 #include "client/udp_flow.h"
 #include "client/udp_target.h"
@@ -90,6 +91,7 @@ static void fail(struct datagram_ping *ping, int error)
     fprintf(ping->base.out, "seq=%" PRIu64 " lost: %s: %s\n", ping->flow.next, ping->base.target,
             udp_error_text(&failure, text, sizeof(text)));
     tell_moment(ping);
+    symptom_print_reference(udp_error_symptom(&failure), "  ", ping->base.out);
 }
 
 /* The kernel reports a refusal before the answers that wait: they are received first. */

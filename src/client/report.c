@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "client/symptom.h"
 
 #define NS_PER_S 1e9
 #define NS_PER_MS 1e6
@@ -296,6 +297,7 @@ void report_text(const struct client_options *options, const char *target,
             continue;
         fprintf(out, "    %s: %s\n", target, udp_error_text(network, text, sizeof(text)));
         failure_print_details(&(struct failure){.when = network->when}, "      ", out);
+        symptom_print_reference(udp_error_symptom(network), "      ", out);
     }
     for (uint32_t i = 0; i < results->wrong_kept; i++) {
         fprintf(out, "    ");

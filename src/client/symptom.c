@@ -69,6 +69,19 @@ const char *symptom_near(const char *name, char *out, size_t size)
     return out;
 }
 
+/* ---- references ---- */
+
+void symptom_print_reference(const char *name, const char *indent, FILE *out)
+{
+    if (name)
+        fprintf(out, "%ssee: evecho explain %s\n", indent, name);
+}
+
+void symptom_add_json(json_t *object, const char *name)
+{
+    (void)json_object_set_new(object, "symptom", name ? json_string(name) : json_null());
+}
+
 /* ---- printing ---- */
 
 void symptom_print_list(FILE *out)

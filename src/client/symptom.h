@@ -4,6 +4,7 @@
 #ifndef CLIENT_SYMPTOM_H
 #define CLIENT_SYMPTOM_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -31,6 +32,12 @@ const char *symptom_near(const char *name, char *out, size_t size);
 
 /* The name of the entry that fits what was seen, or NULL. */
 const char *symptom_for(const struct failure *failure);
+
+/* A line that refers to an entry; nothing for NULL. */
+void symptom_print_reference(const char *name, const char *indent, FILE *out);
+
+/* Adds "symptom", the name of an entry or null. */
+void symptom_add_json(json_t *object, const char *name);
 
 /* A line for each entry, under its group. */
 void symptom_print_list(FILE *out);

@@ -69,6 +69,8 @@ static const char *of_errno(int error, bool is_datagram)
         return is_datagram ? "udp-refused" : "no-route";
     case ECONNREFUSED:
         return is_datagram ? "udp-refused" : "refused";
+    case EMSGSIZE:
+        return is_datagram ? "large-datagrams" : NULL;
     default:
         return NULL;
     }
@@ -116,6 +118,8 @@ static const char *of_end(const struct failure *failure)
 const char *symptom_for(const struct failure *failure)
 {
     const char *name = of_errno(failure->how.error, failure->is_datagram);
+    if (failure->symptom)
+        return failure->symptom;
     if (failure->has_byte)
         return failure->is_datagram ? of_wrong_datagram(failure) : of_wrong_bytes(failure);
     if (failure->is_datagram && failure->how.outcome == OUTCOME_MISMATCH)

@@ -10,7 +10,9 @@
 /* After those of the C library. */
 #include <linux/errqueue.h>
 
+#include "client/failure.h"
 #include "client/outcome.h"
+#include "client/symptom.h"
 
 #define CONTROL_BYTES 512
 
@@ -75,6 +77,12 @@ const char *udp_error_text(const struct udp_error *error, char *out, size_t size
     return out;
 }
 
+const char *udp_error_symptom(const struct udp_error *error)
+{
+    return symptom_for(
+        &(struct failure){.how = ending_of_errno(error->error), .is_datagram = true});
+}
+
 json_t *udp_error_json(const struct udp_error *error, const char *target)
 {
     char text[UDP_ERROR_TEXT_MAX];
@@ -82,6 +90,7 @@ json_t *udp_error_json(const struct udp_error *error, const char *target)
     (void)json_object_set_new(object, "class",
                               json_string(outcome_word(outcome_of_errno(error->error))));
     moment_add_json(object, &error->when);
+    symptom_add_json(object, udp_error_symptom(error));
     (void)json_object_set_new(
         object, "text", json_sprintf("%s: %s", target, udp_error_text(error, text, sizeof(text))));
     return object;

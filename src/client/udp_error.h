@@ -30,7 +30,10 @@ struct udp_error udp_error_take(int fd, int error);
 #define UDP_ERROR_TEXT_MAX 160
 const char *udp_error_text(const struct udp_error *error, char *out, size_t size);
 
-/* As failure_json(): an object with "class", "text" and moment.h's. */
+/* The entry of symptom.h for it, or NULL. */
+const char *udp_error_symptom(const struct udp_error *error);
+
+/* As failure_json(): an object with "class", "text", "symptom" and moment.h's. */
 json_t *udp_error_json(const struct udp_error *error, const char *target);
 
 #endif

@@ -6,6 +6,17 @@
 load lib
 load client
 
+teardown() {
+    stop_liar
+    common_teardown
+}
+
+# sees NAME: what was printed refers to that entry, which exists.
+sees() {
+    grep -qE "^(#  )? +see: evecho explain $1\$" stdout || fail "no reference to '$1': $(<stdout)"
+    evecho explain "$1" >/dev/null
+}
+
 # names: those that the list has, one a line.
 names() { evecho explain | awk '/^  [a-z]/ { print $1 }'; }
 
@@ -120,4 +131,40 @@ entries() {
     while read -r name; do
         grep -qE -e "$name( |,|\[|=|\$)" help || fail "no option $name"
     done <options
+}
+
+@test "each failure names the entry that fits, in bench, ping and check" {
+    start_liar reset 100
+    ends 1 evecho bench -n 1 -s 1k --json json "$LIAR_ENDPOINT"
+    sees reset
+    json '.failures[0].symptom == "reset"'
+    start_liar drop 100 40
+    ends 1 evecho ping -c 1 -s 1k "$LIAR_ENDPOINT"
+    sees bytes-missing
+    start_liar mute 0
+    ends 1 evecho ping -c 1 --timeout 300ms "$LIAR_ENDPOINT"
+    sees nothing-back
+    ends 1 evecho check --only single-bytes --timeout 300ms --json json "$LIAR_ENDPOINT"
+    sees nothing-back
+    json '.properties[0].failure.symptom == "nothing-back"'
+    start_server
+    ends 0 evecho check --skip unread-then-half-close,holds-the-sender "$ENDPOINT"
+    not grep 'see: evecho' stdout
+}
+
+@test "each failure names the entry that fits: datagrams that are cut or refused" {
+    LIAR=udpliar
+    start_liar cut -1 8192
+    ends 1 evecho check --only large-datagrams "$LIAR_ENDPOINT"
+    sees large-datagrams
+    start_liar cut -1 8192
+    ends 1 evecho ping -c 1 -s 9000 --json json "$LIAR_ENDPOINT"
+    sees large-datagrams
+    start_liar -o 2 leave 0
+    ends 1 evecho ping -c 2 -i 10ms "$LIAR_ENDPOINT"
+    sees udp-refused
+    start_liar -o 2 leave 0
+    ends 1 evecho bench -n 10 -t 0 --timeout 100ms --json json "$LIAR_ENDPOINT"
+    sees udp-refused
+    json '[.failures[].symptom] | index("udp-refused")'
 }
