@@ -5,7 +5,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include "net/address.h"
+#include "net/sock.h"
 
 #define NO_NAME "unknown" /* systemd's default name */
 
@@ -37,6 +41,14 @@ static int understand(struct activation *activation, struct error *err)
     return 0;
 }
 
+static void look_at(struct activation_socket *passed, int fd)
+{
+    socklen_t length = sizeof(passed->address), type_length = sizeof(passed->type);
+    if (getsockname(fd, (struct sockaddr *)&passed->address, &length) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &passed->type, &type_length) < 0)
+        passed->address.ss_family = 0;
+}
+
 int activation_read(struct activation *activation, struct error *err)
 {
     *activation = (struct activation){0};
@@ -44,8 +56,10 @@ int activation_read(struct activation *activation, struct error *err)
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
-    for (size_t i = 0; i < activation->count; i++)
+    for (size_t i = 0; i < activation->count; i++) {
         (void)fcntl(ACTIVATION_FIRST_FD + (int)i, F_SETFD, FD_CLOEXEC);
+        look_at(&activation->sockets[i], ACTIVATION_FIRST_FD + (int)i);
+    }
     return result;
 }
 
@@ -75,6 +89,30 @@ int activation_find(const struct activation *activation, const char *name, int f
         const char *theirs = activation_name(activation, fd, &length);
         if (length == strlen(name) && memcmp(theirs, name, length) == 0)
             return fd;
+    }
+    return -1;
+}
+
+static bool is_for(const struct activation_socket *passed, const struct endpoint *endpoint)
+{
+    const struct sockaddr *sockaddr = (const struct sockaddr *)&passed->address;
+    const struct sockaddr_un *theirs = (const struct sockaddr_un *)&passed->address;
+    struct sockaddr_un ours;
+    if ((passed->type == SOCK_DGRAM) != (endpoint->kind == ENDPOINT_UDP))
+        return false;
+    if (endpoint_has_port(endpoint))
+        return endpoint->port != 0 && address_from_sockaddr(sockaddr).port == endpoint->port;
+    if (endpoint->kind != ENDPOINT_UNIX || sockaddr->sa_family != AF_UNIX)
+        return false;
+    (void)sock_unix_address(endpoint, &ours);
+    return memcmp(ours.sun_path, theirs->sun_path, sizeof(ours.sun_path)) == 0;
+}
+
+int activation_find_endpoint(const struct activation *activation, const struct endpoint *endpoint)
+{
+    for (size_t i = 0; i < activation->count; i++) {
+        if (is_for(&activation->sockets[i], endpoint))
+            return ACTIVATION_FIRST_FD + (int)i;
     }
     return -1;
 }

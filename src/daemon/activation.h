@@ -8,16 +8,24 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 #include "base/attr.h"
 #include "base/error.h"
+#include "net/endpoint.h"
 
 #define ACTIVATION_FIRST_FD 3
 #define ACTIVATION_MAX 64
 
+struct activation_socket {
+    struct sockaddr_storage address; /* family 0: not a socket */
+    int type;                        /* SOCK_STREAM, SOCK_DGRAM */
+};
+
 struct activation {
     size_t count; /* descriptors from ACTIVATION_FIRST_FD on */
     char *names;  /* LISTEN_FDNAMES, unchanged, or NULL */
+    struct activation_socket sockets[ACTIVATION_MAX];
 };
 
 /* Reads and unsets the variables, and sets close-on-exec on the descriptors. Variables meant for
@@ -28,6 +36,10 @@ void activation_clear(struct activation *activation);
 
 /* The first descriptor of that name from `from` on, or -1. */
 int activation_find(const struct activation *activation, const char *name, int from);
+
+/* The first descriptor that was passed with the endpoint's port, at any address, or with its path;
+ * -1: none. It may be closed by now. */
+int activation_find_endpoint(const struct activation *activation, const struct endpoint *endpoint);
 
 /* The name and its length of a passed descriptor; "unknown" if it has none. */
 const char *activation_name(const struct activation *activation, int fd, size_t *length);

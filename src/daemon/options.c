@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/options.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -393,6 +394,34 @@ int options_read(struct daemon_options *options, const struct activation *activa
     if (result < 0)
         options_clear(options);
     return result;
+}
+
+/* The endpoint that could not be opened because its address is in use; false: another error. */
+static bool is_busy(const struct error *err, struct endpoint *endpoint)
+{
+    struct error unused;
+    const char *attributes;
+    if (!err->option || err->number != EADDRINUSE)
+        return false;
+    return (strcmp(err->option, "listen") == 0 || strcmp(err->option, "status") == 0) &&
+           endpoint_parse(err->value, endpoint, &attributes, &unused) == 0;
+}
+
+int options_explain_busy(const struct daemon_options *options, struct error *err)
+{
+    struct endpoint endpoint;
+    size_t length;
+    int fd =
+        is_busy(err, &endpoint) ? activation_find_endpoint(options->activation, &endpoint) : -1;
+    if (fd < 0)
+        return -1;
+    const char *name = activation_name(options->activation, fd, &length);
+    const char *what = endpoint_has_port(&endpoint) ? "port" : "path";
+    char served[48] = ", and is served";
+    if (!options_serve_fd(options, fd))
+        snprintf(served, sizeof(served), "; --listen fd:%d serves it", fd);
+    return error_prefix(err, "descriptor %d ('%.*s') was passed for that %s%s: ", fd, (int)length,
+                        name, what, served);
 }
 
 void options_tell_unserved(const struct daemon_options *options, struct log *log)

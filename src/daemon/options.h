@@ -69,6 +69,10 @@ void options_locate(const struct daemon_options *options, struct error *err);
 /* True if a listener uses that descriptor. */
 bool options_serve_fd(const struct daemon_options *options, int fd);
 
+/* If the error is that an endpoint's address is in use, and a socket with its port or path was
+ * passed: names that socket in the error. Returns -1. */
+int options_explain_busy(const struct daemon_options *options, struct error *err);
+
 /* Logs a warning for each passed socket that no listener uses: peers would wait in its backlog for
  * ever. */
 void options_tell_unserved(const struct daemon_options *options, struct log *log);

@@ -89,7 +89,8 @@ static int open_echo(struct server *server, struct error *err)
     if (status_check(options, err) < 0)
         return -1; /* fails before any socket is opened */
     server->echo = evecho_open(options->listeners, options->listener_count, server->log, err);
-    return server->echo ? server_check_inherited(server, options, err) : -1;
+    return server->echo ? server_check_inherited(server, options, err)
+                        : options_explain_busy(options, err);
 }
 
 static void free_echo(struct server *server)
@@ -102,7 +103,7 @@ static int open_status(struct server *server, struct error *err)
     if (!server->options->status)
         return 0;
     server->status = status_new(server->options, server->log, err);
-    return server->status ? 0 : -1;
+    return server->status ? 0 : options_explain_busy(server->options, err);
 }
 
 static void free_status(struct server *server)

@@ -4,6 +4,7 @@
 # Started by others: systemd's sockets, inetd's, and notifications for a service manager.
 
 load lib
+load client
 load netns
 
 echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
@@ -69,6 +70,28 @@ refused() {
     hand "unix:$T/0" "unix:$T/1"
     start_server -l fd:web
     wait_for 5 in_log ' warn a socket that was passed is not served fd=4 name=admin'
+}
+
+@test "an endpoint whose port or path was passed as a socket: the error names that socket" {
+    local port
+    port=$(free_port)
+    # refused_beside WORDS OPTION...: with three passed sockets and these options.
+    refused_beside() {
+        rm -f "$T/s" "$LOG"
+        SERVER_WRAP=()
+        hand "tcp://127.0.0.1:$port" "udp://127.0.0.1:$port" "unix:$T/s"
+        exactly "${@:2}"
+        refused 3 "$1" "in use"
+        (($(wc -l <"$LOG") == 1))
+    }
+    SERVER_ENV=(LISTEN_FDNAMES=web:web:sock)
+    refused_beside "descriptor 3 ('web') was passed for that port; --listen fd:3 serves it: " -l "127.0.0.1:$port"
+    refused_beside "descriptor 4 ('web') was passed for that port; --listen fd:4 serves it: " \
+        -l "udp://127.0.0.1:$port"
+    refused_beside "descriptor 5 ('sock') was passed for that path; --listen fd:5 serves it: " \
+        -l fd:web -l "unix:$T/s"
+    refused_beside "--status" -l fd:web -l fd:sock --status "tcp://127.0.0.1:$port"
+    in_log "descriptor 3 \('web'\) was passed for that port, and is served: "
 }
 
 @test "sockets passed to another process are ignored" {
