@@ -101,3 +101,18 @@ bool pattern_locate(uint64_t seed, const unsigned char *bytes, size_t length, ui
     }
     return false;
 }
+
+bool pattern_is_any(const unsigned char *bytes, size_t length)
+{
+    for (size_t shift = 0; shift < WORD && length >= PATTERN_LOCATE_BYTES; shift++) {
+        uint64_t little[2];
+        memcpy(little, bytes + shift, sizeof(little));
+        uint64_t word = le64toh(little[0]);
+        /* As if it were a stream that begins a word earlier. */
+        if (le64toh(little[1]) - word == STEP &&
+            pattern_match(word - STEP, WORD - shift, bytes, PATTERN_LOCATE_BYTES) ==
+                PATTERN_LOCATE_BYTES)
+            return true;
+    }
+    return false;
+}

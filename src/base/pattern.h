@@ -36,4 +36,7 @@ unsigned char pattern_byte(uint64_t seed, uint64_t offset);
 bool pattern_locate(uint64_t seed, const unsigned char *bytes, size_t length, uint64_t limit,
                     uint64_t *offset);
 
+/* True if bytes, at least PATTERN_LOCATE_BYTES of them, are a pattern's of any seed. */
+bool pattern_is_any(const unsigned char *bytes, size_t length);
+
 #endif

@@ -38,6 +38,10 @@ struct evidence_place {
 struct evidence evidence_of(const struct evidence_place *place, const unsigned char *bytes,
                             size_t length);
 
+/* Looks at other bytes than those that are kept, like those behind a header. */
+void evidence_look(struct evidence *evidence, const struct evidence_place *place,
+                   const unsigned char *bytes, size_t length);
+
 /* Prints up to three lines, each with `indent` before it: what it looks like, the bytes as text,
  * the bytes in hexadecimal. Nothing if nothing came. */
 void evidence_print(const struct evidence *evidence, const char *indent, FILE *out);

@@ -11,6 +11,7 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_US 1000U
+#define DATE_BYTES 11 /* "2026-11-28T" */
 
 const char *moment_phase_word(enum moment_phase phase)
 {
@@ -46,22 +47,16 @@ struct moment moment_now(int fd, uint64_t since_ns, enum moment_phase phase)
                            .phase = phase};
 }
 
-/* In UTC, with microseconds, as a capture and evechod's log have them. */
-static const char *stamp(uint64_t time_ns, const char *format, char *out)
+const char *moment_stamp(uint64_t time_ns, char *out)
 {
     char seconds_text[MOMENT_STAMP_MAX - 10];
     time_t seconds = (time_t)(time_ns / NS_PER_S);
     struct tm utc;
     gmtime_r(&seconds, &utc);
-    strftime(seconds_text, sizeof(seconds_text), format, &utc);
+    strftime(seconds_text, sizeof(seconds_text), "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(out, MOMENT_STAMP_MAX, "%s.%06" PRIu64 "Z", seconds_text,
              time_ns % NS_PER_S / NS_PER_US);
     return out;
-}
-
-const char *moment_stamp(uint64_t time_ns, char *out)
-{
-    return stamp(time_ns, "%Y-%m-%dT%H:%M:%S", out);
 }
 
 const char *moment_text(const struct moment *moment, char *out, size_t size)
@@ -70,7 +65,7 @@ const char *moment_text(const struct moment *moment, char *out, size_t size)
     if (moment->local_port)
         snprintf(port, sizeof(port), ", local port %u", (unsigned)moment->local_port);
     snprintf(out, size, "%s%s, lived %.3f s, phase %s",
-             stamp(moment->time_ns, "%H:%M:%S", time_text), port,
+             moment_stamp(moment->time_ns, time_text) + DATE_BYTES, port,
              (double)moment->lived_ns / (double)NS_PER_S, moment_phase_word(moment->phase));
     return out;
 }

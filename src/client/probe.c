@@ -96,6 +96,17 @@ static bool send_once(struct probe *probe, uint64_t length)
     return true;
 }
 
+/* Bytes that came are wrong from the first on. */
+static bool fail_mismatch(struct probe *probe, const unsigned char *bytes, size_t length)
+{
+    const struct evidence_place place = {.run_seed = probe->run->seed,
+                                         .connection = probe->connection,
+                                         .offset = probe->checked,
+                                         .sent = probe->sent,
+                                         .has_sent_proxy = probe->plan->proxy != PROXY_NONE};
+    return fail(probe, failure_explain(&probe->link, &place, bytes, length));
+}
+
 /* Receives once and checks it. *is_end is set at the peer's clean end. */
 static bool receive_once(struct probe *probe, bool *is_end)
 {
@@ -112,14 +123,7 @@ static bool receive_once(struct probe *probe, bool *is_end)
     probe->checked += right;
     if (right == length)
         return true;
-    return fail(probe, failure_explain(&probe->link,
-                                       &(struct evidence_place){
-                                           .run_seed = probe->run->seed,
-                                           .connection = probe->connection,
-                                           .offset = probe->checked,
-                                           .sent = probe->sent,
-                                           .has_sent_proxy = probe->plan->proxy != PROXY_NONE},
-                                       probe->scratch + right, length - right));
+    return fail_mismatch(probe, probe->scratch + right, length - right);
 }
 
 /* Sends up to one offset, reads up to another. */
@@ -280,19 +284,19 @@ bool probe_urgent(struct probe *probe, const unsigned char *bytes, size_t length
 bool probe_expect_raw(struct probe *probe, const unsigned char *bytes, size_t length)
 {
     for (size_t right = 0; is_alive(probe) && right < length; right++) {
-        unsigned char byte;
-        size_t came;
-        if (!probe_receive_raw(probe, &byte, 1, probe->timeout_ms, &came))
+        unsigned char wrong[EVIDENCE_BYTES];
+        size_t came, more = 0;
+        if (!probe_receive_raw(probe, wrong, 1, probe->timeout_ms, &came))
             return false;
         if (came == 0)
             return fail_late(probe);
-        if (byte != bytes[right]) {
-            probe->checked--;
-            return fail(probe, (struct failure){.how = {.outcome = OUTCOME_MISMATCH},
-                                                .has_byte = true,
-                                                .expected = bytes[right],
-                                                .came = byte});
-        }
+        if (wrong[0] == bytes[right])
+            continue;
+        (void)!probe_receive_raw(probe, wrong + 1, sizeof(wrong) - 1, 0, &more);
+        probe->checked -= 1 + more;
+        (void)fail_mismatch(probe, wrong, 1 + more);
+        probe->failure.expected = bytes[right]; /* which is not the pattern's */
+        return false;
     }
     return is_alive(probe);
 }

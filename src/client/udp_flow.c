@@ -304,6 +304,26 @@ static void take_right(struct udp_flow *flow, struct udp_news *news)
     set_fate(flow, news->sequence, FATE_BACK);
 }
 
+/* Looks at the body from where it is wrong on, or at all of it if its header is wrong. */
+static struct evidence evidence_of_datagram(const struct udp_flow *flow, uint64_t sequence,
+                                            size_t right, const unsigned char *bytes, size_t length)
+{
+    bool has_header = right >= UDP_HEADER_BYTES;
+    const struct evidence_place place = {
+        .run_seed = ~flow->seed,
+        .connection = sequence,
+        .offset = has_header ? right - UDP_HEADER_BYTES : 0,
+        .sent = size_of(flow, sequence) - UDP_HEADER_BYTES,
+        .is_datagram = true,
+    };
+    if (has_header)
+        return evidence_of(&place, bytes + right, length - right);
+    struct evidence evidence = evidence_of(&place, bytes, length);
+    if (!evidence.kind && length > UDP_HEADER_BYTES)
+        evidence_look(&evidence, &place, bytes + UDP_HEADER_BYTES, length - UDP_HEADER_BYTES);
+    return evidence;
+}
+
 struct udp_news udp_flow_take(struct udp_flow *flow, const unsigned char *bytes, size_t length)
 {
     struct udp_news news = {.bytes = length};
@@ -328,7 +348,9 @@ struct udp_news udp_flow_take(struct udp_flow *flow, const unsigned char *bytes,
     size_t right = match(flow, sequence, bytes, length < size ? length : size, &news.wrong);
     if (has_sequence && length == size && right == size)
         take_right(flow, &news);
-    else
+    else {
+        news.wrong.evidence = evidence_of_datagram(flow, sequence, right, bytes, length);
         take_wrong(flow, &news);
+    }
     return news;
 }

@@ -59,7 +59,6 @@ struct udp_slot;
 struct udp_flow {
     uint64_t number; /* from 1 */
     uint64_t seed;
-    uint64_t run_seed; /* of all flows */
     uint64_t size_min, size_max;
     uint64_t next;            /* the next to be sent */
     uint64_t oldest;          /* the time of all before it is over, or they are back */

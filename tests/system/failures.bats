@@ -42,3 +42,64 @@ FIELDS='(.time | test("^20[0-9-]+T[0-9:]+\\.[0-9]{6}Z$")) and .local_port > 1023
     ends 1 evecho ping -c 1 --timeout 300ms "$LIAR_ENDPOINT"
     grep -A1 '^seq=1 lost: ' stdout | grep -qE "^  $MOMENT exchange$" || fail "$(<stdout)"
 }
+
+# behind_nothing PROGRAM CONFIGURATION: starts a program that listens on PROXY_PORT and is no echo.
+behind_nothing() {
+    PROXY_PORT=$(free_port)
+    printf '%s\n' "$2" | sed "s|@port@|$PROXY_PORT|; s|@echo@|${PORT:-0}|" >proxy.conf
+    # shellcheck disable=SC2086 # words
+    bg proxy $1
+    wait_for 5 is_listening "$PROXY_PORT"
+}
+
+is_listening() { [[ -n $(ss -Hltn "sport = :$1") ]]; }
+
+@test "what came: an HTTP server's answer is shown as text and in hex, and named" {
+    need nginx
+    behind_nothing "nginx -e stderr -p $T -c proxy.conf" "daemon off;
+pid nginx.pid;
+events {}
+http { access_log off; server { listen 127.0.0.1:@port@; return 200 hello; } }"
+    ends 1 evecho check --seed 1 --only single-bytes --json json "tcp://127.0.0.1:$PROXY_PORT"
+    grep -qx '#   that is an HTTP response: a web server, or a proxy.s error page, answers' stdout || fail "$(<stdout)"
+    grep -qE '^#   came "(H?TTP/1.1 400 Bad Request|<html>)' stdout
+    grep -qE '^#   hex ([0-9a-f]{2,8} ?)+$' stdout
+    json '.properties[0].failure | .looks_like == "http-response" and (.came_hex | length) == 64'
+    not grep -qE '.{80}' stdout
+    ends 1 evecho ping -c 1 -s 100 "tcp://127.0.0.1:$PROXY_PORT"
+    grep -q 'that is an HTTP response' stdout
+    ends 1 evecho bench -n 1 -s 100 --json json "tcp://127.0.0.1:$PROXY_PORT"
+    json '.failures[0].looks_like == "http-response"'
+}
+
+@test "what came: our own bytes of another connection and of another run" {
+    start_liar replay 0
+    ends 1 evecho bench -c 2 -n 20 -s 1k --json json "$LIAR_ENDPOINT"
+    json '.failures[0].looks_like == "own-connection"'
+    grep -qE '^      these are our own bytes of connection [12], offset 0$' stdout || fail "$(<stdout)"
+    start_liar rerun 0
+    ends 0 evecho ping -c 1 -s 1k "$LIAR_ENDPOINT"
+    kill -USR1 "$LIAR_PID"
+    ends 1 evecho ping -c 1 -s 1k "$LIAR_ENDPOINT"
+    grep -qx '  these are bytes that evecho sends, of another run, client or flow' stdout || fail "$(<stdout)"
+    LIAR=udpliar start_liar replay -2 64
+    ends 0 evecho ping -c 2 -i 10ms "$LIAR_ENDPOINT"
+    ends 1 evecho ping -c 2 -i 10ms --timeout 300ms "$LIAR_ENDPOINT"
+    grep -qx '  these are bytes that evecho sends, of another run, client or flow' stdout || fail "$(<stdout)"
+}
+
+@test "a PROXY header that something on the way sends is not called ours" {
+    need haproxy
+    start_server
+    behind_nothing "haproxy -f proxy.conf" 'defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+listen echo
+    bind 127.0.0.1:@port@
+    server echo 127.0.0.1:@echo@ send-proxy'
+    ends 1 evecho check --only single-bytes "tcp://127.0.0.1:$PROXY_PORT"
+    grep -qx '#   something on the way sends a PROXY header, and the endpoint reads none' stdout || fail "$(<stdout)"
+    not grep -q 'our PROXY header' stdout
+}

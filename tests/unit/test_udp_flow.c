@@ -104,6 +104,8 @@ static void test_every_flip_and_length(void **state)
         assert_int_equal(news.wrong.offset, i / 8);
         assert_int_equal(news.wrong.expected ^ news.wrong.came, 1U << i % 8);
         assert_int_equal(news.wrong.has_sequence, i / 8 >= UDP_HEADER_BYTES);
+        if (i / 8 >= UDP_HEADER_BYTES && i / 8 + 8 < SIZE)
+            assert_string_equal(news.wrong.evidence.kind, "changed");
         *byte ^= (unsigned char)(1U << i % 8);
     }
     for (size_t length = 0; length < SIZE + 10; length++) {
