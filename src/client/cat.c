@@ -47,6 +47,7 @@ struct cat {
     uint64_t sent, received;
     uint64_t early; /* bytes that were received before so many were sent, at most */
     uint64_t progress_ns;
+    struct moment end; /* of the link */
 };
 
 static size_t room_of(const struct buffer *buffer)
@@ -258,18 +259,33 @@ static const char *ending(const struct cat *cat, char *out, size_t size)
     char text[256];
     if (!cat->has_peer_end && !cat->has_failed)
         return "not ended";
+    if (how->end == STREAM_END_TIMEOUT && !how->reason) {
+        snprintf(out, size, "nothing moved for %.3g s; we gave up, the stream was still open",
+                 (double)how->waited_ns / 1e9);
+        return out;
+    }
     if (how->end == STREAM_END_NONE || how->reason)
         snprintf(out, size, "%s%s%s", ending_text(how, text, sizeof(text)),
                  how->end == STREAM_END_NONE ? "" : ", ended by ",
                  how->end == STREAM_END_NONE ? "" : stream_end_word(how->end));
     else
-        snprintf(out, size, "ended by %s%s", how->end == STREAM_END_TIMEOUT ? "a " : "",
-                 stream_end_word(how->end));
+        snprintf(out, size, "ended by %s", stream_end_word(how->end));
     return out;
 }
 
-/* The one line, and the exit code. What fails on our own side is not the endpoint's fault: an echo
- * gives back exactly what it got. */
+/* What became of our half-close, if it was answered otherwise than it should be. */
+static const char *answer_of(const struct cat *cat)
+{
+    enum outcome_end end = cat->link.ending.end;
+    if (cat->end.phase != MOMENT_HALF_CLOSED)
+        return "";
+    return end == STREAM_END_FIN   ? "half-close was answered by a full close, "
+           : end == STREAM_END_RST ? "half-close was answered by a reset, "
+                                   : "";
+}
+
+/* The one line, and the exit code. What fails on our own side is not
+ * the endpoint's fault: an echo gives back exactly what it got. */
 static int conclude(const struct cat *cat)
 {
     uint64_t unsent = cat->to_peer.length;
@@ -286,8 +302,8 @@ static int conclude(const struct cat *cat)
     else if (!cat->has_input_end && !cat->interrupt.has_come && !cat->local_error)
         fprintf(stderr, " before standard input ended");
     if (cat->received < cat->sent && !cat->local_error)
-        fprintf(stderr, "; %" PRIu64 " byte%s did not come back", cat->sent - cat->received,
-                units_plural(cat->sent - cat->received));
+        fprintf(stderr, "; %s%" PRIu64 " byte%s did not come back", answer_of(cat),
+                cat->sent - cat->received, units_plural(cat->sent - cat->received));
     else if (cat->received > cat->sent)
         fprintf(stderr, "; %" PRIu64 " byte%s more than were sent", cat->received - cat->sent,
                 units_plural(cat->received - cat->sent));
@@ -296,10 +312,13 @@ static int conclude(const struct cat *cat)
                 units_plural(cat->early), cat->early == 1 ? "it was" : "they were");
     if (cat->local_error)
         fprintf(stderr, "; %s: %s", cat->local, strerror(cat->local_error));
+    bool is_failure = (cat->has_failed || is_wrong) && !cat->local_error;
+    if (is_failure)
+        fprintf(stderr, "; %s", moment_text(&cat->end, text, sizeof(text)));
     fputc('\n', stderr);
     if (cat->local_error)
         return EXIT_CODE_START;
-    return cat->has_failed || is_wrong ? EXIT_CODE_FAILED : EXIT_CODE_OK;
+    return is_failure ? EXIT_CODE_FAILED : EXIT_CODE_OK;
 }
 
 int cat_run(const struct client_options *options)
@@ -326,6 +345,7 @@ int cat_run(const struct client_options *options)
         if (!cat.has_failed || cat.to_output.length > 0)
             step(&cat);
     }
+    cat.end = link_moment(&cat.link);
     link_clear(&cat.link);
     target_close(&cat.plan);
     interrupt_close(&cat.interrupt);

@@ -15,12 +15,14 @@
 #include "base/descriptors.h"
 #include "base/pattern.h"
 #include "base/standard.h"
+#include "base/units.h"
 #include "client/commands.h"
 #include "client/interrupt.h"
 #include "client/report.h"
 #include "client/symptom.h"
 #include "client/target.h"
 #include "client/udp_target.h"
+#include "client/wrap.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 /* Of --budget, what ending takes where every property hangs. */
@@ -118,6 +120,16 @@ enum verdict check_fault(struct check *check, struct probe *probe)
     check->failure = probe->failure;
     (void)failure_text(&probe->failure, check->plan.target.name, check->diagnosis,
                        sizeof(check->diagnosis));
+    return VERDICT_FAULT;
+}
+
+enum verdict check_blame(struct check *check, const struct probe *probe)
+{
+    check->failure = probe->failure;
+    check->failure.connection = probe->connection;
+    check->failure.offset = probe->checked;
+    if (!check->failure.when.time_ns)
+        check->failure.when = link_moment(&probe->link);
     return VERDICT_FAULT;
 }
 
@@ -222,6 +234,12 @@ static enum verdict name_symptom(struct check *check, const struct property *pro
     return verdict;
 }
 
+/* With --strict a choice is a fault. What is our own, or this path's, stays none. */
+static enum verdict judge(const struct check *check, enum verdict verdict)
+{
+    return check->options->strict && verdict == VERDICT_CHOICE ? VERDICT_FAULT : verdict;
+}
+
 /* Tries it --repeat times, each within its share of what is left, until it does not hold. */
 static struct result try_property(struct check *check, const struct property *property,
                                   uint64_t end_ns)
@@ -239,7 +257,7 @@ static struct result try_property(struct check *check, const struct property *pr
         check->diagnosis[0] = '\0';
         check->failure = (struct failure){0};
         if (share_ns >= NS_PER_MS)
-            verdict = name_symptom(check, property, property->run(check));
+            verdict = name_symptom(check, property, judge(check, property->run(check)));
         else
             (void)check_verdict(check, verdict, "our time was over" CHECK_MORE_TIME);
         if (verdict > result.verdict || verdict == VERDICT_FAULT)
@@ -257,7 +275,7 @@ static void print_verdict(const struct check *check, const struct property *prop
                           const struct result *result, FILE *out)
 {
     enum verdict verdict = result->verdict;
-    bool is_skip = verdict == VERDICT_CHOICE || verdict == VERDICT_UNTRIED;
+    bool is_skip = verdict != VERDICT_OK && verdict != VERDICT_FAULT;
     fprintf(out, "%s %d %s", verdict == VERDICT_FAULT ? "not ok" : "ok", number, property->name);
     if (is_skip)
         fprintf(out, " # SKIP %s%s", verdict == VERDICT_UNTRIED ? "not tried: " : "",
@@ -267,7 +285,7 @@ static void print_verdict(const struct check *check, const struct property *prop
         fprintf(out, "# held %" PRIu64 " of %" PRIu64 " times\n", result->held,
                 check->options->repeat);
     if (!is_skip && check->diagnosis[0])
-        fprintf(out, "# %s\n", check->diagnosis);
+        wrap_print("# ", "#   ", check->diagnosis, wrap_width(out), out);
     if (verdict == VERDICT_FAULT)
         failure_print_details(&check->failure, "#   ", out);
     standard_flush(out);
@@ -276,15 +294,17 @@ static void print_verdict(const struct check *check, const struct property *prop
 static json_t *json_of(const struct check *check, const struct property *property,
                        const struct result *result)
 {
-    static const char *const WORDS[VERDICT_COUNT] = {"ok", "not ok", "choice", "not tried"};
+    static const char *const WORDS[VERDICT_COUNT] = {"ok", "not ok", "choice", "choice",
+                                                     "not tried"};
     json_t *object = json_object();
     (void)json_object_set_new(object, "name", json_string(property->name));
     (void)json_object_set_new(object, "verdict", json_string(WORDS[result->verdict]));
     (void)json_object_set_new(object, "diagnosis", json_string(check->diagnosis));
-    (void)json_object_set_new(object, "failure",
-                              result->verdict == VERDICT_FAULT
-                                  ? failure_json(&check->failure, check->plan.target.name)
-                                  : json_null());
+    json_t *failure = json_null();
+    if (result->verdict == VERDICT_FAULT)
+        failure = failure_json(&check->failure, check->plan.target.name);
+    (void)json_object_set_new(failure, "text", json_string(check->diagnosis));
+    (void)json_object_set_new(object, "failure", failure);
     (void)json_object_set_new(object, "held", json_integer((json_int_t)result->held));
     (void)json_object_set_new(object, "elapsed_ns", json_integer((json_int_t)result->elapsed_ns));
     return object;
@@ -302,6 +322,8 @@ struct tally {
     int done;
     int verdicts[VERDICT_COUNT];
     bool is_interrupted; /* before all were done */
+    bool is_dead;        /* not a byte has come back, and a property has failed */
+    bool is_stopped;     /* before all were done, for that */
     json_t *properties;
 };
 
@@ -347,10 +369,42 @@ static void measure_round_trip(struct check *check, uint64_t budget_ns)
     probe_close(&probe);
 }
 
+static int choices_of(const struct tally *tally)
+{
+    return tally->verdicts[VERDICT_CHOICE] + tally->verdicts[VERDICT_MOOT];
+}
+
+static enum exit_code exit_code_of(const struct tally *tally)
+{
+    if (tally->verdicts[VERDICT_FAULT] > 0 || tally->is_interrupted)
+        return EXIT_CODE_FAILED;
+    return tally->verdicts[VERDICT_UNTRIED] > 0 ? EXIT_CODE_UNTRIED : EXIT_CODE_OK;
+}
+
+/* Whatever the other properties ask would fail as well. */
+static void tell_dead(const struct check *check, FILE *out)
+{
+    enum outcome_end end = check->failure.how.end;
+    const char *endpoint = check->options->endpoint_text;
+    bool is_ended = end == STREAM_END_FIN || end == STREAM_END_RST || end == STREAM_END_TRUNCATED;
+    fprintf(out,
+            "# not one byte came back%s. What to try next:\n"
+            "#   evecho ping %s\n"
+            "#     does it ever answer?\n",
+            is_ended ? ": a proxy without a backend ends so" : "", endpoint);
+    if (check->options->endpoint.kind == ENDPOINT_TCP)
+        fprintf(out,
+                "#   evecho ping tls://%s\n"
+                "#     does it speak TLS? It waits for a handshake then\n",
+                strncmp(endpoint, "tcp://", 6) == 0 ? endpoint + 6 : endpoint);
+    fprintf(out, "#   another port or address: is an echo there, and does a proxy lead to it?\n");
+}
+
 /* What concerns all of them. */
 static void tell_end(const struct check *check, const struct tally *tally, int chosen, FILE *out)
 {
     const char *properties = chosen == 1 ? "property" : "properties";
+    const struct property *idle = find_property(properties_of(check->options), "idle");
     report_connect_times(&check->run.connects, "# ", out);
     if (check->is_shortened)
         fprintf(
@@ -358,18 +412,26 @@ static void tell_end(const struct check *check, const struct tally *tally, int c
             "# a round trip takes %.1f ms: some properties had fewer rounds, or less data, than "
             "on a faster path\n",
             (double)check->round_trip_ns / 1e6);
+    if (!can_be_tried(check->options, idle) && !check->options->only && !tally->is_dead)
+        fprintf(out, "# idle was not tried: --idle TIME shows what ends a silent connection\n");
     if (tally->is_interrupted)
         fprintf(out, "Bail out! interrupted after %d of %d %s\n", tally->done, chosen, properties);
-    else if (tally->verdicts[VERDICT_UNTRIED] > 0)
-        fprintf(out, "# %d of %d %s %s not tried: exit status %d\n",
-                tally->verdicts[VERDICT_UNTRIED], chosen, properties, chosen == 1 ? "was" : "were",
-                EXIT_CODE_UNTRIED);
+    if (tally->is_stopped)
+        fprintf(out, "Bail out! nothing comes back: stopped after %d of %d %s\n", tally->done,
+                chosen, properties);
+    int choices = choices_of(tally);
+    fprintf(out, "# %d held, %d failed, %d choice%s, %d not tried: exit status %d\n",
+            tally->verdicts[VERDICT_OK], tally->verdicts[VERDICT_FAULT], choices,
+            units_plural((uint64_t)choices),
+            tally->verdicts[VERDICT_UNTRIED] + chosen - tally->done, (int)exit_code_of(tally));
 }
 
-/* A first interrupt ends the property that runs; a second one ends the program at once. */
+/* A first interrupt ends the property that runs; a second one ends the program at once. If not a
+ * byte came back from the endpoint, one failure says all. */
 static void run_all(struct check *check, struct tally *tally, FILE *out)
 {
     int chosen = count_chosen(check->options);
+    bool is_stream = check->options->endpoint.kind != ENDPOINT_UDP; /* else it has answered */
     uint64_t budget_ms = check->options->budget_ms - check->options->budget_ms / BUDGET_RESERVE;
     uint64_t budget_ns = budget_ms * NS_PER_MS, budget_end_ns = check->start_ns + budget_ns;
     check->run.seed = check->options->seed;
@@ -379,37 +441,44 @@ static void run_all(struct check *check, struct tally *tally, FILE *out)
     check->run.lately_ns = check_still_ms(check, LATELY_MS) * NS_PER_MS;
     fprintf(out, "1..%d\n", chosen);
     for (const struct property *property = properties_of(check->options);
-         property->name && !check_is_interrupted(check); property++) {
+         property->name && !check_is_interrupted(check) && !tally->is_dead; property++) {
         if (is_chosen(check->options, property))
             run_one(check, property, budget_end_ns, chosen - tally->done, tally, out);
+        tally->is_dead =
+            is_stream && tally->verdicts[VERDICT_FAULT] > 0 && check->run.came_bytes == 0;
     }
     if (tally->verdicts[VERDICT_OK] < tally->done)
         fprintf(out, "# seed %" PRIu64 "\n",
                 check->options->seed); /* to try it with the same bytes */
-    tally->is_interrupted = tally->done < chosen;
+    tally->is_stopped = tally->done < chosen && tally->is_dead;
+    tally->is_interrupted = tally->done < chosen && !tally->is_dead;
+    if (tally->is_dead)
+        tell_dead(check, out);
     tell_end(check, tally, chosen, out);
     standard_flush(out);
 }
 
 static int write_json(const struct check *check, const struct tally *tally, struct error *err)
 {
-    static const char *const NAMES[VERDICT_COUNT] = {"passed", "failed", "choices", "not_tried"};
     json_t *root = report_json_head("check", check->options, check->plan.target.name);
-    for (int i = 0; i < VERDICT_COUNT; i++)
-        (void)json_object_set_new(root, NAMES[i], json_integer(tally->verdicts[i]));
+    const struct {
+        const char *name;
+        int count;
+    } counts[] = {
+        {"passed", tally->verdicts[VERDICT_OK]},
+        {"failed", tally->verdicts[VERDICT_FAULT]},
+        {"choices", choices_of(tally)},
+        {"not_tried", tally->verdicts[VERDICT_UNTRIED] +
+                          (tally->is_stopped ? count_chosen(check->options) - tally->done : 0)}};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+        (void)json_object_set_new(root, counts[i].name, json_integer(counts[i].count));
     (void)json_object_set_new(root, "round_trip_ns",
                               json_integer((json_int_t)check->round_trip_ns));
     report_json_connects(root, &check->run.connects);
     (void)json_object_set_new(root, "interrupted", json_boolean(tally->is_interrupted));
+    (void)json_object_set_new(root, "stopped", json_boolean(tally->is_stopped));
     (void)json_object_set(root, "properties", tally->properties);
     return report_json_write(root, check->options->json, err);
-}
-
-static enum exit_code exit_code_of(const struct tally *tally)
-{
-    if (tally->verdicts[VERDICT_FAULT] > 0 || tally->is_interrupted)
-        return EXIT_CODE_FAILED;
-    return tally->verdicts[VERDICT_UNTRIED] > 0 ? EXIT_CODE_UNTRIED : EXIT_CODE_OK;
 }
 
 /* The one address that answers. How long that took stands for a round trip until one is measured.

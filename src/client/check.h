@@ -14,11 +14,14 @@
 enum verdict {
     VERDICT_OK,
     VERDICT_FAULT,  /* bytes are lost or wrong, or the endpoint does not go on */
-    VERDICT_CHOICE, /* it is not as ours, and no byte is lost by it; or this path does not show it
-                     */
+    VERDICT_MOOT,   /* this kind of endpoint, path or user has nothing to show it by */
+    VERDICT_CHOICE, /* it is not as ours, and no byte is lost by it; --strict makes it a fault */
     VERDICT_UNTRIED /* we could not find out, for want of time or of descriptors */
 };
-#define VERDICT_COUNT 4
+#define VERDICT_COUNT 5
+
+/* As --peer counts: who answers at the far end. Nothing that an echo sends tells. */
+enum check_peer { CHECK_PEER_UNKNOWN, CHECK_PEER_EVECHOD };
 
 /* One run of all properties. */
 struct check {
@@ -71,6 +74,10 @@ uint64_t check_still_ms(const struct check *check, uint64_t still_ms);
 /* Puts the probe's failure into the diagnosis, closes it, and returns VERDICT_FAULT; or, if it was
  * for want of time or of descriptors of ours, VERDICT_UNTRIED. */
 enum verdict check_fault(struct check *check, struct probe *probe);
+
+/* Notes when and on which connection a fault was found that no failure of the probe tells. Before
+ * the probe is closed; returns VERDICT_FAULT. */
+enum verdict check_blame(struct check *check, const struct probe *probe);
 
 /* True where this errno is our own limit and says nothing of the endpoint; the diagnosis then
  * tells. */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,7 +21,6 @@
 #define SETTLE_MS 500 /* no acknowledgement is delayed for longer (RFC 9293, 3.8.6.3) */
 #define KEEPALIVE_SHORTEST_MS 10000 /* that anybody is likely to set */
 #define URGENT_BYTES 7
-#define CROWD 100
 #define ROUNDS 20
 #define MIB_ROUND_TRIPS 4 /* that 1 MiB takes, with a window of 256 KiB */
 
@@ -130,6 +130,7 @@ static enum verdict judge_urgent(struct check *check, struct urgent *urgent)
          !receive_urgent(check, urgent, URGENT_BYTES + 2) ||
          (strchr(urgent->came, 'U') && !receive_urgent(check, urgent, URGENT_BYTES + 3))))
         return check_fault(check, &urgent->probe);
+    (void)check_blame(check, &urgent->probe);
     probe_close(&urgent->probe);
     if (strcmp(urgent->came, "abcUdefghi") == 0 || strcmp(urgent->came, "abcdefghi") == 0)
         return check_verdict(check, VERDICT_FAULT,
@@ -160,6 +161,7 @@ static enum verdict try_urgent(struct check *check)
         return check_fault(check, probe);
     }
     if (strcmp(urgent.came, "abcdef") == 0) {
+        (void)check_blame(check, probe);
         probe_close(probe);
         return check_verdict(check, VERDICT_CHOICE,
                              "TCP urgent data is dropped, as proxies do; few protocols use it");
@@ -179,9 +181,9 @@ static enum verdict urgent_byte(struct check *check)
 {
     enum verdict verdict = VERDICT_OK;
     if (check->is_unix)
-        return check_verdict(check, VERDICT_CHOICE, "Unix sockets have no urgent data");
+        return check_verdict(check, VERDICT_MOOT, "Unix sockets have no urgent data");
     if (check->plan.layer)
-        return check_verdict(check, VERDICT_CHOICE, "TLS has no urgent data");
+        return check_verdict(check, VERDICT_MOOT, "TLS has no urgent data");
     uint64_t rounds = check_rounds(check, ROUNDS, 1, 3);
     for (uint64_t i = 0; i < rounds; i++) {
         enum verdict one = try_urgent(check);
@@ -200,7 +202,12 @@ static enum verdict conclude_end(struct check *check, struct probe *probe)
 {
     if (probe->failure.how.outcome == OUTCOME_TIMEOUT && probe->sent > 0 &&
         probe->checked == probe->sent && !probe->is_out_of_time) {
+        (void)check_blame(check, probe);
         probe_close(probe);
+        if (check->options->peer == CHECK_PEER_EVECHOD)
+            return check_verdict(check, VERDICT_FAULT,
+                                 "every byte came back, and no end after our half-close: evechod "
+                                 "ends there, so something on the way hides its FIN");
         return check_verdict(check, VERDICT_CHOICE,
                              "every byte came back, but its side stays open after our half-close");
     }
@@ -233,10 +240,12 @@ static enum verdict truncation(struct check *check)
     bool is_clean = probe_connect(&probe) && probe_exchange(&probe, 1000) &&
                     probe_truncate(&probe) && probe_await_end(&probe);
     bool is_right = probe.sent > 0 && probe.checked == probe.sent && !probe.failure.has_byte;
-    if (is_clean)
-        return probe_close(&probe),
-               check_verdict(check, VERDICT_CHOICE,
+    if (is_clean) {
+        (void)check_blame(check, &probe);
+        probe_close(&probe);
+        return check_verdict(check, VERDICT_CHOICE,
                              "it answers a FIN without close_notify with a clean end");
+    }
     if (!is_right)
         return check_fault(check, &probe);
     if (probe.failure.how.outcome == OUTCOME_TIMEOUT)
@@ -285,25 +294,82 @@ static enum verdict reset_and_reconnect(struct check *check)
 
 /* ---- crowds and times ---- */
 
+/* What the kernel knows of a TCP connection; of another socket nothing, and all is 0. */
+static struct tcp_info tcp_info_of(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t length = sizeof(info);
+    (void)getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length);
+    return info;
+}
+
+/* "the 51st" */
+static const char *ordinal(int number, char *out, size_t size)
+{
+    static const char *const ENDS[] = {"th", "st", "nd", "rd"};
+    int last = number % 100 / 10 == 1 ? 0 : number % 10;
+    snprintf(out, size, "the %d%s", number, ENDS[last < 4 ? last : 0]);
+    return out;
+}
+
+/* The first of a crowd that went wrong, after so many that did not: a limit shows by its number. */
+static enum verdict blame_one(struct check *check, struct probe *probe, int before,
+                              const char *others, const char *itself)
+{
+    char number[24], why[sizeof(check->diagnosis)];
+    enum verdict verdict = check_fault(check, probe);
+    if (verdict != VERDICT_FAULT || before == 0)
+        return verdict;
+    snprintf(why, sizeof(why), "%s", check->diagnosis);
+    return check_verdict(check, verdict, "%d %s, %s %s: %.400s", before, others,
+                         ordinal(before + 1, number, sizeof(number)), itself, why);
+}
+
+/* Connects all of them at once; *slow is how many had to wait for a SYN that was sent again. */
+static enum verdict connect_crowd(struct check *check, struct probe *probes, int crowd, int *slow)
+{
+    int open = 0, wrong = probe_connect_crowd(probes, crowd);
+    *slow = 0;
+    for (int i = 0; i < crowd; i++) {
+        open += probes[i].link.state == LINK_OPEN;
+        *slow += probes[i].link.connect_ns > CONNECT_SLOW_NS + check->round_trip_ns;
+    }
+    return wrong == crowd ? VERDICT_OK
+                          : blame_one(check, &probes[wrong], open, "were open", "did not connect");
+}
+
+static enum verdict exchange_crowd(struct check *check, struct probe *probes, int crowd)
+{
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < crowd; i++) {
+            if (!probe_send(&probes[i], 1000 + (uint64_t)i, 700))
+                return blame_one(check, &probes[i], i, "were served", "was not");
+        }
+    }
+    for (int i = 0; i < crowd; i++) {
+        if (!probe_drain(&probes[i]))
+            return blame_one(check, &probes[i], i, "were served", "was not");
+    }
+    return VERDICT_OK;
+}
+
 /* Every connection has a pattern of its own: bytes of another's are wrong here. */
 static enum verdict many_connections(struct check *check)
 {
-    int crowd = (int)check_rounds(check, CROWD, 5, check->plan.layer ? 3 : 1);
+    int slow, crowd = (int)check_rounds(check, PROBE_CROWD_MAX, 5, check->plan.layer ? 3 : 1);
     struct probe *probes = calloc((size_t)crowd, sizeof(*probes));
-    struct probe *wrong = NULL;
     if (!probes)
         return check_verdict(check, VERDICT_FAULT, "no memory");
     for (int i = 0; i < crowd; i++)
         probes[i] = check_probe(check);
-    for (int i = 0; !wrong && i < crowd; i++)
-        wrong = probe_connect(&probes[i]) ? NULL : &probes[i];
-    for (int round = 0; !wrong && round < 4; round++) {
-        for (int i = 0; !wrong && i < crowd; i++)
-            wrong = probe_send(&probes[i], 1000 + (uint64_t)i, 700) ? NULL : &probes[i];
+    enum verdict verdict = connect_crowd(check, probes, crowd, &slow);
+    if (verdict == VERDICT_OK)
+        verdict = exchange_crowd(check, probes, crowd);
+    if (verdict == VERDICT_OK && slow > 0) {
+        (void)check_blame(check, &probes[0]);
+        verdict = check_verdict(check, VERDICT_CHOICE,
+                                "%d of %d connects took a second: SYNs were dropped", slow, crowd);
     }
-    for (int i = 0; !wrong && i < crowd; i++)
-        wrong = probe_drain(&probes[i]) ? NULL : &probes[i];
-    enum verdict verdict = wrong ? check_fault(check, wrong) : VERDICT_OK;
     for (int i = 0; i < crowd; i++)
         probe_close(&probes[i]);
     free(probes);
@@ -339,10 +405,11 @@ static enum verdict judge_step(struct check *check, struct probe *probe, uint64_
     uint64_t twice_ns;
     if (!median_time(probe, 2 * bytes, rounds, &twice_ns))
         return check_fault(check, probe);
+    (void)check_blame(check, probe);
     probe_close(probe);
     if (twice_ns > small_ns + (large_ns - small_ns) * 3 / 2 || 2 * small_ns > STEP_NS)
         return check_verdict(
-            check, VERDICT_CHOICE,
+            check, VERDICT_MOOT,
             "%" PRIu64 " bytes take %.1f ms, twice as many %.1f ms and 1 byte %.1f "
             "ms: on so slow a path a step cannot be told",
             bytes, (double)large_ns / 1e6, (double)twice_ns / 1e6, (double)small_ns / 1e6);
@@ -373,15 +440,6 @@ static enum verdict delayed_ack(struct check *check)
     return check_fault(check, &probe);
 }
 
-/* How many segments have come on a TCP connection; 0 where that is not known. */
-static uint32_t segments_in(int fd)
-{
-    struct tcp_info info = {0};
-    socklen_t length = sizeof(info);
-    (void)getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length);
-    return info.tcpi_segs_in;
-}
-
 /* An idle timeout on the way sees a connection that is not idle where an end sends keepalive probes
  * (RFC 9293, 3.8.4), and does not show. */
 static enum verdict conclude_idle(struct check *check, uint32_t segments)
@@ -404,6 +462,34 @@ static enum verdict conclude_idle(struct check *check, uint32_t segments)
         idle_s);
 }
 
+/* A FIN, a RST and silence have different causes. `was_silent`: nothing came until we sent again.
+ */
+static enum verdict judge_idle(struct check *check, struct probe *probe, uint64_t silence_ns,
+                               bool was_silent)
+{
+    double idle_s = (double)check->options->idle_ms / 1000, ended_s = (double)silence_ns / 1e9;
+    enum outcome_end end = probe->failure.how.end;
+    enum verdict verdict = check_fault(check, probe);
+    if (verdict != VERDICT_FAULT || check->failure.has_byte)
+        return verdict;
+    if (end == STREAM_END_TIMEOUT)
+        return check_verdict(check, verdict,
+                             "after %.3f s of silence no answer, no FIN and no RST in %.3g s: "
+                             "something on the way has forgotten the connection",
+                             idle_s, (double)check->failure.how.waited_ns / 1e9);
+    const char *what = end == STREAM_END_RST         ? "a RST"
+                       : end == STREAM_END_TRUNCATED ? "a FIN without close_notify"
+                                                     : "a FIN";
+    if (was_silent)
+        return check_verdict(check, verdict,
+                             "after %.3f s of silence %s answered what we sent: the connection "
+                             "had been given up without a word",
+                             idle_s, what);
+    return check_verdict(check, verdict,
+                         "%s ended the connection after %.3f s of silence, as an idle timeout does",
+                         what, ended_s);
+}
+
 static enum verdict idle(struct check *check)
 {
     uint64_t idle_ms = check->options->idle_ms;
@@ -411,22 +497,17 @@ static enum verdict idle(struct check *check)
     struct probe probe = check_probe(check);
     if (!probe_connect(&probe) || !probe_exchange(&probe, 100))
         return check_fault(check, &probe);
+    uint64_t start_ns = clock_now_ns();
     /* The acknowledgement of the last bytes may be delayed. */
     bool was_silent = probe_stay_silent(&probe, settle_ms);
-    uint32_t segments = segments_in(probe.link.fd);
+    uint32_t segments = tcp_info_of(probe.link.fd).tcpi_segs_in;
     was_silent = was_silent && probe_stay_silent(&probe, idle_ms - settle_ms);
-    segments = segments_in(probe.link.fd) - segments;
-    bool is_alive = was_silent && probe_exchange(&probe, 100);
-    if (probe.is_out_of_time)
-        return check_fault(check, &probe);
+    uint64_t silence_ns = clock_now_ns() - start_ns;
+    segments = tcp_info_of(probe.link.fd).tcpi_segs_in - segments;
+    if (!was_silent || !probe_exchange(&probe, 100))
+        return judge_idle(check, &probe, silence_ns, was_silent);
     probe_close(&probe);
-    if (is_alive)
-        return conclude_idle(check, segments);
-    return check_verdict(check, VERDICT_FAULT,
-                         "the connection did not live through %.3f s of "
-                         "silence: %s",
-                         (double)idle_ms / 1000,
-                         was_silent ? "nothing came back afterwards" : "it was ended meanwhile");
+    return conclude_idle(check, segments);
 }
 
 /* ---- a reader that does not read ---- */
@@ -441,6 +522,7 @@ static enum verdict holds_the_sender(struct check *check)
     uint64_t taken = probe.sent;
     if (!probe_drain(&probe))
         return check_fault(check, &probe);
+    (void)check_blame(check, &probe);
     probe_close(&probe);
     if (is_held)
         return check_verdict(check, VERDICT_OK, "held after %" PRIu64 " byte%s", taken,

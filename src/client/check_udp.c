@@ -32,11 +32,13 @@
 #define ASK_MS 200         /* and some round trips: then the next ask is due */
 #define PRIVILEGED_PORT 19 /* chargen: the other half of the oldest loop */
 
-/* One socket, and the datagrams that were sent from it: datagram i has the pattern of seed + i. */
+/* One socket, and the datagrams that were sent from it: datagram i has the pattern of stream i of
+ * the socket's seed. */
 struct asker {
     struct check *check;
     int fd;
-    uint64_t seed;
+    uint64_t opened_ns;
+    uint64_t seed, number;
     unsigned char *sent, *came;
     struct sockaddr_storage from; /* who sent the last that came */
     struct {
@@ -52,6 +54,7 @@ static struct asker open_asker(struct check *check, bool is_connected)
 {
     const struct dial_target *target = &check->plan.target;
     return (struct asker){.check = check,
+                          .opened_ns = clock_now_ns(),
                           .fd = is_connected ? udp_connect(target) : udp_unconnected(target),
                           .seed = pattern_seed(check->options->seed, ++check->connections),
                           .sent = check->scratch,
@@ -61,6 +64,9 @@ static struct asker open_asker(struct check *check, bool is_connected)
 /* Closes the socket. */
 static enum verdict leave(struct asker *asker, enum verdict verdict)
 {
+    asker->check->failure.connection = asker->check->connections;
+    asker->check->failure.is_datagram = true;
+    asker->check->failure.when = moment_now(asker->fd, asker->opened_ns, MOMENT_EXCHANGE);
     if (asker->fd >= 0)
         close(asker->fd);
     if (verdict == VERDICT_FAULT && asker->is_out_of_time)
@@ -155,12 +161,44 @@ static ssize_t receive_new(struct asker *asker, uint64_t wait_ns)
     return came;
 }
 
+/* What came instead of `length` bytes: the fields of the failure. */
+static void note_wrong(struct asker *asker, const unsigned char *bytes, size_t length, size_t came)
+{
+    struct failure *failure = &asker->check->failure;
+    size_t right = 0, least = came < length ? came : length;
+    while (right < least && asker->came[right] == bytes[right])
+        right++;
+    const struct evidence_place place = {.run_seed = asker->seed,
+                                         .connection = asker->number,
+                                         .offset = right,
+                                         .sent = length,
+                                         .is_datagram = true};
+    *failure = (struct failure){.how = {.outcome = OUTCOME_MISMATCH},
+                                .offset = right,
+                                .has_byte = right < least,
+                                .expected = right < length ? bytes[right] : 0,
+                                .came = right < came ? asker->came[right] : 0,
+                                .has_sequence = true,
+                                .sequence = asker->number,
+                                .sent_bytes = length,
+                                .came_bytes = came};
+    failure->evidence = evidence_of(&place, asker->came + right, came - right);
+}
+
 /* What a datagram that came is, or why none did: by what the network said, if anything. */
 static bool judge_answer(struct asker *asker, const unsigned char *bytes, size_t length,
                          ssize_t came)
 {
     struct check *check = asker->check;
     char text[UDP_ERROR_TEXT_MAX];
+    if (came >= 0 && (size_t)came == length && memcmp(bytes, asker->came, length) == 0)
+        return true;
+    if (came >= 0)
+        note_wrong(asker, bytes, length, (size_t)came);
+    else
+        check->failure = (struct failure){
+            .how = ending_of_errno(asker->failure.error ? asker->failure.error : ETIMEDOUT),
+            .sent_bytes = length};
     if (came < 0)
         (void)check_verdict(
             check, VERDICT_FAULT, "a datagram of %zu byte%s: %s", length, units_plural(length),
@@ -169,11 +207,10 @@ static bool judge_answer(struct asker *asker, const unsigned char *bytes, size_t
     else if ((size_t)came != length)
         (void)check_verdict(check, VERDICT_FAULT, "of %zu byte%s %zd came back", length,
                             units_plural(length), came);
-    else if (memcmp(bytes, asker->came, length) != 0)
-        (void)check_verdict(check, VERDICT_FAULT, "of %zu byte%s some came back changed", length,
-                            units_plural(length));
     else
-        return true;
+        (void)check_verdict(check, VERDICT_FAULT,
+                            "of %zu byte%s some came back changed, at byte %" PRIu64, length,
+                            units_plural(length), check->failure.offset);
     return false;
 }
 
@@ -203,9 +240,11 @@ static bool exchange(struct asker *asker, const unsigned char *bytes, size_t len
 
 static bool exchange_pattern(struct asker *asker, size_t length)
 {
-    pattern_fill(asker->seed, 0, asker->sent, length);
+    uint64_t seed = pattern_seed(asker->seed, asker->number);
+    pattern_fill(seed, 0, asker->sent, length);
     bool is_right = exchange(asker, asker->sent, length);
-    remember(asker, asker->seed++, length);
+    remember(asker, seed, length);
+    asker->number++;
     return is_right;
 }
 
@@ -298,8 +337,11 @@ static void take_until(struct asker *asker, struct udp_flow *flow, uint64_t unti
         if (check_is_interrupted(asker->check) || (for_awaited && flow->awaited == 0))
             return;
         ssize_t length = receive(asker, until_ns - now_ns);
-        if (length >= 0)
-            (void)udp_flow_take(flow, asker->came, (size_t)length);
+        if (length < 0)
+            continue;
+        const struct udp_news news = udp_flow_take(flow, asker->came, (size_t)length);
+        if (news.arrival == UDP_WRONG && flow->counts.wrong == 1)
+            asker->check->failure = news.wrong;
     }
 }
 
@@ -334,6 +376,9 @@ static void count_drops(struct udp_counts *counts, int fd, const struct udp_stat
 static void tell_flow(const struct asker *asker, const struct udp_counts *counts, bool is_limited)
 {
     char here[200] = "", text[UDP_ERROR_TEXT_MAX];
+    if (counts->wrong == 0)
+        asker->check->failure = (struct failure){
+            .how = ending_of_errno(asker->failure.error ? asker->failure.error : ETIMEDOUT)};
     if (asker->failure.error)
         snprintf(here, sizeof(here), "; %s", udp_error_text(&asker->failure, text, sizeof(text)));
     else if (counts->own_drops)
@@ -415,9 +460,9 @@ static enum verdict privileged_source(struct check *check)
         return cannot(&asker, "no socket", -asker.fd);
     socklen_t length = address_to_sockaddr(&any, &local);
     if (bind(asker.fd, (const struct sockaddr *)&local, length) < 0) {
-        (void)check_verdict(check, VERDICT_CHOICE, "source port %d cannot be had: %s",
+        (void)check_verdict(check, VERDICT_MOOT, "source port %d cannot be had: %s",
                             PRIVILEGED_PORT, strerror(errno));
-        return leave(&asker, VERDICT_CHOICE);
+        return leave(&asker, VERDICT_MOOT);
     }
     bool is_answered = false;
     for (int i = 0; i < ASKS && !is_answered; i++) {

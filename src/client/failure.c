@@ -7,6 +7,7 @@
 #include "base/pattern.h"
 #include "base/units.h"
 #include "client/symptom.h"
+#include "client/wrap.h"
 
 struct failure failure_of(const struct link *link)
 {
@@ -160,10 +161,12 @@ void failure_print_details(const struct failure *failure, const char *indent, FI
     symptom_print_reference(symptom_for(failure), indent, out);
 }
 
-void failure_print(const struct failure *failure, const char *target, const char *indent, FILE *out)
+void failure_print(const struct failure *failure, const char *target, const char *first,
+                   const char *indent, FILE *out)
 {
-    print_sentence(failure, target, out);
-    fputc('\n', out);
+    char text[FAILURE_TEXT_MAX];
+    wrap_print(first, indent, failure_text(failure, target, text, sizeof(text)), wrap_width(out),
+               out);
     failure_print_details(failure, indent, out);
 }
 
@@ -179,7 +182,10 @@ json_t *failure_json(const struct failure *failure, const char *target)
 {
     char text[FAILURE_TEXT_MAX];
     json_t *object = json_object();
-    (void)json_object_set_new(object, "class", json_string(outcome_word(failure->how.outcome)));
+    (void)json_object_set_new(object, "class",
+                              failure->how.outcome == OUTCOME_OK
+                                  ? json_null()
+                                  : json_string(outcome_word(failure->how.outcome)));
     set_number(object, "connection", failure->connection > 0, failure->connection);
     set_number(object, "offset", true, failure->offset);
     set_number(object, "awaited", true, failure->awaited);

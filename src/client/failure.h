@@ -57,13 +57,15 @@ const char *failure_text(const struct failure *failure, const char *target, char
 /* The other lines: when, what came, and where that is explained. Each has `indent` before it. */
 void failure_print_details(const struct failure *failure, const char *indent, FILE *out);
 
-/* Both: the sentence without an indent, as what it belongs to may stand before it. */
-void failure_print(const struct failure *failure, const char *target, const char *indent,
-                   FILE *out);
+/* Both: `first` stands before the sentence, `indent` before the other lines. On a terminal a long
+ * sentence is folded. */
+void failure_print(const struct failure *failure, const char *target, const char *first,
+                   const char *indent, FILE *out);
 
-/* An object with "class", "connection", "offset", "awaited", "expected" and "came" (numbers; null
- * if no byte was wrong), "end", of a datagram "datagram" (its number), "sent_bytes" and
- * "came_bytes", what moment.h and evidence.h add, and "text", the sentence. The caller's reference.
+/* An object with "class" (null: none of them), "connection", "offset", "awaited", "expected" and
+ * "came" (numbers; null if no byte was wrong), "end", of a datagram "datagram" (its number),
+ * "sent_bytes" and "came_bytes", what moment.h and evidence.h add, and "text", the sentence. The
+ * caller's reference.
  */
 json_t *failure_json(const struct failure *failure, const char *target);
 

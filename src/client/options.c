@@ -95,6 +95,9 @@
 
 static const char *const SEED_WORDS[] = {"random", NULL};
 
+/* As enum check_peer counts. */
+static const char *const PEER_WORDS[] = {"unknown", "evechod", NULL};
+
 /* As enum proxy_version counts. */
 static const char *const PROXY_WORDS[] = {"none", "v1", "v2", NULL};
 
@@ -167,6 +170,10 @@ static const struct option_row CHECK_ROWS[] = {
      "bound on the time of the whole check, without --idle's silence"},
     {"repeat", 0, OPTION_COUNT, 0, "N", "1", 1, 1000000, NULL, AT(repeat),
      "try each property so many times; the first failure fails it"},
+    {"strict", 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(strict),
+     "what is a choice of the endpoint's, and would be skipped, fails"},
+    {"peer", 0, OPTION_WORD, 0, "unknown|evechod", "unknown", 0, 0, PEER_WORDS, AT(peer),
+     "who answers in the end; what evechod ends must be seen to end"},
     ROW_TIMEOUT("5s"),
     ROWS_LINK,
     ROW_SEED,

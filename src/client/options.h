@@ -29,12 +29,13 @@ struct client_options {
     uint64_t seed;       /* of this run: what --seed says, or drawn */
     uint64_t duration_ms, interval_ms, timeout_ms, ramp_up_ms, warm_up_ms, idle_ms;
     uint64_t budget_ms, repeat;  /* check */
+    uint64_t peer;               /* enum check_peer */
     uint64_t count;              /* ping: messages; 0: until interrupted */
     uint64_t size_min, size_max; /* bytes of a message */
     uint64_t proxy;              /* enum proxy_version */
     char *cacert, *cert, *key, *server_name, *alpn, *proxy_source, *proxy_destination;
     char *size, *json, *hdr_out, *require, *only, *skip;
-    bool quiet, list, help, insecure, resume;
+    bool quiet, list, strict, help, insecure, resume;
     const char *endpoint_text;
     struct endpoint endpoint;
     struct option_set set;

@@ -74,9 +74,8 @@ static void tell_arrival(struct datagram_ping *ping, struct udp_news *news)
         break;
     case UDP_WRONG:
         ping->base.errors[OUTCOME_MISMATCH]++;
-        fprintf(ping->base.out, "wrong: ");
         news->wrong.when = moment_of(ping);
-        failure_print(&news->wrong, ping->base.target, "  ", ping->base.out);
+        failure_print(&news->wrong, ping->base.target, "wrong: ", "  ", ping->base.out);
         break;
     }
 }

@@ -95,9 +95,16 @@ static void tell_stray(struct stream_ping *ping, struct failure *failure)
     failure->connection = ping->connection;
     failure->offset = ping->offset;
     ping->base.errors[failure->how.outcome]++;
-    fprintf(ping->base.out, "wrong: ");
-    failure_print(failure, ping->base.target, "  ", ping->base.out);
+    failure_print(failure, ping->base.target, "wrong: ", "  ", ping->base.out);
     link_close(&ping->link);
+}
+
+/* The message that was sent last is. */
+static void tell_lost(const struct stream_ping *ping, const struct failure *failure)
+{
+    char first[48];
+    snprintf(first, sizeof(first), "seq=%" PRIu64 " lost: ", ping->base.results.sent);
+    failure_print(failure, ping->base.target, first, "  ", ping->base.out);
 }
 
 /* Receives until that time, or a failure, while nothing is under way. */
@@ -195,8 +202,7 @@ static void ping_once(struct stream_ping *ping)
         return;
     }
     ping->base.errors[outcome]++;
-    fprintf(ping->base.out, "seq=%" PRIu64 " lost: ", ping->base.results.sent);
-    failure_print(&message.failure, ping->base.target, "  ", ping->base.out);
+    tell_lost(ping, &message.failure);
     link_close(&ping->link);
 }
 
@@ -227,7 +233,6 @@ static enum link_step connect_link(struct stream_ping *ping)
 /* Connects again to the address that answered before. */
 static void reconnect(struct stream_ping *ping)
 {
-    char reason[256];
     enum link_step step = connect_link(ping);
     if (step == LINK_WAIT) {
         link_close(&ping->link);
@@ -238,12 +243,12 @@ static void reconnect(struct stream_ping *ping)
         fprintf(ping->base.out, "connected again to %s\n", ping->base.target);
         return;
     }
-    const struct ending *ending = &ping->link.ending;
+    struct failure failure = failure_of(&ping->link);
+    failure.connection = ping->connection + 1;
     link_close(&ping->link);
-    ping->base.errors[ending->outcome]++;
+    ping->base.errors[failure.how.outcome]++;
     ping->base.results.sent++;
-    fprintf(ping->base.out, "seq=%" PRIu64 " lost: %s: %s\n", ping->base.results.sent,
-            ping->base.target, ending_text(ending, reason, sizeof(reason)));
+    tell_lost(ping, &failure);
 }
 
 static void exchange(struct ping *base)

@@ -16,6 +16,12 @@ static void note_progress(struct probe *probe)
     probe->run->progress_ns = probe->moved_ns = clock_now_ns();
 }
 
+static void note_arrival(struct probe *probe, ssize_t bytes)
+{
+    probe->run->came_bytes += (uint64_t)bytes;
+    note_progress(probe);
+}
+
 static bool is_alive(const struct probe *probe)
 {
     return probe->link.fd >= 0 && probe->failure.how.outcome == OUTCOME_OK;
@@ -58,19 +64,32 @@ static bool await(struct probe *probe, short events, short *ready)
     return fail_late(probe);
 }
 
+/* ---- connecting ---- */
+
+static bool start(struct probe *probe)
+{
+    enum link_step step = link_start(&probe->link, probe->plan);
+    probe->moved_ns = probe->link.start_ns;
+    return step == LINK_ENDED ? fail_link(probe) : true;
+}
+
+/* poll(2) has something for it. */
+static bool advance(struct probe *probe)
+{
+    note_progress(probe);
+    return link_advance(&probe->link) == LINK_ENDED ? fail_link(probe) : true;
+}
+
 static bool connect_link(struct probe *probe)
 {
     short ready;
-    enum link_step step = link_start(&probe->link, probe->plan);
-    probe->moved_ns = probe->link.start_ns;
-    while (step == LINK_WAIT) {
-        if (!await(probe, 0, &ready))
+    if (!start(probe))
+        return false;
+    while (probe->link.state != LINK_OPEN) {
+        if (!await(probe, 0, &ready) || (ready && !advance(probe)))
             return false;
-        if (ready)
-            note_progress(probe);
-        step = link_advance(&probe->link);
     }
-    return step == LINK_DONE ? true : fail_link(probe);
+    return true;
 }
 
 bool probe_connect(struct probe *probe)
@@ -78,6 +97,58 @@ bool probe_connect(struct probe *probe)
     bool is_open = connect_link(probe);
     connect_times_note(&probe->run->connects, &probe->link, probe->failure.how.outcome);
     return is_open;
+}
+
+/* Waits until one of the crowd may go on; *ready says which of them. NULL, or who is told that the
+ * wait failed: the first that is not open. */
+static struct probe *await_crowd(struct probe *probes, int count, struct pollfd *ready)
+{
+    struct probe *waiting = NULL;
+    uint64_t now_ns = clock_now_ns(), patience_ns = probes->timeout_ms * NS_PER_MS;
+    uint64_t left_ns = probes->until_ns > now_ns ? probes->until_ns - now_ns : 0;
+    for (int i = count - 1; i >= 0; i--) {
+        bool is_open = probes[i].link.state == LINK_OPEN;
+        waiting = is_open ? waiting : &probes[i];
+        ready[i] = (struct pollfd){.fd = is_open ? -1 : probes[i].link.fd,
+                                   .events = link_waits(&probes[i].link, 0)};
+    }
+    ready[count] = (struct pollfd){.fd = probes->wake_fd, .events = POLLIN};
+    left_ns = left_ns < patience_ns ? left_ns : patience_ns;
+    int result = poll(ready, (nfds_t)count + 1, (int)(left_ns / NS_PER_MS));
+    bool has_failed = result == 0 || ready[count].revents || (result < 0 && errno != EINTR);
+    return has_failed && !fail_late(waiting) ? waiting : NULL;
+}
+
+/* If one cannot even start, those before it are waited for, so that it is known how many got in. */
+static int connect_links(struct probe *probes, int count)
+{
+    struct pollfd ready[PROBE_CROWD_MAX + 1];
+    int open = 0, started = 0;
+    while (started < count && start(&probes[started]))
+        started++;
+    while (open < started) {
+        struct probe *late = await_crowd(probes, started, ready);
+        if (late)
+            return (int)(late - probes);
+        open = 0;
+        for (int i = 0; i < started; i++) {
+            if (ready[i].revents && !advance(&probes[i]))
+                return i;
+            open += probes[i].link.state == LINK_OPEN;
+        }
+    }
+    return started;
+}
+
+int probe_connect_crowd(struct probe *probes, int count)
+{
+    int wrong = connect_links(probes, count);
+    for (int i = 0; i < count; i++) {
+        if (probes[i].link.connect_ns || i == wrong)
+            connect_times_note(&probes[i].run->connects, &probes[i].link,
+                               probes[i].failure.how.outcome);
+    }
+    return wrong;
 }
 
 /* ---- the pattern ---- */
@@ -115,7 +186,7 @@ static bool receive_once(struct probe *probe, bool *is_end)
     if (bytes < 0)
         return *is_end ? true : fail_link(probe);
     if (bytes > 0)
-        note_progress(probe);
+        note_arrival(probe, bytes);
     size_t length = (size_t)bytes;
     uint64_t awaited = probe->sent - probe->checked;
     size_t right = pattern_match(probe->seed, probe->checked, probe->scratch,
@@ -319,7 +390,7 @@ bool probe_receive_raw(struct probe *probe, unsigned char *bytes, size_t length,
         if (some < 0)
             return fail_link(probe);
         if (some > 0)
-            note_progress(probe);
+            note_arrival(probe, some);
         *came += (size_t)some;
         probe->checked += (uint64_t)some;
     }

@@ -19,6 +19,7 @@
 /* What the probes of a check have in common. */
 struct probe_run {
     uint64_t seed;        /* which every connection's is made of */
+    uint64_t came_bytes;  /* on all of them */
     uint64_t progress_ns; /* when anything came last */
     uint64_t lately_ns;   /* what came within this still comes: a path has its round trip */
     struct connect_times connects;
@@ -44,6 +45,10 @@ struct probe {
 
 /* Connects. The probe's plan, link, connection, seed, times and scratch are set. */
 bool probe_connect(struct probe *probe) MUST_CHECK;
+
+/* Connects so many at once, PROBE_CROWD_MAX at most. Returns the first that failed, or `count`. */
+int probe_connect_crowd(struct probe *probes, int count) MUST_CHECK;
+#define PROBE_CROWD_MAX 100
 
 /* Sends `bytes` of the pattern, reading and checking meanwhile, until all of it is back. */
 bool probe_exchange(struct probe *probe, uint64_t bytes) MUST_CHECK;

@@ -287,8 +287,7 @@ void report_text(const struct client_options *options, const char *target,
                 results->given_up);
     print_errors(results, out);
     for (uint32_t i = 0; i < results->failures_kept; i++) {
-        fprintf(out, "    ");
-        failure_print(&results->failures[i], target, "      ", out);
+        failure_print(&results->failures[i], target, "    ", "      ", out);
     }
     for (int i = 0; i < OUTCOME_COUNT; i++) {
         char text[UDP_ERROR_TEXT_MAX];
@@ -300,8 +299,7 @@ void report_text(const struct client_options *options, const char *target,
         symptom_print_reference(udp_error_symptom(network), "      ", out);
     }
     for (uint32_t i = 0; i < results->wrong_kept; i++) {
-        fprintf(out, "    ");
-        failure_print(&results->wrong[i], target, "      ", out);
+        failure_print(&results->wrong[i], target, "    ", "      ", out);
     }
     print_latency(results, out);
     print_waits(results, out);
