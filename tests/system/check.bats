@@ -4,6 +4,7 @@
 
 load lib
 load client
+load proxies
 
 teardown() {
     stop_liar
@@ -197,28 +198,9 @@ lie() {
     grep -q 'offset 0: nothing moved for .* s; we gave up, the stream was still open; it took 7 bytes and gave 0' stdout
 }
 
-# behind PROGRAM CONFIGURATION READY: starts a proxy on PROXY_PORT and waits until it answers.
-behind() {
-    PROXY_PORT=$(free_port)
-    start_server
-    printf '%s\n' "$2" | sed "s|@port@|$PROXY_PORT|; s|@echo@|127.0.0.1:$PORT|" >proxy.conf
-    # shellcheck disable=SC2086 # words
-    bg proxy $1
-    wait_for 5 echoes_through_it
-}
-
-echoes_through_it() { "$EVECHO" ping -q -c 1 "tcp://127.0.0.1:$PROXY_PORT" >/dev/null 2>&1; }
-
 @test "urgent data: the real haproxy drops it, which is permitted" {
-    need haproxy
-    behind "haproxy -f proxy.conf" 'defaults
-    mode tcp
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-listen echo
-    bind 127.0.0.1:@port@
-    server echo @echo@'
+    start_server
+    start_haproxy
     ends 0 evecho check --only urgent-byte "tcp://127.0.0.1:$PROXY_PORT"
     grep -qx 'ok 1 urgent-byte # SKIP TCP urgent data is dropped, as proxies do; few protocols use it' stdout
 }
@@ -227,7 +209,8 @@ listen echo
     local module=/usr/lib/nginx/modules/ngx_stream_module.so
     need nginx
     [[ -e $module ]] || skip "nginx has no stream module here"
-    behind "nginx -e stderr -p $T -c proxy.conf" "load_module $module;
+    start_server
+    start_proxy "nginx -e stderr -p $T -c proxy.conf" "load_module $module;
 daemon off;
 pid nginx.pid;
 events {}
@@ -241,7 +224,7 @@ stream { server { listen 127.0.0.1:@port@; proxy_pass @echo@; } }"
     need socat
     PROXY_PORT=$(free_port)
     bg echo socat "TCP-LISTEN:$PROXY_PORT,bind=127.0.0.1,reuseaddr,fork,keepalive,keepidle=1,keepintvl=1" PIPE
-    wait_for 5 echoes_through_it
+    wait_for 5 is_listening "$PROXY_PORT"
     ends 0 evecho check --only idle --idle 3s "tcp://127.0.0.1:$PROXY_PORT"
     grep -qE '^# --idle 3s: the other side sent keepalive probes meanwhile, [1-9] segments?; they hide a timeout' stdout
     end_bg echo

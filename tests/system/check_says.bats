@@ -4,37 +4,11 @@
 
 load lib
 load client
+load proxies
 
 teardown() {
     stop_liar
     common_teardown
-}
-
-# behind PROGRAM CONFIGURATION: starts a proxy on PROXY_PORT, before a server, and names it PROXY.
-behind() {
-    PROXY_PORT=$(free_port)
-    start_server
-    printf '%s\n' "$2" | sed "s|@port@|$PROXY_PORT|; s|@echo@|127.0.0.1:$PORT|" >proxy.conf
-    # shellcheck disable=SC2086 # words
-    bg proxy $1
-    PROXY=tcp://127.0.0.1:$PROXY_PORT
-    wait_for 5 is_listening "$PROXY_PORT"
-}
-
-is_listening() { [[ -n $(ss -Hltn "sport = :$1") ]]; }
-
-# behind_haproxy LINE...: with more lines for its listener.
-behind_haproxy() {
-    need haproxy
-    behind "haproxy -f proxy.conf" "defaults
-    mode tcp
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-listen echo
-    bind 127.0.0.1:@port@
-    server echo @echo@
-$(printf '    %s\n' "$@")"
 }
 
 MOMENT='[0-9:]{8}\.[0-9]{6}Z, local port [1-9][0-9]*, lived [0-9.]+ s, phase'
@@ -51,14 +25,15 @@ MOMENT='[0-9:]{8}\.[0-9]{6}Z, local port [1-9][0-9]*, lived [0-9.]+ s, phase'
 }
 
 @test "idle: haproxy's timeout is a FIN, and the seconds are told" {
-    behind_haproxy 'timeout client 700ms'
+    start_server
+    start_haproxy 'timeout client 700ms'
     ends 1 evecho check --only idle --idle 3s --json json "$PROXY"
     grep -qE '^# a FIN ended the connection after 0\.[7-9][0-9]* s of silence, as an idle timeout does$' stdout || fail "$(<stdout)"
     grep -qE "^#   $MOMENT idle$" stdout
     json '.properties[0].failure | .end == "FIN" and .phase == "idle" and .lived_s >= 0.7 and .lived_s < 3'
 }
 
-has_echoed() { [[ -n $(inside ss -Htin state established "dport = :$PORT" | grep 'bytes_acked:101 ') ]]; }
+has_echoed() { inside ss -Htin state established "dport = :$PORT" | grep -q 'bytes_acked:101 '; }
 
 # silence RULE ARGUMENT...: a firewall changes its mind while the connection is idle.
 silence() {
@@ -131,7 +106,8 @@ silence() {
 }
 
 @test "a backend that is dead is told once, with what to try" {
-    behind_haproxy 'retries 0'
+    start_server
+    start_haproxy 'retries 0'
     stop_server
     local start=$SECONDS
     ends 1 evecho check --json json "$PROXY"
@@ -154,7 +130,8 @@ silence() {
 }
 
 @test "a limit on connections shows by its number" {
-    behind_haproxy 'maxconn 50' 'backlog 1000'
+    start_server
+    start_haproxy 'maxconn 50' 'backlog 1000'
     ends 1 evecho check --only many-connections --timeout 1s "$PROXY"
     grep -qE '^# 50 were served, the 51st was not: ' stdout || fail "$(<stdout)"
 }

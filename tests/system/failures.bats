@@ -5,6 +5,7 @@
 
 load lib
 load client
+load proxies
 
 teardown() {
     stop_liar
@@ -43,20 +44,9 @@ FIELDS='(.time | test("^20[0-9-]+T[0-9:]+\\.[0-9]{6}Z$")) and .local_port > 1023
     grep -A1 '^seq=1 lost: ' stdout | grep -qE "^  $MOMENT exchange$" || fail "$(<stdout)"
 }
 
-# behind_nothing PROGRAM CONFIGURATION: starts a program that listens on PROXY_PORT and is no echo.
-behind_nothing() {
-    PROXY_PORT=$(free_port)
-    printf '%s\n' "$2" | sed "s|@port@|$PROXY_PORT|; s|@echo@|${PORT:-0}|" >proxy.conf
-    # shellcheck disable=SC2086 # words
-    bg proxy $1
-    wait_for 5 is_listening "$PROXY_PORT"
-}
-
-is_listening() { [[ -n $(ss -Hltn "sport = :$1") ]]; }
-
 @test "what came: an HTTP server's answer is shown as text and in hex, and named" {
     need nginx
-    behind_nothing "nginx -e stderr -p $T -c proxy.conf" "daemon off;
+    start_proxy "nginx -e stderr -p $T -c proxy.conf" "daemon off;
 pid nginx.pid;
 events {}
 http { access_log off; server { listen 127.0.0.1:@port@; return 200 hello; } }"
@@ -89,16 +79,8 @@ http { access_log off; server { listen 127.0.0.1:@port@; return 200 hello; } }"
 }
 
 @test "a PROXY header that something on the way sends is not called ours" {
-    need haproxy
     start_server
-    behind_nothing "haproxy -f proxy.conf" 'defaults
-    mode tcp
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-listen echo
-    bind 127.0.0.1:@port@
-    server echo 127.0.0.1:@echo@ send-proxy'
+    SERVER_LINE=send-proxy start_haproxy
     ends 1 evecho check --only single-bytes "tcp://127.0.0.1:$PROXY_PORT"
     grep -qx '#   something on the way sends a PROXY header, and the endpoint reads none' stdout || fail "$(<stdout)"
     not grep -q 'our PROXY header' stdout
