@@ -33,3 +33,46 @@ refused() {
     "${top_srcdir:-.}/configure" CFLAGS=-w CPPFLAGS='-U__LP64__' --without-tls >configured
     grep -qE '^ *seccomp +no$' configured
 }
+
+# command_is NAME: a command of that name for ./dev, from standard input, in place of the system's.
+command_is() {
+    { echo '#!/bin/bash' && cat; } >"$T/bin/$1"
+    chmod 755 "$T/bin/$1"
+}
+
+@test "./dev starts no service of the packages that it installs, now or later" {
+    one_build_is_enough
+    [[ -e $BATS_TEST_DIRNAME/../../dev ]] || skip "no dev script here"
+    mkdir bin
+    cp "$BATS_TEST_DIRNAME/../../dev" dev
+    echo old.service >enabled
+    command_is sudo <<<'exec "$@"'
+    command_is dpkg-query <<<'exit 1' # everything is missing, before and after
+    command_is apt-cache <<<'echo "Candidate: 99"'
+    command_is apt-get <<'END'
+[[ $1 == install ]] || exit 0
+echo "$*" >>installed
+code=0
+"$EVECHO_POLICY_RC_D" prometheus start || code=$?
+echo "policy says $code" >>installed
+echo prometheus.service >>enabled
+END
+    command_is systemctl <<'END'
+case $* in
+    *list-unit-files*) sed 's/$/ enabled enabled/' enabled ;;
+    *disable*) echo "$*" >>disabled ;;
+esac
+END
+    export EVECHO_POLICY_RC_D=$T/policy-rc.d
+    PATH=$T/bin:$PATH run ./dev lint
+    [[ $output == *'still missing'* ]] || fail "$output"
+    grep -q 'install .*shellcheck' installed
+    grep -qx 'policy says 101' installed
+    [[ ! -e policy-rc.d ]] || fail "the policy is left behind"
+    [[ $(<disabled) == '--root=/ disable prometheus.service' ]] || fail "$(<disabled)"
+    # A policy of the machine's own stays as it is.
+    printf '#!/bin/sh\nexit 104\n' >policy-rc.d
+    chmod 755 policy-rc.d
+    PATH=$T/bin:$PATH run ./dev lint
+    [[ $(tail -n 1 installed) == 'policy says 104' && -e policy-rc.d ]]
+}
