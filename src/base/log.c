@@ -69,7 +69,7 @@ struct log {
     char *filling;
     size_t filled;
     char *writing;
-    uint64_t dropped_told;
+    uint64_t dropped_reported;
     struct told dropped_queued, dropped_written;
     struct repeated limits[LIMIT_MESSAGES];
 };
@@ -185,7 +185,7 @@ static void enqueue_limited(struct log *log, uint64_t events, enum log_level lev
 /* Reports the count of every window that has ended, or of all windows if is_last. Returns the time
  * at which the next one ends, or UINT64_MAX. Only the writer calls it, while the queue is empty: so
  * each count fits, and is in a batch at most once. */
-static uint64_t limits_tell(struct log *log, bool is_last)
+static uint64_t report_counts(struct log *log, bool is_last)
 {
     uint64_t next_ms = UINT64_MAX, now_ms = clock_coarse_ms();
     for (size_t i = 0; i < LIMIT_MESSAGES; i++) {
@@ -265,7 +265,7 @@ static bool is_lost(struct told *told, size_t from, size_t to)
 
 /* Counts the lines in [from, to) of the batch as dropped. The counts that these lines would have
  * reported are reported later, except while the log closes. The lock is not held. */
-static void lose(struct log *log, const char *bytes, size_t from, size_t to)
+static void count_lost(struct log *log, const char *bytes, size_t from, size_t to)
 {
     count_dropped(log, count_lines(bytes + from, to - from));
     pthread_mutex_lock(&log->lock);
@@ -278,7 +278,7 @@ static void lose(struct log *log, const char *bytes, size_t from, size_t to)
         }
     }
     if (is_lost(&log->dropped_written, from, to))
-        log->dropped_told -= log->dropped_written.count;
+        log->dropped_reported -= log->dropped_written.count;
     pthread_mutex_unlock(&log->lock);
 }
 
@@ -288,7 +288,7 @@ static bool write_syslog(struct log *log, const char *bytes, size_t length)
     for (const char *line = bytes; line < bytes + length;) {
         const char *end = memchr(line, '\n', (size_t)(bytes + length - line));
         if (!send_syslog(log, priority_of(*line - '0'), line + 1, (size_t)(end - line) - 1)) {
-            lose(log, bytes, (size_t)(line - bytes), (size_t)(end + 1 - bytes));
+            count_lost(log, bytes, (size_t)(line - bytes), (size_t)(end + 1 - bytes));
             is_written = false;
         }
         line = end + 1;
@@ -308,7 +308,7 @@ static bool write_fd(struct log *log, const char *bytes, size_t length)
             continue;
         }
         if (n < 0 && errno != EINTR) {
-            lose(log, bytes, written, length);
+            count_lost(log, bytes, written, length);
             return false;
         }
         written += n > 0 ? (size_t)n : 0;
@@ -328,7 +328,7 @@ static void wait_for_lines(struct log *log)
 {
     log->is_idle = true;
     while (log->filled == 0) {
-        uint64_t next_ms = limits_tell(log, log->is_stopping);
+        uint64_t next_ms = report_counts(log, log->is_stopping);
         if (log->filled > 0 || log->is_stopping)
             break;
         if (next_ms == UINT64_MAX) {
@@ -346,19 +346,19 @@ static void wait_for_lines(struct log *log)
     }
 }
 
-static void tell_dropped(struct log *log)
+static void report_dropped(struct log *log)
 {
-    uint64_t untold = log_dropped(log) - log->dropped_told;
+    uint64_t untold = log_dropped(log) - log->dropped_reported;
     const struct log_field fields[] = {LOG_NUMBER("lines", untold)};
     if (untold == 0 || !enqueue(log, LOG_LEVEL_WARN, "log lines were dropped", fields, 1))
         return;
-    log->dropped_told += untold;
+    log->dropped_reported += untold;
     log->dropped_queued = (struct told){.count = untold, .end = log->filled};
 }
 
 /* Swaps the buffers: returns the filled batch, and starts the next one with the counts that are
  * due. */
-static char *take_batch(struct log *log, size_t *length)
+static char *swap_batch(struct log *log, size_t *length)
 {
     char *bytes = log->filling;
     *length = log->filled;
@@ -371,7 +371,7 @@ static char *take_batch(struct log *log, size_t *length)
         log->limits[i].written = log->limits[i].queued;
         log->limits[i].queued = (struct told){0};
     }
-    (void)limits_tell(log, log->is_stopping);
+    (void)report_counts(log, log->is_stopping);
     return bytes;
 }
 
@@ -379,7 +379,7 @@ static char *take_batch(struct log *log, size_t *length)
 static void write_filled(struct log *log)
 {
     size_t length;
-    const char *bytes = take_batch(log, &length);
+    const char *bytes = swap_batch(log, &length);
     if (log->next_fd >= 0) {
         close(log->fd);
         log->fd = log->next_fd;
@@ -389,7 +389,7 @@ static void write_filled(struct log *log)
     bool is_written = write_batch(log, bytes, length);
     pthread_mutex_lock(&log->lock);
     if (is_written && !log->is_stopping)
-        tell_dropped(log);
+        report_dropped(log);
 }
 
 static void *writer_main(void *arg)

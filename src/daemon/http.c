@@ -153,7 +153,7 @@ static void end(struct http_exchange *exchange)
 }
 
 /* Logs why memory or the system failed, and closes the exchange. */
-static void give_up(struct http_exchange *exchange, const char *why)
+static void abandon(struct http_exchange *exchange, const char *why)
 {
     log_limited(exchange->http->log, LOG_LEVEL_WARN, "a status request was not answered",
                 LOG_TEXT("error", why));
@@ -168,7 +168,7 @@ static void on_time_over(evutil_socket_t fd, short what, void *arg)
     if (exchange->phase == ENDING)
         end(exchange);
     else
-        give_up(exchange, "it took too long");
+        abandon(exchange, "it took too long");
 }
 
 /* ---- answering ---- */
@@ -211,7 +211,7 @@ static void write_some(struct http_exchange *exchange)
     exchange->sent += sent > 0 ? (size_t)sent : 0;
     if (exchange->sent < exchange->length) {
         if (event_add(exchange->writable, NULL) < 0)
-            give_up(exchange, strerror(ENOMEM));
+            abandon(exchange, strerror(ENOMEM));
         return;
     }
     exchange->phase = ENDING;
@@ -255,7 +255,7 @@ FILE *http_body(struct http_exchange *exchange)
     struct body *body = &exchange->body;
     body->out = fopencookie(body, "w", (cookie_io_functions_t){.write = on_body});
     if (!body->out)
-        give_up(exchange, strerror(ENOMEM));
+        abandon(exchange, strerror(ENOMEM));
     return body->out;
 }
 
@@ -268,7 +268,7 @@ void http_answer(struct http_exchange *exchange, int status, const char *type)
     is_whole = is_whole && compose(exchange, status, type) == 0;
     body_free(body);
     if (!is_whole) {
-        give_up(exchange, strerror(ENOMEM));
+        abandon(exchange, strerror(ENOMEM));
         return;
     }
     exchange->phase = WRITING;
@@ -352,7 +352,7 @@ static void on_accept(void *owner, struct listener *listener, int fd, const stru
         pause_all(http);
     if (!exchange->readable || !exchange->writable || !exchange->timer ||
         event_add(exchange->readable, NULL) < 0 || event_add(exchange->timer, &time) < 0)
-        give_up(exchange, strerror(ENOMEM));
+        abandon(exchange, strerror(ENOMEM));
 }
 
 /* ---- life ---- */

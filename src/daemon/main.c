@@ -24,7 +24,7 @@
     (1024 * 1024) /* larger blocks are returned to the system as soon as they are freed */
 
 /* Blocks signals until the server handles them; ignores those that would end it without need. */
-static void hold_signals(void)
+static void block_signals(void)
 {
     sigset_t all;
     sigfillset(&all);
@@ -63,7 +63,7 @@ static void keep_memory(void)
 
 static int serve(struct daemon_options *options, int argc, char **argv, struct error *err)
 {
-    hold_signals();
+    block_signals();
     keep_memory();
     struct server *server = server_new(options, argc, argv, err);
     if (!server)

@@ -110,8 +110,8 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 
 /* Queues a state. If one of its kind is queued already, the new one replaces it, after the
  * others. */
-static PRINTF_LIKE(3, 4) void tell(struct notify *notify, enum notify_state state,
-                                   const char *format, ...)
+static PRINTF_LIKE(3, 4) void queue_state(struct notify *notify, enum notify_state state,
+                                          const char *format, ...)
 {
     va_list args;
     size_t place = 0;
@@ -131,12 +131,13 @@ static PRINTF_LIKE(3, 4) void tell(struct notify *notify, enum notify_state stat
 
 void notify_ready(struct notify *notify, const char *status)
 {
-    tell(notify, NOTIFY_READY, "READY=1\nSTATUS=%s", status);
+    queue_state(notify, NOTIFY_READY, "READY=1\nSTATUS=%s", status);
 }
 
 void notify_reloading(struct notify *notify)
 {
-    tell(notify, NOTIFY_RELOADING, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_now_ns() / 1000);
+    queue_state(notify, NOTIFY_RELOADING, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+                clock_now_ns() / 1000);
 }
 
 void notify_stopping(struct notify *notify, uint64_t time_ms)
@@ -144,7 +145,7 @@ void notify_stopping(struct notify *notify, uint64_t time_ms)
     char time[64] = "";
     if (time_ms)
         snprintf(time, sizeof(time), "\nEXTEND_TIMEOUT_USEC=%" PRIu64, time_ms * 1000);
-    tell(notify, NOTIFY_STOPPING, "STOPPING=1\nSTATUS=Draining%s", time);
+    queue_state(notify, NOTIFY_STOPPING, "STOPPING=1\nSTATUS=Draining%s", time);
 }
 
 void notify_alive(struct notify *notify)

@@ -17,7 +17,7 @@ static bool is_enforcing(const struct sandbox *sandbox)
 }
 
 /* Appends a missing protection and the reason. */
-static void miss(struct sandbox *sandbox, const char *what, int failure)
+static void add_missing(struct sandbox *sandbox, const char *what, int failure)
 {
     size_t used = strlen(sandbox->why);
     snprintf(sandbox->why + used, sizeof(sandbox->why) - used, "%s%s: %s", used > 0 ? "; " : "",
@@ -102,7 +102,7 @@ static int confine_files(struct sandbox *sandbox, const struct daemon_options *o
     if (abi > 0)
         sandbox->landlock_abi = abi;
     else
-        miss(sandbox, "landlock", -abi);
+        add_missing(sandbox, "landlock", -abi);
     return 0;
 }
 
@@ -149,24 +149,24 @@ int sandbox_confine(struct sandbox *sandbox, const struct daemon_options *option
         return 0;
     sandbox->has_no_new_privs = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
     if (!sandbox->has_no_new_privs) {
-        miss(sandbox, "no_new_privs", errno);
+        add_missing(sandbox, "no_new_privs", errno);
         return refuse_if_required(sandbox, err);
     }
     if (!is_enforcing(sandbox))
         return 0;
     sandbox->has_no_bounds = bounds_failure == 0;
     if (bounds_failure)
-        miss(sandbox, "bounding set", bounds_failure);
+        add_missing(sandbox, "bounding set", bounds_failure);
     int failure = privilege_shed();
     sandbox->has_no_capabilities = failure == 0;
     if (failure)
-        miss(sandbox, "capabilities", failure);
+        add_missing(sandbox, "capabilities", failure);
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-        miss(sandbox, "dumpable", errno);
+        add_missing(sandbox, "dumpable", errno);
     return confine_files(sandbox, options, err);
 }
 
-static void tell(const struct sandbox *sandbox)
+static void log_in_force(const struct sandbox *sandbox)
 {
     static const char *const MODES[] = {"off", "log", "on", "require"};
     log_event(sandbox->log, LOG_LEVEL_NOTICE, "sandbox", LOG_TEXT("mode", MODES[sandbox->mode]),
@@ -189,9 +189,9 @@ int sandbox_filter(struct sandbox *sandbox, struct error *err)
     if (failure && sandbox->mode == SANDBOX_REQUIRE)
         sandbox->why[0] = '\0'; /* this failure replaces the earlier ones */
     if (failure)
-        miss(sandbox, "seccomp", failure);
+        add_missing(sandbox, "seccomp", failure);
     if (failure && refuse_if_required(sandbox, err) < 0)
         return -1;
-    tell(sandbox);
+    log_in_force(sandbox);
     return 0;
 }

@@ -150,26 +150,26 @@ static void load(struct program *program, size_t offset)
     add(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
 }
 
-static void give(struct program *program, uint32_t verdict)
+static void put_verdict(struct program *program, uint32_t verdict)
 {
     add(program, BPF_RET | BPF_K, verdict, 0, 0);
 }
 
-static void give_for(struct program *program, uint32_t call, uint32_t verdict)
+static void put_verdict_for(struct program *program, uint32_t call, uint32_t verdict)
 {
     add(program, BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1);
-    give(program, verdict);
+    put_verdict(program, verdict);
 }
 
 /* Returns the verdict for a call if a test of the low half of one argument has the wanted result.
  * Afterwards the call's number is loaded. */
-static void give_where(struct program *program, uint32_t call, unsigned argument, uint16_t test,
-                       uint32_t value, bool wanted, uint32_t verdict)
+static void put_verdict_if(struct program *program, uint32_t call, unsigned argument, uint16_t test,
+                           uint32_t value, bool wanted, uint32_t verdict)
 {
     add(program, BPF_JMP | BPF_JEQ | BPF_K, call, 0, 4);
     load(program, offsetof(struct seccomp_data, args) + argument * sizeof(uint64_t));
     add(program, (uint16_t)(BPF_JMP | test | BPF_K), value, wanted ? 0 : 1, wanted ? 1 : 0);
-    give(program, verdict);
+    put_verdict(program, verdict);
     load(program, offsetof(struct seccomp_data, nr));
 }
 
@@ -180,8 +180,8 @@ static void write_ioctl(struct program *program, uint32_t verdict)
     static const uint32_t REQUESTS[] = {FIONREAD, SIOCOUTQ, SIOCOUTQNSD, FIONBIO,
                                         TCGETS,   TCGETS2,  TIOCGWINSZ};
     for (size_t i = 0; i < sizeof(REQUESTS) / sizeof(REQUESTS[0]); i++)
-        give_where(program, SYS_ioctl, 1, BPF_JEQ, REQUESTS[i], true, SECCOMP_RET_ALLOW);
-    give_for(program, SYS_ioctl, verdict);
+        put_verdict_if(program, SYS_ioctl, 1, BPF_JEQ, REQUESTS[i], true, SECCOMP_RET_ALLOW);
+    put_verdict_for(program, SYS_ioctl, verdict);
 }
 
 /* A C library opens a datagram or netlink(7) socket to look up an interface's name or number
@@ -189,54 +189,54 @@ static void write_ioctl(struct program *program, uint32_t verdict)
  * that. The last check, since it leaves the argument loaded. */
 static void refuse_asking_sockets(struct program *program, uint32_t verdict)
 {
-    give_where(program, SYS_socket, 0, BPF_JEQ, AF_NETLINK, true, verdict);
+    put_verdict_if(program, SYS_socket, 0, BPF_JEQ, AF_NETLINK, true, verdict);
     add(program, BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4);
     load(program, offsetof(struct seccomp_data, args) + sizeof(uint64_t));
     add(program, BPF_ALU | BPF_AND | BPF_K, (uint32_t) ~(SOCK_CLOEXEC | SOCK_NONBLOCK), 0, 0);
     add(program, BPF_JMP | BPF_JEQ | BPF_K, SOCK_DGRAM, 0, 1);
-    give(program, verdict);
+    put_verdict(program, verdict);
 }
 
 /* The verdict for a call above the highest number in the lists. */
 static void write_newer(struct program *program, const struct verdicts *verdicts)
 {
     add(program, BPF_JMP | BPF_JGE | BPF_K, FIRST_FOREIGN_CALL, 0, 1);
-    give(program, verdicts->otherwise);
+    put_verdict(program, verdicts->otherwise);
     add(program, BPF_JMP | BPF_JGT | BPF_K, NEWEST_CALL, 0, 1);
-    give(program, verdicts->refused);
+    put_verdict(program, verdicts->refused);
 }
 
 static void write_program(struct program *program, const struct verdicts *verdicts)
 {
     load(program, offsetof(struct seccomp_data, arch));
     add(program, BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCHITECTURE, 1, 0);
-    give(program, verdicts->otherwise);
+    put_verdict(program, verdicts->otherwise);
     load(program, offsetof(struct seccomp_data, nr));
     for (size_t i = 0; i < CALL_COUNT; i++)
-        give_for(program, CALLS[i], SECCOMP_RET_ALLOW);
+        put_verdict_for(program, CALLS[i], SECCOMP_RET_ALLOW);
     for (size_t i = 0; i < REFUSED_COUNT; i++)
-        give_for(program, REFUSED[i], verdicts->refused);
+        put_verdict_for(program, REFUSED[i], verdicts->refused);
     write_newer(program, verdicts);
 #ifdef SYS_open
-    give_for(program, SYS_open, verdicts->opening);
+    put_verdict_for(program, SYS_open, verdicts->opening);
 #endif
-    give_for(program, SYS_openat, verdicts->opening);
-    give_for(program, SYS_openat2, verdicts->opening);
+    put_verdict_for(program, SYS_openat, verdicts->opening);
+    put_verdict_for(program, SYS_openat2, verdicts->opening);
     /* No executable page can be mapped. */
-    give_where(program, SYS_mmap, 2, BPF_JSET, PROT_EXEC, false, SECCOMP_RET_ALLOW);
-    give_where(program, SYS_mprotect, 2, BPF_JSET, PROT_EXEC, false, SECCOMP_RET_ALLOW);
+    put_verdict_if(program, SYS_mmap, 2, BPF_JSET, PROT_EXEC, false, SECCOMP_RET_ALLOW);
+    put_verdict_if(program, SYS_mprotect, 2, BPF_JSET, PROT_EXEC, false, SECCOMP_RET_ALLOW);
     write_ioctl(program, verdicts->ioctl);
     /* If configured to, glibc names malloc's pages; kernels may not support that. */
-    give_where(program, SYS_prctl, 0, BPF_JEQ, PR_SET_VMA, true, verdicts->prctl);
+    put_verdict_if(program, SYS_prctl, 0, BPF_JEQ, PR_SET_VMA, true, verdicts->prctl);
     /* Only for this process: abort(3), and a reload that reads the descriptor limit. */
-    give_where(program, SYS_tgkill, 0, BPF_JEQ, (uint32_t)getpid(), true, SECCOMP_RET_ALLOW);
-    give_where(program, SYS_prlimit64, 0, BPF_JEQ, 0, true, SECCOMP_RET_ALLOW);
+    put_verdict_if(program, SYS_tgkill, 0, BPF_JEQ, (uint32_t)getpid(), true, SECCOMP_RET_ALLOW);
+    put_verdict_if(program, SYS_prlimit64, 0, BPF_JEQ, 0, true, SECCOMP_RET_ALLOW);
 #ifdef SYS_getrlimit
-    give_for(program, SYS_getrlimit, SECCOMP_RET_ALLOW);
-    give_for(program, SYS_setrlimit, SECCOMP_RET_ALLOW);
+    put_verdict_for(program, SYS_getrlimit, SECCOMP_RET_ALLOW);
+    put_verdict_for(program, SYS_setrlimit, SECCOMP_RET_ALLOW);
 #endif
     refuse_asking_sockets(program, verdicts->socket);
-    give(program, verdicts->otherwise);
+    put_verdict(program, verdicts->otherwise);
 }
 
 int sandbox_seccomp(bool only_logs, bool is_open_confined)

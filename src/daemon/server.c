@@ -159,7 +159,7 @@ static void close_loop(struct server *server)
     loop_close(&server->loop);
 }
 
-static int take_signals(struct server *server, struct error *err)
+static int handle_signals(struct server *server, struct error *err)
 {
     static const int NUMBERS[SERVER_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
     for (size_t i = 0; i < SERVER_SIGNALS; i++) {
@@ -270,7 +270,7 @@ static const struct part {
     {write_pid_file, remove_pid_file}, /* exists while peers are served */
     {find_name, free_name},
     {open_loop, close_loop},
-    {take_signals, free_signals},
+    {handle_signals, free_signals},
     {drain_start, drain_stop},
     {report_start, report_stop},
     {start_notify, stop_notify}, /* may wait for a second, after serving has ended */
@@ -344,7 +344,7 @@ struct server *server_new(struct daemon_options *options, int argc, char **argv,
 }
 
 /* A closed standard output is not an error, and neither is one that cannot be written. */
-static void say_ready(struct server *server)
+static void report_ready(struct server *server)
 {
     for (size_t i = 0; i < evecho_sockets(server->echo); i++) {
         const char *name = evecho_socket_name(server->echo, i);
@@ -364,7 +364,7 @@ static void say_ready(struct server *server)
 enum exit_code server_run(struct server *server)
 {
     sigset_t none, all;
-    say_ready(server);
+    report_ready(server);
     sigemptyset(&none);
     pthread_sigmask(SIG_SETMASK, &none, NULL);
     loop_run(&server->loop);

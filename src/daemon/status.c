@@ -47,7 +47,7 @@ static void answer_page(struct status *status, struct http_exchange *exchange,
 
 /* Requests each worker's list once for all pending exchanges. Exchanges that arrive while the
  * workers write are answered by the next request. */
-static void ask_workers(struct status *status)
+static void request_lists(struct status *status)
 {
     status->is_asking = false;
     for (size_t i = 0; i < HTTP_EXCHANGES_MAX; i++) {
@@ -91,7 +91,7 @@ static void on_wake(void *owner)
         conn_list_clear(&status->lists[i]);
         status->has_list[i] = false;
     }
-    ask_workers(status);
+    request_lists(status);
 }
 
 /* ---- requests ---- */
@@ -116,7 +116,7 @@ static void on_request(void *owner, struct http_exchange *exchange, const struct
     } else if (page->write) {
         answer_page(status, exchange, page);
     } else if (!status->is_asking) {
-        ask_workers(status);
+        request_lists(status);
     }
 }
 

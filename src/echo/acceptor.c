@@ -422,7 +422,7 @@ static bool has_handshakes(const struct acceptor *acceptor)
 }
 
 /* So are the peers whose ACK, the last packet of the handshake, has not arrived yet. */
-static enum handshakes look_for_handshakes(const struct acceptor *acceptor)
+static enum handshakes check_handshakes(const struct acceptor *acceptor)
 {
     enum handshakes found = HANDSHAKES_NONE;
     for (size_t i = 0; i < acceptor->count && found == HANDSHAKES_NONE; i++) {
@@ -444,7 +444,7 @@ void acceptor_finish(struct acceptor *acceptor)
     acceptor->on_stopped(acceptor->owner);
 }
 
-static void look_later(struct acceptor *acceptor, uint64_t wait_ms)
+static void check_later(struct acceptor *acceptor, uint64_t wait_ms)
 {
     const struct timeval wait = {(time_t)(wait_ms / 1000), (long)(wait_ms % 1000 * 1000)};
     if (event_add(acceptor->look_timer, &wait) < 0)
@@ -457,7 +457,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     uint64_t from_ms = loop_now_ms();
     (void)fd;
     (void)what;
-    enum handshakes found = look_for_handshakes(acceptor);
+    enum handshakes found = check_handshakes(acceptor);
     uint64_t now_ms = loop_now_ms();
     uint64_t most_ms = found == HANDSHAKES_UNKNOWN ? HANDSHAKE_BLIND_MS : HANDSHAKE_MS;
     uint64_t until_ms = acceptor->stop_ms + most_ms;
@@ -465,9 +465,9 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     if (acceptor->looks_without == LOOKS_WITHOUT || now_ms >= until_ms)
         acceptor_finish(acceptor);
     else if (found == HANDSHAKES_UNKNOWN)
-        look_later(acceptor, until_ms - now_ms);
+        check_later(acceptor, until_ms - now_ms);
     else
-        look_later(acceptor, LOOK_FIRST_MS + LOOK_PART * (now_ms - from_ms));
+        check_later(acceptor, LOOK_FIRST_MS + LOOK_PART * (now_ms - from_ms));
 }
 
 void acceptor_stop(struct acceptor *acceptor, void (*on_stopped)(void *owner), void *owner)
@@ -491,7 +491,7 @@ void acceptor_stop(struct acceptor *acceptor, void (*on_stopped)(void *owner), v
     }
     resume_all(acceptor); /* the limit is lifted, so the loop accepts what is queued */
     if (is_waiting)
-        look_later(acceptor, LOOK_FIRST_MS);
+        check_later(acceptor, LOOK_FIRST_MS);
     else
         acceptor_finish(acceptor);
 }

@@ -43,7 +43,7 @@ static void leave(struct proxy_reading *reading)
 /* ---- the end without a header ---- */
 
 /* Logs the line at a connection's end, with zero bytes, since none was the service's yet. */
-static void tell_closed(const struct proxy_reading *reading, const struct outcome *outcome)
+static void log_closed(const struct proxy_reading *reading, const struct outcome *outcome)
 {
     const struct conn_arrival *arrival = &reading->arrival;
     const char *error = outcome->error ? outcome->error : "";
@@ -69,7 +69,7 @@ static void tell_closed(const struct proxy_reading *reading, const struct outcom
 }
 
 /* Closes the descriptor and releases all that the arrival holds. */
-static void give_up(struct proxy_reading *reading, bool is_reset)
+static void release(struct proxy_reading *reading, bool is_reset)
 {
     struct proxy_reader *reader = reading->reader;
     struct conn_arrival *arrival = &reading->arrival;
@@ -95,8 +95,8 @@ static void end(struct proxy_reading *reading, const struct outcome *outcome)
     counter_add(counters, COUNTER_CLOSED, 1);
     counter_add(counters, counter_of_reason(outcome->reason), 1);
     counter_add_lifetime(counters, loop_now_ms() - reading->opened_ms);
-    tell_closed(reading, outcome);
-    give_up(reading, outcome->is_reset);
+    log_closed(reading, outcome);
+    release(reading, outcome->is_reset);
 }
 
 static void end_as_wrong(struct proxy_reading *reading, const char *why)
@@ -136,7 +136,7 @@ static void refuse(struct proxy_reading *reading, enum counter counter, const ch
     log_limited(reading->reader->env->log, LOG_LEVEL_WARN, message, LOG_NUMBER("id", arrival->id),
                 LOG_TEXT("peer", address_format(peer, sizeof(peer), source_of(reading))),
                 LOG_TEXT(proxy_key, address_format(proxy, sizeof(proxy), &arrival->proxy)));
-    give_up(reading, true);
+    release(reading, true);
 }
 
 /* Counts the connection for its source, which may have reached its limit. */

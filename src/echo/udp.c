@@ -93,8 +93,8 @@ static void drop(struct udp_socket *socket, enum udp_drop reason, uint64_t amoun
 }
 
 /* Logs a line for so many dropped datagrams, with one as the example. */
-static void tell_drop(const struct udp_socket *socket, enum udp_drop reason, uint64_t amount,
-                      const struct datagram *example, const char *error)
+static void log_drop(const struct udp_socket *socket, enum udp_drop reason, uint64_t amount,
+                     const struct datagram *example, const char *error)
 {
     char peer[ADDRESS_TEXT_MAX];
     log_limited_many(socket->udp->log, amount, LOG_LEVEL_WARN, udp_drop_message(reason),
@@ -155,12 +155,12 @@ static void judge(struct udp_socket *socket, int received)
         if (dropped[i] == 0)
             continue;
         drop(socket, (enum udp_drop)i, (uint64_t)dropped[i]);
-        tell_drop(socket, (enum udp_drop)i, (uint64_t)dropped[i],
-                  datagram_at(socket->batch, example[i]), "");
+        log_drop(socket, (enum udp_drop)i, (uint64_t)dropped[i],
+                 datagram_at(socket->batch, example[i]), "");
     }
 }
 
-static void tell_kernel_drops(const struct udp_socket *socket, uint64_t amount, const char *message)
+static void log_kernel_drops(const struct udp_socket *socket, uint64_t amount, const char *message)
 {
     log_limited_many(socket->udp->log, amount, LOG_LEVEL_WARN, message,
                      LOG_TEXT("listener", socket->sock->name), LOG_NUMBER("dropped", amount));
@@ -186,10 +186,10 @@ static void count_kernel_drops(struct udp_socket *socket, uint32_t drops, uint64
     count(socket, COUNTER_UDP_BAD_CHECKSUM, bad);
     count(socket, COUNTER_UDP_KERNEL_DROPS, no_room);
     if (bad > 0)
-        tell_kernel_drops(socket, bad, "datagrams dropped by the system: their checksum was wrong");
+        log_kernel_drops(socket, bad, "datagrams dropped by the system: their checksum was wrong");
     if (no_room > 0)
-        tell_kernel_drops(socket, no_room,
-                          "datagrams dropped by the system: they came faster than we read");
+        log_kernel_drops(socket, no_room,
+                         "datagrams dropped by the system: they came faster than we read");
 }
 
 /* True if all answers are sent, false if the kernel has no room now. If the system refuses one
@@ -207,7 +207,7 @@ static bool flush(struct udp_socket *socket)
         } else if (sent != -EINTR) {
             enum udp_drop reason = sent == -EACCES ? UDP_DROP_ADDRESS : UDP_DROP_SEND;
             drop(socket, reason, 1);
-            tell_drop(socket, reason, 1, datagram_first_unsent(socket->batch), strerror(-sent));
+            log_drop(socket, reason, 1, datagram_first_unsent(socket->batch), strerror(-sent));
             datagram_skip(socket->batch);
         }
     }
@@ -220,8 +220,8 @@ static void drop_held(struct udp_socket *socket)
     if (unsent == 0)
         return;
     drop(socket, UDP_DROP_SEND, (uint64_t)unsent);
-    tell_drop(socket, UDP_DROP_SEND, (uint64_t)unsent, datagram_first_unsent(socket->batch),
-              "no room");
+    log_drop(socket, UDP_DROP_SEND, (uint64_t)unsent, datagram_first_unsent(socket->batch),
+             "no room");
     while (datagram_unsent(socket->batch) > 0)
         datagram_skip(socket->batch);
 }
@@ -284,7 +284,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ---- */
 
-static void tell_room(const struct udp *udp, const struct sock_listening *sock)
+static void log_room(const struct udp *udp, const struct sock_listening *sock)
 {
     size_t room = datagram_room(sock->fd);
     if (room < DATAGRAM_ROOM_BYTES)
@@ -314,7 +314,7 @@ struct udp_socket *udp_open(struct udp *udp, struct loop *loop, const struct soc
     }
     udp_rule_add_port(udp->rule, sock->port);
     socket->stats = udp_stats_read(&udp->stats);
-    tell_room(udp, sock);
+    log_room(udp, sock);
     return socket;
 }
 

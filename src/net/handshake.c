@@ -12,7 +12,7 @@
 
 #define ANSWER_MAX 16384 /* the kernel's messages are no longer than this */
 
-static int ask(int fd, uint8_t family, uint16_t port)
+static int send_request(int fd, uint8_t family, uint16_t port)
 {
     struct {
         struct nlmsghdr header;
@@ -52,7 +52,7 @@ static enum handshakes read_answer(int fd)
 
 enum handshakes handshake_look(int fd, int family, uint16_t port)
 {
-    return ask(fd, (uint8_t)family, port) == 0 ? read_answer(fd) : HANDSHAKES_UNKNOWN;
+    return send_request(fd, (uint8_t)family, port) == 0 ? read_answer(fd) : HANDSHAKES_UNKNOWN;
 }
 
 int handshake_open(void)

@@ -166,14 +166,14 @@ static ssize_t walk(struct v2 *v2, size_t at, size_t end,
     return 0;
 }
 
-static ssize_t take_ssl(struct v2 *v2, unsigned type, size_t at, size_t length)
+static ssize_t store_ssl(struct v2 *v2, unsigned type, size_t at, size_t length)
 {
     if (type >= SSL_VERSION && type <= SSL_KEY_ALG)
         keep(v2, (enum proxy_text)(PROXY_SSL_VERSION + (type - SSL_VERSION)), at, length);
     return 0;
 }
 
-static ssize_t take_tlv(struct v2 *v2, unsigned type, size_t at, size_t length)
+static ssize_t store_tlv(struct v2 *v2, unsigned type, size_t at, size_t length)
 {
     switch (type) {
     case TLV_ALPN:
@@ -199,7 +199,7 @@ static ssize_t take_tlv(struct v2 *v2, unsigned type, size_t at, size_t length)
         v2->out->has_ssl = true;
         v2->out->ssl_client = v2->bytes[at];
         v2->out->ssl_verify = get32(v2->bytes + at + 1);
-        return walk(v2, at + SSL_HEAD, at + length, take_ssl);
+        return walk(v2, at + SSL_HEAD, at + length, store_ssl);
     default:
         return 0; /* padding and unknown types are ignored */
     }
@@ -246,7 +246,7 @@ static size_t transport_of(unsigned char code)
     return i;
 }
 
-static void take_addresses(struct v2 *v2, enum proxy_transport transport)
+static void store_addresses(struct v2 *v2, enum proxy_transport transport)
 {
     const unsigned char *at = v2->bytes + V2_FIXED;
     struct proxy_header *out = v2->out;
@@ -277,14 +277,14 @@ static ssize_t parse_fields(struct v2 *v2, size_t at)
 {
     size_t end = v2->out->length;
     v2->out->fields_at = (uint16_t)at;
-    if (walk(v2, at, end, take_tlv) < 0)
+    if (walk(v2, at, end, store_tlv) < 0)
         return -1;
     if (v2->crc_at && get32(v2->bytes + v2->crc_at) != checksum(v2->bytes, end, v2->crc_at))
         return bad(v2->why, "a wrong checksum");
     return (ssize_t)end;
 }
 
-static ssize_t take_nothing(struct v2 *v2, unsigned type, size_t at, size_t length)
+static ssize_t ignore_tlv(struct v2 *v2, unsigned type, size_t at, size_t length)
 {
     (void)v2;
     (void)at;
@@ -302,7 +302,7 @@ static ssize_t parse_v2_unspec(struct v2 *v2)
     size_t end = v2->out->length;
     for (size_t i = 0; i < TRANSPORT_COUNT; i++) {
         size_t at = V2_FIXED + TRANSPORTS[i].addresses;
-        if (at < end && walk(&search, at, end, take_nothing) == 0)
+        if (at < end && walk(&search, at, end, ignore_tlv) == 0)
             return parse_fields(v2, at);
     }
     return (ssize_t)end;
@@ -316,7 +316,7 @@ static ssize_t parse_v2_proxied(struct v2 *v2, size_t transport)
         return parse_v2_unspec(v2);
     if (v2->out->length < fields)
         return bad(v2->why, "too short for its addresses");
-    take_addresses(v2, TRANSPORTS[transport].transport);
+    store_addresses(v2, TRANSPORTS[transport].transport);
     return parse_fields(v2, fields);
 }
 

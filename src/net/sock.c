@@ -327,7 +327,7 @@ static bool is_connected(int fd)
 }
 
 /* Accepts a bound UDP socket or a listening stream socket. Returns 0 or -1. */
-static int look_at_fd(int fd, bool *is_datagram, struct error *err)
+static int check_fd(int fd, bool *is_datagram, struct error *err)
 {
     int is_accepting = 0, type = 0, domain = 0;
     socklen_t length = sizeof(int);
@@ -351,7 +351,7 @@ static int adopt_fd(int fd, const struct sock_options *options, struct sock_list
                     struct error *err)
 {
     bool is_datagram;
-    if (look_at_fd(fd, &is_datagram, err) < 0)
+    if (check_fd(fd, &is_datagram, err) < 0)
         return -1;
     /* A blocking listener would block the whole loop in accept(2). */
     if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ||
