@@ -26,7 +26,7 @@ struct status *status_new(const struct daemon_options *options, struct log *log,
 int status_start(struct status *status, struct loop *loop, const struct status_facts *facts,
                  struct error *err) MUST_CHECK;
 
-/* From now on /ready answers that the service is not ready. */
+/* From now on /readyz answers that the service is not ready. */
 void status_set_draining(struct status *status);
 
 /* The most descriptors that it will ever have open. */

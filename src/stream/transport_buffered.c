@@ -67,7 +67,7 @@ static size_t buffered_unread(const struct stream *stream, size_t waiting)
     return waiting + evbuffer_get_length(input_of(stream));
 }
 
-/* What both have. */
+/* Shared by both. */
 #define BUFFERED                                                                    \
     .take_bytes = LIBRARY_READ_BYTES, .open = buffered_open, .take = buffered_take, \
     .give = buffered_give, .owe = transport_keep, .drop = buffered_drop,            \

@@ -157,7 +157,7 @@ static int use_client_ca(SSL_CTX *ssl, const struct tls_settings *settings, stru
     return 0;
 }
 
-/* ---- what is negotiated ---- */
+/* ---- negotiation ---- */
 
 static int on_alpn(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_bytes,
                    const unsigned char *offered, unsigned offered_bytes, void *arg)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The floor: what an echo costs where nothing else is done. One epoll loop, one 64 KiB buffer, one
- * read and one write an echo. What the kernel does not take is kept for that connection alone, and
- * nothing is read meanwhile. No limits, no deadlines, no counters, no log.
+/* The floor: the cost of an echo without anything else. One epoll loop, one 64 KiB buffer, one read
+ * and one write for each echo. Bytes that the kernel does not accept are stored for that
+ * connection, which is not read meanwhile. No limits, no deadlines, no counters, no log.
  *
  *     floor [PORT] */
 #include <arpa/inet.h>

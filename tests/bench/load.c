@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The least that a client can do: one epoll loop, a message a connection under way, whatever comes
- * back is counted and not looked at. What evecho bench costs beyond it is the price of checking.
+/* The minimal client: one epoll loop, one message in flight on each connection; received bytes are
+ * counted and not checked. The cost of evecho bench above it is the price of checking.
  *
  *     load PORT CONNECTIONS BYTES SECONDS     prints: echoes=N cpu_ns=N
  */

@@ -24,7 +24,7 @@ peer_scratch() {
         -keyout "$peer_dir/key.pem" -out "$peer_dir/cert.pem" 2>/dev/null
 }
 
-# Debian's crates, without a network; nothing where they are not installed.
+# Uses Debian's crates, without a network; does nothing if they are not installed.
 peer_build_tokio() {
     command -v cargo >/dev/null && compgen -G "/usr/share/cargo/registry/tokio-1*" >/dev/null || return 1
     cp -r "$bench/peers/tokio" "$peer_dir/tokio-source"
@@ -67,7 +67,7 @@ END
     echo "$peer_dir/xinetd.conf"
 }
 
-# The command line of a server on that port of 127.0.0.1.
+# The command line of a server on a port of 127.0.0.1.
 peer_command() {
     local port=$2
     case $1 in
@@ -88,7 +88,7 @@ peer_command() {
     esac
 }
 
-# By looking, not by connecting: a connection is work for what is measured.
+# Waits without connecting, since a connection is work for the measured server.
 peer_listens() { [ -n "$(ss -Hltn "sport = :$1")" ]; }
 
 peer_start() {
@@ -112,8 +112,8 @@ peer_start() {
     return 1
 }
 
-# Of every process of its session, by the scheduler's own clock; of those that have ended and were
-# waited for in ticks of 10 ms.
+# Of every process of its session, from the scheduler's clock; for ended processes in ticks of 10
+# ms.
 peer_cpu_ns() {
     local stat fields task total=0 ran
     for stat in /proc/[0-9]*/stat; do

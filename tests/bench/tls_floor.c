@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The floor of TLS: one epoll loop over OpenSSL, one 16 KiB buffer, SSL_read and SSL_write an echo.
- * What the kernel does not take is kept for that connection alone, and nothing is read meanwhile.
- * No limits, no deadlines, no counters, no log.
+/* The floor of TLS: one epoll loop over OpenSSL, one 16 KiB buffer, one SSL_read and one SSL_write
+ * for each echo. Bytes that the kernel does not accept are stored for that connection, which is not
+ * read meanwhile. No limits, no deadlines, no counters, no log.
  *
  *     tls_floor PORT CERT KEY */
 #include <arpa/inet.h>
@@ -24,7 +24,7 @@ struct peer {
     SSL *ssl;
     int fd;
     uint32_t watched;
-    char *rest; /* not taken yet; OpenSSL wants the same bytes again */
+    char *rest; /* not accepted yet; OpenSSL requires the same bytes again */
     int rest_length;
 };
 
@@ -47,7 +47,7 @@ static void end(struct peer *peer)
     free(peer);
 }
 
-/* False where the peer is gone. */
+/* False if the peer is gone. */
 static int wait_or_end(struct peer *peer, int result)
 {
     int why = SSL_get_error(peer->ssl, result);
@@ -60,7 +60,7 @@ static int wait_or_end(struct peer *peer, int result)
     return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
 }
 
-/* Pays what is left over; false where that did not end. */
+/* Sends the stored bytes; false if some remain. */
 static int pay_rest(struct peer *peer)
 {
     int written = SSL_write(peer->ssl, peer->rest, peer->rest_length);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The floor of datagrams: what an echo costs where nothing else is done. One blocking loop, one
- * recvmmsg and one sendmmsg a batch: no rules, no limits, no counters, no address of its own
- * choice.
+/* The floor of UDP: the cost of an echo without anything else. One blocking loop, one recvmmsg and
+ * one sendmmsg for each batch: no rules, no limits, no counters, no choice of the source address.
  *
  *     udp_floor [BATCH] */
 #include <arpa/inet.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A load of datagrams that costs as little as can be, and says how many came back.
+/* A load of datagrams at minimal cost, which reports the number of answers.
  *
  *     udp_load PORT RATE SECONDS SIZE
  *
- * RATE a second on a schedule, in bursts of what is due; 0: BURST at a time, the next when half of
- * them are back or nothing came for a while. Prints sent=, back= and seconds=. */
+ * Sends RATE a second on a schedule, in bursts of the datagrams due; 0: BURST at a time, the next
+ * when half of the answers are received or none arrives for a while. Prints sent=, back= and
+ * seconds=. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -18,7 +19,7 @@
 #define BURST 64
 #define BYTES_MAX 65507
 #define ROOM_BYTES (4 << 20)
-#define LAST_MS 200 /* for what is still under way at the end */
+#define LAST_MS 200 /* for answers in flight at the end */
 
 static struct mmsghdr out[BURST], in[BURST];
 static struct iovec out_iov, in_iovs[BURST];
@@ -81,7 +82,7 @@ int main(int argc, char **argv)
         uint64_t came = receive(fd, rate ? 0 : 20);
         back += came;
         if (!rate && came == 0)
-            sent = back; /* lost: go on without them */
+            sent = back; /* lost: continue without them */
     }
     double seconds = (double)(now_ns() - start_ns) / 1e9;
     for (uint64_t came = 1; back < sent && came > 0; back += came)

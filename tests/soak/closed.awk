@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# closed.awk: the promise, on every line that tells of a closed connection: what came in went out or was
-# lost, and who lost anything was reset.
+# closed.awk: checks every line about a closed connection: bytes in equal bytes out plus lost, and a
+# connection that lost bytes was reset.
 
 / connection closed / {
     delete value

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# plot.awk: samples.tsv of a soak (seconds, kB, descriptors, open, accepted, bytes in, bytes out, ...) as
-# an SVG of four panels over one time axis.
+# plot.awk: draws samples.tsv of a soak (seconds, kB, descriptors, open, accepted, bytes in, bytes
+# out, ...) as an SVG of four panels over one time axis.
 
 BEGIN {
     panels = split("resident memory, MiB|descriptors|connections a second|MiB a second both ways", title, "|")

@@ -4,7 +4,7 @@
 # Faults and their effects: every byte read is echoed in order, or the connection ends with a reset,
 # a logged reason and a counter; and all other clients are still served.
 #
-#     SEEDS=1000 bats faults.bats   runs so many seeds where a sample runs otherwise
+#     SEEDS=1000 bats faults.bats   runs so many seeds instead of a sample
 
 load lib
 load alloc

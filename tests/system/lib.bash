@@ -8,13 +8,13 @@
 # wait for facts, only through wait_for; nothing here sleeps to let something happen.
 #
 #     EVECHOD          the server under test; tests/helper/naive shows what the tests catch
-#     HELPERS          where the tools of tests/helper were built
-#     EVECHO_SANITIZED not empty where the server has a sanitizer in it, or counts its lines (coverage)
+#     HELPERS          the directory of the built tools of tests/helper
+#     EVECHO_SANITIZED not empty: the server has a sanitizer or counts lines (coverage)
 #     EVECHO_THOROUGH  not empty: the heavy cases in full
-#     WORKERS          when set, every server gets that many, unless the test says how many
-#     EVECHOD_READ_PATH  buffered: every server reads through libevent, unless the test says otherwise
-#     SANDBOX          when set, every server gets --sandbox of it, unless the test says which
-#     top_builddir     where both are found when they are not named
+#     WORKERS          if set, every server gets so many, unless the test sets its number
+#     EVECHOD_READ_PATH  buffered: every server reads through libevent, unless the test sets it
+#     SANDBOX          if set, every server gets --sandbox of it, unless the test sets it
+#     top_builddir     the directory of both if they are not set
 
 bats_require_minimum_version 1.5.0
 

@@ -83,7 +83,7 @@ static void test_mapped(void **state)
     assert_false(address_is_same_host(&address, &plain));
 }
 
-static void test_there_and_back(void **state)
+static void test_sockaddr_round_trip(void **state)
 {
     static const char *const HOSTS[] = {"10.1.2.3", "2001:db8::7", "fe80::2%lo"};
     (void)state;
@@ -101,9 +101,11 @@ static void test_there_and_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats),        cmocka_unit_test(test_both_families),
-        cmocka_unit_test(test_unknown_names),  cmocka_unit_test(test_mapped),
-        cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_both_families),
+        cmocka_unit_test(test_unknown_names),
+        cmocka_unit_test(test_mapped),
+        cmocka_unit_test(test_sockaddr_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

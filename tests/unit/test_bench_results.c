@@ -47,7 +47,7 @@ static void test_a_closed_loop_has_nothing_to_correct(void **state)
     assert_int_equal(results.corrected.count, 0);
 }
 
-static void test_the_warm_up_counts_nowhere(void **state)
+static void test_the_warm_up_is_not_counted(void **state)
 {
     (void)state;
     begin(true);
@@ -302,7 +302,7 @@ static void test_saved_results_are_loaded_whole(void **state)
     assert_memory_equal(&loaded_sum, &sum, sizeof(sum));
 }
 
-static void test_what_was_not_saved_is_refused(void **state)
+static void test_invalid_results_are_refused(void **state)
 {
     static const struct {
         const char *text, *changed, *named;
@@ -360,7 +360,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_are_in_the_latency),
         cmocka_unit_test(test_a_closed_loop_has_nothing_to_correct),
-        cmocka_unit_test(test_the_warm_up_counts_nowhere),
+        cmocka_unit_test(test_the_warm_up_is_not_counted),
         cmocka_unit_test(test_the_rate),
         cmocka_unit_test(test_threads_add_up),
         cmocka_unit_test(test_waits_have_their_causes),
@@ -368,7 +368,7 @@ int main(void)
         cmocka_unit_test(test_the_first_failure_of_each_class_survives_a_merge),
         cmocka_unit_test(test_the_first_network_error_of_each_class_is_kept),
         cmocka_unit_test(test_saved_results_are_loaded_whole),
-        cmocka_unit_test(test_what_was_not_saved_is_refused),
+        cmocka_unit_test(test_invalid_results_are_refused),
         cmocka_unit_test(test_a_bucket_beyond_the_last_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,7 +159,7 @@ static void test_errors(void **state)
     assert_int_equal(fixture->conn->error, ECONNRESET);
 }
 
-static void test_a_failed_write_loses_what_was_read(void **state)
+static void test_a_failed_write_loses_the_bytes_read(void **state)
 {
     struct fixture *fixture = *state;
     comes(fixture, 5);
@@ -255,7 +255,7 @@ static void test_drain(void **state)
     assert_closed(fixture, REASON_DRAIN, false, 0);
 }
 
-static void test_drain_waits_for_what_is_owed(void **state)
+static void test_drain_waits_for_bytes_owed(void **state)
 {
     struct fixture *fixture = *state;
     fake.room = 0;
@@ -269,7 +269,7 @@ static void test_drain_waits_for_what_is_owed(void **state)
     conn_drain(fixture->conn); /* already finished */
 }
 
-static void test_drain_gives_up(void **state)
+static void test_an_abort_during_a_drain_counts_as_given_up(void **state)
 {
     struct fixture *fixture = *state;
     fake.room = 0;
@@ -282,7 +282,7 @@ static void test_drain_gives_up(void **state)
     assert_closed(fixture, REASON_DEADLINE, true, 10);
 }
 
-static void test_no_times_at_all(void **state)
+static void test_without_any_times(void **state)
 {
     struct fixture *fixture = *state;
     static const struct policy_values NONE = {0};
@@ -459,7 +459,7 @@ int main(void)
         TEST(test_unread_bytes_and_the_peers_end),
         TEST(test_discarded_bytes_and_the_peers_end),
         TEST(test_errors),
-        TEST(test_a_failed_write_loses_what_was_read),
+        TEST(test_a_failed_write_loses_the_bytes_read),
         TEST(test_memory),
         TEST(test_resume_fails),
         TEST(test_reset_in_linger),
@@ -467,9 +467,9 @@ int main(void)
         TEST(test_reset_in_flush),
         TEST(test_half_close_fails),
         TEST(test_drain),
-        TEST(test_drain_waits_for_what_is_owed),
-        TEST(test_drain_gives_up),
-        TEST(test_no_times_at_all),
+        TEST(test_drain_waits_for_bytes_owed),
+        TEST(test_an_abort_during_a_drain_counts_as_given_up),
+        TEST(test_without_any_times),
         TEST(test_no_memory_to_open),
         TEST(test_start_fails),
         TEST(test_close_line),

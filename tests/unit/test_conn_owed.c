@@ -168,7 +168,7 @@ static void test_slow_is_not_stalled(void **state)
 }
 
 /* Bytes are owed again, with fewer or more bytes in the kernel than the last time. */
-static void test_stall_time_is_of_this_debt(void **state)
+static void test_stall_timeout_restarts_with_new_bytes_owed(void **state)
 {
     struct fixture *fixture = *state;
     static const size_t UNTAKEN[] = {100, 10};
@@ -188,7 +188,7 @@ static void test_stall_time_is_of_this_debt(void **state)
     }
 }
 
-/* What a peer sends is no progress: it must read. */
+/* Bytes that a peer sends are no progress: it must read. */
 static void test_a_peer_that_only_sends_stalls(void **state)
 {
     struct fixture *fixture = *state;
@@ -219,7 +219,7 @@ static void test_progress_after_a_drain(void **state)
     assert_closed(fixture, REASON_STALL, true, 400);
 }
 
-static void test_a_drain_that_cuts(void **state)
+static void test_a_drain_that_discards_sent_bytes(void **state)
 {
     struct fixture *fixture = *state;
     comes(fixture, 100);
@@ -246,8 +246,8 @@ int main(void)
         TEST(test_owing_is_not_idle),
         TEST(test_stall_while_paused),
         TEST(test_slow_is_not_stalled),
-        TEST(test_stall_time_is_of_this_debt),
-        TEST(test_a_drain_that_cuts),
+        TEST(test_stall_timeout_restarts_with_new_bytes_owed),
+        TEST(test_a_drain_that_discards_sent_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

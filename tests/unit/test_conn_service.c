@@ -49,7 +49,7 @@ static void test_discard_in_linger(void **state)
     assert_closed(fixture, REASON_IDLE, false, 0);
 }
 
-static void test_said_and_done(void **state)
+static void test_one_answer_then_the_end(void **state)
 {
     static const char *const WORDS[] = {"daytime", "time", "whoami"};
     struct fixture *fixture = *state;
@@ -73,7 +73,7 @@ static void test_said_and_done(void **state)
     }
 }
 
-static void test_said_to_nobody(void **state)
+static void test_an_answer_that_is_not_read(void **state)
 {
     struct fixture *fixture = *state;
     serve(fixture, "time");
@@ -106,7 +106,7 @@ static void test_unread_at_the_end(void **state)
     assert_int_equal(counted(fixture, COUNTER_DISCARDED), 0);
 }
 
-static void test_whoami_knows(void **state)
+static void test_whoami_reports_the_connection(void **state)
 {
     struct fixture *fixture = *state;
     char expected[256];
@@ -150,7 +150,7 @@ static void test_chargen(void **state)
 }
 
 /* The lines continue correctly from one portion to the next. */
-static void test_chargen_goes_on(void **state)
+static void test_chargen_continues(void **state)
 {
     struct fixture *fixture = *state;
     unsigned char expected[1000];
@@ -176,7 +176,7 @@ static void test_chargen_stalls(void **state)
     assert_closed(fixture, REASON_STALL, true, 999);
 }
 
-static void test_chargen_where_all_owe_too_much(void **state)
+static void test_chargen_if_all_owe_too_much(void **state)
 {
     struct fixture *fixture = *state;
     struct policy_values values = VALUES;
@@ -215,7 +215,7 @@ static void test_chargen_drains(void **state)
     assert_closed(fixture, REASON_DRAIN, false, 0);
 }
 
-static void test_chargen_comes_into_a_drain(void **state)
+static void test_chargen_opened_during_a_drain(void **state)
 {
     struct fixture *fixture = *state;
     serve(fixture, "chargen");
@@ -295,13 +295,20 @@ static void test_random_walks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_discard),           TEST(test_discard_in_linger),
-        TEST(test_said_and_done),     TEST(test_said_to_nobody),
-        TEST(test_unread_at_the_end), TEST(test_whoami_knows),
-        TEST(test_chargen),           TEST(test_chargen_goes_on),
-        TEST(test_chargen_stalls),    TEST(test_chargen_where_all_owe_too_much),
-        TEST(test_chargen_drains),    TEST(test_chargen_comes_into_a_drain),
-        TEST(test_no_memory),         TEST(test_random_walks),
+        TEST(test_discard),
+        TEST(test_discard_in_linger),
+        TEST(test_one_answer_then_the_end),
+        TEST(test_an_answer_that_is_not_read),
+        TEST(test_unread_at_the_end),
+        TEST(test_whoami_reports_the_connection),
+        TEST(test_chargen),
+        TEST(test_chargen_continues),
+        TEST(test_chargen_stalls),
+        TEST(test_chargen_if_all_owe_too_much),
+        TEST(test_chargen_drains),
+        TEST(test_chargen_opened_during_a_drain),
+        TEST(test_no_memory),
+        TEST(test_random_walks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,7 +89,7 @@ static void send_all(struct datagram_batch *batch, int fd)
         assert_true(datagram_send(batch, fd, &bytes) > 0);
 }
 
-static void test_answers_from_where_it_was_asked(void **state)
+static void test_answers_from_the_address_asked(void **state)
 {
     const struct address any = {.family = AF_INET}, client = loopback4(1, 0);
     struct datagram_batch *batch = datagram_batch_new(DATAGRAM_BYTES_MAX);
@@ -145,7 +145,7 @@ static void test_sizes(void **state)
     close(peer);
 }
 
-static void test_truncation_is_seen(void **state)
+static void test_truncation_is_marked(void **state)
 {
     const struct address local = loopback4(1, 0);
     struct datagram_batch *batch = datagram_batch_new(SMALL_BYTES);
@@ -296,7 +296,7 @@ static void test_runs_of_two_peers(void **state)
     close(peers[1]);
 }
 
-static void test_broadcast_is_told(void **state)
+static void test_broadcast_is_marked(void **state)
 {
     const struct address any = {.family = AF_INET}, client = loopback4(1, 0);
     struct datagram_batch *batch = datagram_batch_new(DATAGRAM_BYTES_MAX);
@@ -396,14 +396,14 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers_from_where_it_was_asked),
+        cmocka_unit_test(test_answers_from_the_address_asked),
         cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_truncation_is_seen),
+        cmocka_unit_test(test_truncation_is_marked),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_runs),
         cmocka_unit_test(test_runs_that_are_refused),
         cmocka_unit_test(test_runs_of_two_peers),
-        cmocka_unit_test(test_broadcast_is_told),
+        cmocka_unit_test(test_broadcast_is_marked),
         cmocka_unit_test(test_both_families),
         cmocka_unit_test(test_kernel_drops),
         cmocka_unit_test(test_refusals),

@@ -204,7 +204,7 @@ static void test_long_ones(void **state)
     assert_non_null(strstr(said(&err), "at most 255"));
 }
 
-static void test_same_however_spelt(void **state)
+static void test_same_in_any_spelling(void **state)
 {
     static const char *const ROWS[][2] = {{"tcp://127.0.0.1:7", "127.0.0.1:7"},
                                           {"unix:/a/b,mode=0600", "/a/b"},
@@ -264,7 +264,7 @@ int main(void)
         cmocka_unit_test(test_tcp),         cmocka_unit_test(test_schemes),
         cmocka_unit_test(test_unix_and_fd), cmocka_unit_test(test_attributes),
         cmocka_unit_test(test_wrong),       cmocka_unit_test(test_hints),
-        cmocka_unit_test(test_long_ones),   cmocka_unit_test(test_same_however_spelt),
+        cmocka_unit_test(test_long_ones),   cmocka_unit_test(test_same_in_any_spelling),
         cmocka_unit_test(test_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

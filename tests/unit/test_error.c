@@ -42,7 +42,7 @@ static void test_data_and_words(void **state)
     assert_string_equal(said(&err), "cannot read '/none': No such file or directory");
 }
 
-static void test_a_notice_is_there_or_not(void **state)
+static void test_a_notice_is_set_or_not(void **state)
 {
     struct error notice = {0};
     (void)state;
@@ -76,7 +76,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_data_and_words),
-        cmocka_unit_test(test_a_notice_is_there_or_not),
+        cmocka_unit_test(test_a_notice_is_set_or_not),
         cmocka_unit_test(test_long_parts),
     };
     return cmocka_run_group_tests_name("error", tests, NULL, NULL);

@@ -218,7 +218,7 @@ static void test_one_service_with_threads_beside_another(void **state)
     two_services(3);
 }
 
-static void test_an_abort_ends_one_service_alone(void **state)
+static void test_an_abort_ends_only_its_service(void **state)
 {
     const struct evecho_listener echoes = listener_of("tcp://127.0.0.1:0", service_of("echo"));
     struct one *first = &the.services[0], *second = &the.services[1];
@@ -291,7 +291,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_two_services_in_one_loop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_service_with_threads_beside_another, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_an_abort_ends_one_service_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_abort_ends_only_its_service, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limits_are_each_services_own, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_socket_in_use_is_refused_with_its_listener, setup,
                                         teardown),

@@ -9,7 +9,7 @@
 #define PORT 1 /* tcpmux: no listener */
 
 /* Handshakes in progress need a path that drops ACKs: network.bats tests that. */
-static void test_nobody(void **state)
+static void test_no_handshake_on_an_unused_port(void **state)
 {
     (void)state;
     int fd = handshake_open();
@@ -22,7 +22,7 @@ static void test_nobody(void **state)
     close(fd);
 }
 
-static void test_nobody_to_ask(void **state)
+static void test_no_descriptor_is_unknown(void **state)
 {
     (void)state;
     assert_int_equal(handshake_look(-1, AF_INET, PORT), HANDSHAKES_UNKNOWN);
@@ -31,8 +31,8 @@ static void test_nobody_to_ask(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nobody),
-        cmocka_unit_test(test_nobody_to_ask),
+        cmocka_unit_test(test_no_handshake_on_an_unused_port),
+        cmocka_unit_test(test_no_descriptor_is_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

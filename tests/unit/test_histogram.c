@@ -52,7 +52,7 @@ static void test_a_rank_is_whole(void **state)
     }
 }
 
-static void test_merge_is_as_one(void **state)
+static void test_merged_parts_equal_the_whole(void **state)
 {
     static struct histogram whole, parts[3], sum;
     uint64_t seed = 6;
@@ -115,8 +115,10 @@ static void test_subtract(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exact_percentiles), cmocka_unit_test(test_a_rank_is_whole),
-        cmocka_unit_test(test_merge_is_as_one),   cmocka_unit_test(test_empty_and_extremes),
+        cmocka_unit_test(test_exact_percentiles),
+        cmocka_unit_test(test_a_rank_is_whole),
+        cmocka_unit_test(test_merged_parts_equal_the_whole),
+        cmocka_unit_test(test_empty_and_extremes),
         cmocka_unit_test(test_subtract),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

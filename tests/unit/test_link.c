@@ -186,7 +186,7 @@ static void test_our_reset(void **state)
     close_pair(&pair);
 }
 
-static void test_nobody_listens(void **state)
+static void test_no_listener_is_refused(void **state)
 {
     struct link_plan plan = {0};
     struct link link;
@@ -255,7 +255,7 @@ int main(void)
         cmocka_unit_test(test_a_send_after_a_fin),
         cmocka_unit_test(test_a_send_to_a_unix_peer_that_is_gone),
         cmocka_unit_test(test_our_reset),
-        cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_no_listener_is_refused),
         cmocka_unit_test(test_a_full_kernel),
         cmocka_unit_test(test_the_greeting_names_both_ends),
         cmocka_unit_test(test_a_greeting_of_two_families),

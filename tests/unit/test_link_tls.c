@@ -247,7 +247,7 @@ static void test_a_send_that_meets_a_reset(void **state)
 }
 
 /* Bytes decrypted ahead are reported, for every size of read. */
-static void test_records_that_came_at_once(void **state)
+static void test_records_received_at_once(void **state)
 {
     struct pair pair = {0};
     unsigned char sent[5000], came[5000];
@@ -375,7 +375,7 @@ static void send_until_held(struct pair *pair, uint64_t *sent)
     }
 }
 
-/* Sends what is held, and the peer reads it. */
+/* Sends the held record, and the peer reads it. */
 static void send_held(struct pair *pair, uint64_t *sent, uint64_t *at)
 {
     unsigned char bytes[RECORD_BYTES];
@@ -539,7 +539,7 @@ static void test_a_session_is_resumed(void **state)
     close_pair(&pair);
 }
 
-static void test_leaving_is_polite(void **state)
+static void test_leaving_sends_close_notify(void **state)
 {
     struct pair pair = {0};
     char came[16];
@@ -561,7 +561,7 @@ int main(void)
         cmocka_unit_test(test_an_alert_is_not_forgotten),
         cmocka_unit_test(test_an_alert_before_a_reset),
         cmocka_unit_test(test_a_send_that_meets_a_reset),
-        cmocka_unit_test(test_records_that_came_at_once),
+        cmocka_unit_test(test_records_received_at_once),
         cmocka_unit_test(test_the_end_comes_after_the_last_bytes),
         cmocka_unit_test(test_an_end_without_close_notify),
         cmocka_unit_test(test_our_half_close),
@@ -572,7 +572,7 @@ int main(void)
         cmocka_unit_test(test_new_keys_while_a_record_is_held),
         cmocka_unit_test(test_a_truncated_stream_gets_no_clean_end),
         cmocka_unit_test(test_a_session_is_resumed),
-        cmocka_unit_test(test_leaving_is_polite),
+        cmocka_unit_test(test_leaving_sends_close_notify),
     };
     return cmocka_run_group_tests(tests, make_server, free_server);
 }

@@ -31,7 +31,7 @@ static int teardown(void **state)
     return rmdir(folder);
 }
 
-static void test_one_holds_it(void **state)
+static void test_one_process_holds_it(void **state)
 {
     (void)state;
     int fd = lockfile_open(path, 0);
@@ -44,7 +44,7 @@ static void test_one_holds_it(void **state)
     close(fd);
 }
 
-static void test_what_it_does_not_take(void **state)
+static void test_other_files_are_refused(void **state)
 {
     (void)state;
     assert_int_equal(symlink("elsewhere", path), 0);
@@ -61,7 +61,7 @@ static void test_what_it_does_not_take(void **state)
 /* Many processes increment a number in another file under the lock, and remove the lock file each
  * time. Without the check that the name is still the same file, two processes would hold locks of
  * two files. */
-static void test_removed_under_the_waiting(void **state)
+static void test_removed_while_others_wait(void **state)
 {
     enum { PROCESSES = 6, ROUNDS = 100 };
     char count_path[80];
@@ -98,7 +98,8 @@ static void test_removed_under_the_waiting(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_one_holds_it), TEST(test_what_it_does_not_take),
-                                       TEST(test_removed_under_the_waiting)};
+    const struct CMUnitTest tests[] = {TEST(test_one_process_holds_it),
+                                       TEST(test_other_files_are_refused),
+                                       TEST(test_removed_while_others_wait)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -428,7 +428,7 @@ static void test_no_writer(void **state)
     assert_int_equal(lines_with("info early"), 1);
 }
 
-static void test_targets_that_cannot_be(void **state)
+static void test_targets_that_cannot_be_opened(void **state)
 {
     struct error err;
     const struct log_config config = {.target = "/none/log", .program = "test"};
@@ -461,7 +461,7 @@ int main(void)
         TEST(test_count_that_was_not_written),
         TEST(test_reopen_that_fails),
         TEST(test_no_writer),
-        TEST(test_targets_that_cannot_be),
+        TEST(test_targets_that_cannot_be_opened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,7 +81,7 @@ static void test_waker(void **state)
     loop_close(&loop);
 }
 
-static void test_environment_means_nothing(void **state)
+static void test_environment_has_no_effect(void **state)
 {
     struct error err;
     (void)state;
@@ -123,7 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deadlines_in_order),
         cmocka_unit_test(test_waker),
-        cmocka_unit_test(test_environment_means_nothing),
+        cmocka_unit_test(test_environment_has_no_effect),
         cmocka_unit_test(test_out_of_descriptors),
     };
     library_start(NULL);

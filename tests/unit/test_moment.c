@@ -30,7 +30,7 @@ static void test_a_moment_as_text_and_fields(void **state)
     json_decref(object);
 }
 
-static void test_what_is_not_known_is_null(void **state)
+static void test_unknown_values_are_null(void **state)
 {
     static const char *const NAMES[] = {"time", "local_port", "lived_s", "phase"};
     json_t *object = json_object();
@@ -76,7 +76,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_moment_as_text_and_fields),
-        cmocka_unit_test(test_what_is_not_known_is_null),
+        cmocka_unit_test(test_unknown_values_are_null),
         cmocka_unit_test(test_the_port_of_a_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,7 +56,7 @@ static void test_the_longest(void **state)
     assert_reads_back(PROXY_V1, &all, &all, PROXY_TCP6);
 }
 
-static void test_what_cannot_be_told(void **state)
+static void test_ends_that_have_no_header(void **state)
 {
     unsigned char bytes[PROXY_BUILD_MAX];
     (void)state;
@@ -70,7 +70,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_versions),
         cmocka_unit_test(test_the_longest),
-        cmocka_unit_test(test_what_cannot_be_told),
+        cmocka_unit_test(test_ends_that_have_no_header),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,7 +116,7 @@ static void assert_over(const struct fixture *fixture, enum reason reason)
 }
 
 /* No byte after the header is read, however the header is split. */
-static void test_takes_the_header_alone(void **state)
+static void test_reads_only_the_header(void **state)
 {
     static const char ALL[] = HEADER "and the rest";
     struct fixture *fixture = *state;
@@ -168,7 +168,7 @@ static void test_finished_within(void **state)
     assert_over(fixture, REASON_PROXY);
 }
 
-static void test_one_too_many_of_its_source(void **state)
+static void test_a_source_above_its_limit(void **state)
 {
     struct fixture *fixture = *state;
     const struct address source = {.family = AF_INET, .bytes = {192, 0, 2, 1}};
@@ -225,11 +225,11 @@ static void test_aborted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_takes_the_header_alone),
+        TEST(test_reads_only_the_header),
         TEST(test_wrong),
         TEST(test_finished),
         TEST(test_finished_within),
-        TEST(test_one_too_many_of_its_source),
+        TEST(test_a_source_above_its_limit),
         TEST(test_late),
         TEST(test_drained),
         TEST(test_aborted),

@@ -21,7 +21,7 @@ static void test_parts(void **state)
     assert_true(quota_part(0, 5, 3) == QUOTA_ENDLESS);
 }
 
-static void test_the_warm_up_takes_nothing(void **state)
+static void test_the_warm_up_uses_no_quota(void **state)
 {
     struct quota quota = {.left = QUOTA_ENDLESS};
     (void)state;
@@ -56,7 +56,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_the_warm_up_takes_nothing),
+        cmocka_unit_test(test_the_warm_up_uses_no_quota),
         cmocka_unit_test(test_failing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,7 +99,7 @@ static void test_a_time_needs_its_unit(void **state)
         assert_true(list.items[i].wanted == NS[i]);
 }
 
-static void test_what_is_refused(void **state)
+static void test_invalid_lists_are_refused(void **state)
 {
     static const char *const WRONG[] = {
         "",
@@ -143,7 +143,7 @@ static void test_what_is_refused(void **state)
     }
 }
 
-static void test_what_an_endpoint_does_not_have_is_refused(void **state)
+static void test_a_value_that_an_endpoint_lacks_is_refused(void **state)
 {
     (void)state;
     assert_int_equal(parse("loss=1%", ENDPOINTS_UDP), 0);
@@ -155,7 +155,7 @@ static void test_what_an_endpoint_does_not_have_is_refused(void **state)
     assert_int_equal(parse("handshake-p99=1s", ENDPOINTS_TCP), -1);
 }
 
-static void test_nothing_measured_meets_no_time(void **state)
+static void test_without_measurements_no_time_is_met(void **state)
 {
     (void)state;
     begin();
@@ -232,9 +232,9 @@ int main(void)
         cmocka_unit_test(test_each_has_its_value_and_verdict),
         cmocka_unit_test(test_a_rate_may_be_below_one_a_second),
         cmocka_unit_test(test_a_time_needs_its_unit),
-        cmocka_unit_test(test_what_is_refused),
-        cmocka_unit_test(test_what_an_endpoint_does_not_have_is_refused),
-        cmocka_unit_test(test_nothing_measured_meets_no_time),
+        cmocka_unit_test(test_invalid_lists_are_refused),
+        cmocka_unit_test(test_a_value_that_an_endpoint_lacks_is_refused),
+        cmocka_unit_test(test_without_measurements_no_time_is_met),
         cmocka_unit_test(test_unanswered_messages_are_judged_unless_named),
         cmocka_unit_test(test_as_text_and_json),
     };

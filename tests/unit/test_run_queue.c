@@ -5,7 +5,7 @@
 
 #include "client/run_queue.h"
 
-/* What is counted never runs backwards, and begins with 0 at a restart. */
+/* The counts never decrease, and begin with 0 at a restart. */
 static void test_it_counts_from_the_restart_on(void **state)
 {
     struct run_queue queue;

@@ -252,7 +252,7 @@ static void test_seccomp_kills(void **state)
     assert_false(called.has_come_to_the_end);
 }
 
-static void test_seccomp_refuses_to_open_what_nothing_confines(void **state)
+static void test_seccomp_refuses_to_open_unless_confined(void **state)
 {
     struct called called = {.is_open_confined = false};
     int status = in_child(filter_and_call, &called);
@@ -302,7 +302,7 @@ static void filter_and_ask(void *arg)
     answers->has_come_to_the_end = true;
 }
 
-static void test_what_a_c_library_may_ask_fails_and_ends_nothing(void **state)
+static void test_queries_of_a_c_library_fail_and_end_nothing(void **state)
 {
     /* The last call is of another ABI (x32), or one that strace substitutes. */
     const long LAST[] = {0x40000000L + SYS_getpid, -1, SYS_ptrace};
@@ -415,7 +415,7 @@ static void test_require(void **state)
     }
 }
 
-static void test_log_takes_nothing(void **state)
+static void test_log_forbids_nothing(void **state)
 {
     struct tried tried = try_mode(SANDBOX_LOG);
     (void)state;
@@ -425,7 +425,7 @@ static void test_log_takes_nothing(void **state)
     assert_int_equal(tried.foreign_read, 0);
 }
 
-static void test_off_gives_up_the_user_alone(void **state)
+static void test_off_drops_the_user_only(void **state)
 {
     struct tried tried = try_mode(SANDBOX_OFF);
     (void)state;
@@ -442,7 +442,7 @@ static void sandbox_without_root(void *arg)
         sandbox_and_try(arg);
 }
 
-static void test_a_group_that_cannot_be_had(void **state)
+static void test_a_group_that_cannot_be_set(void **state)
 {
     struct tried tried = {.options = {.log_target = (char[]){"stderr"}},
                           .privilege = {.has_group = true, .group = NOBODY}};
@@ -507,14 +507,14 @@ int main(void)
         cmocka_unit_test(test_landlock_appends),
         cmocka_unit_test(test_landlock_removes),
         cmocka_unit_test(test_seccomp_kills),
-        cmocka_unit_test(test_seccomp_refuses_to_open_what_nothing_confines),
-        cmocka_unit_test(test_what_a_c_library_may_ask_fails_and_ends_nothing),
+        cmocka_unit_test(test_seccomp_refuses_to_open_unless_confined),
+        cmocka_unit_test(test_queries_of_a_c_library_fail_and_end_nothing),
         cmocka_unit_test(test_seccomp_only_logs),
         cmocka_unit_test(test_on),
         cmocka_unit_test(test_require),
-        cmocka_unit_test(test_log_takes_nothing),
-        cmocka_unit_test(test_off_gives_up_the_user_alone),
-        cmocka_unit_test(test_a_group_that_cannot_be_had),
+        cmocka_unit_test(test_log_forbids_nothing),
+        cmocka_unit_test(test_off_drops_the_user_only),
+        cmocka_unit_test(test_a_group_that_cannot_be_set),
         cmocka_unit_test(test_an_instrumented_build_chooses_none),
         cmocka_unit_test(test_a_reload_that_can_open_nothing),
         cmocka_unit_test(test_a_refusal_that_may_be_the_sandbox_says_so),

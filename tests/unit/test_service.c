@@ -114,7 +114,7 @@ static void test_whoami(void **state)
 }
 
 /* All the fields of TLS and of a PROXY header. */
-static void test_whoami_tells_all(void **state)
+static void test_whoami_reports_all(void **state)
 {
     static const char BYTES[] = "....h2example.orgidblueTLSv1.3a\nbAESSHA256RSA2048";
     static const struct proxy_header HEADER = {
@@ -303,7 +303,7 @@ int main(void)
         cmocka_unit_test(test_daytime),
         cmocka_unit_test(test_time),
         cmocka_unit_test(test_whoami),
-        cmocka_unit_test(test_whoami_tells_all),
+        cmocka_unit_test(test_whoami_reports_all),
         cmocka_unit_test(test_whoami_of_a_check),
         cmocka_unit_test(test_whoami_shows_unknown_fields),
         cmocka_unit_test(test_whoami_bounds_unknown_fields),

@@ -136,7 +136,7 @@ static void test_a_port_in_use(void **state)
     assert_int_equal(listen_on("tcp://nobody.invalid:0", &other, &err), -1);
 }
 
-static void test_unix_mode_whatever_the_umask(void **state)
+static void test_unix_mode_is_independent_of_the_umask(void **state)
 {
     struct sock_listening sock;
     struct error err;
@@ -260,7 +260,7 @@ static int late_comer(const char *text, bool is_filter_refused, struct sock_list
     return late;
 }
 
-static void test_nobody_new(void **state)
+static void test_new_connections_are_refused_after_a_stop(void **state)
 {
     struct sock_listening listening;
     (void)state;
@@ -301,12 +301,12 @@ int main(void)
         TEST(test_one_port_for_both_families),
         TEST(test_options_are_inherited),
         TEST(test_a_port_in_use),
-        TEST(test_unix_mode_whatever_the_umask),
+        TEST(test_unix_mode_is_independent_of_the_umask),
         TEST(test_unix_stale_and_live),
         TEST(test_unix_other_files_stay),
         TEST(test_inherited),
         TEST(test_unix_peers),
-        TEST(test_nobody_new),
+        TEST(test_new_connections_are_refused_after_a_stop),
         TEST(test_dial_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

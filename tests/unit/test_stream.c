@@ -365,7 +365,7 @@ static void assert_pipe_is_empty(const struct fixture *fixture)
     assert_int_equal(held, 0);
 }
 
-static void test_much(void **state)
+static void test_large_transfer(void **state)
 {
     static const size_t MOSTS[] = {0, 7, 5000, 40000};
     (void)state;
@@ -381,7 +381,7 @@ static void test_much(void **state)
 }
 
 /* splice(2) does not pass an urgent byte, but each must be echoed in its place. */
-static void test_much_with_urgent_bytes(void **state)
+static void test_large_transfer_with_urgent_bytes(void **state)
 {
     struct fixture *fixture = open_wide_pair();
     const int on = 1;
@@ -395,7 +395,7 @@ static void test_much_with_urgent_bytes(void **state)
     close_pair(fixture);
 }
 
-static void test_much_that_fails(void **state)
+static void test_large_transfer_that_fails(void **state)
 {
     static const struct {
         int take_error, give_error, expected; /* 0: the stream must survive it */
@@ -432,7 +432,7 @@ static void send_and_turn(struct fixture *fixture, size_t length)
 }
 
 /* The size of a read decides how the next one is made. */
-static void test_much_begins(void **state)
+static void test_large_transfer_begins(void **state)
 {
     static const size_t LENGTHS[] = {32767, 32768};
     (void)state;
@@ -451,7 +451,7 @@ static void test_much_begins(void **state)
     }
 }
 
-static void test_discard_much(void **state)
+static void test_discard_large_transfer(void **state)
 {
     struct fixture *fixture = open_wide_pair();
     (void)state;
@@ -590,11 +590,11 @@ int main(void)
         cmocka_unit_test(test_failed_writes),
         cmocka_unit_test(test_failed_later_write),
         cmocka_unit_test(test_unregistered),
-        cmocka_unit_test(test_much),
-        cmocka_unit_test(test_much_with_urgent_bytes),
-        cmocka_unit_test(test_much_that_fails),
-        cmocka_unit_test(test_much_begins),
-        cmocka_unit_test(test_discard_much),
+        cmocka_unit_test(test_large_transfer),
+        cmocka_unit_test(test_large_transfer_with_urgent_bytes),
+        cmocka_unit_test(test_large_transfer_that_fails),
+        cmocka_unit_test(test_large_transfer_begins),
+        cmocka_unit_test(test_discard_large_transfer),
         cmocka_unit_test(test_hold),
         cmocka_unit_test(test_discard),
         cmocka_unit_test(test_half_close),

@@ -36,7 +36,7 @@ static bool is_out_of_memory(size_t bytes)
 /* ---- the fixture ---- */
 
 struct fixture {
-    struct stream stream; /* first: what callbacks get */
+    struct stream stream; /* first: the argument of callbacks */
     struct stream_env env;
     struct loop loop;
     unsigned choked;

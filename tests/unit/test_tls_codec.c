@@ -136,7 +136,7 @@ static void test_handshake(void **state)
 }
 
 /* The client's last handshake message, its first data and its end are fed in one piece. */
-static void test_data_behind_handshake(void **state)
+static void test_data_after_handshake(void **state)
 {
     (void)state;
     open_half();
@@ -261,7 +261,7 @@ static void test_end(void **state)
 }
 
 /* Returns the data first, then the failure after it in the same feed, and nothing more. */
-static void test_failure_behind_data(void **state)
+static void test_failure_after_data(void **state)
 {
     (void)state;
     for (size_t v = 0; v < COUNT_OF(VERSIONS); v++) {
@@ -480,13 +480,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_handshake),
-        cmocka_unit_test(test_data_behind_handshake),
+        cmocka_unit_test(test_data_after_handshake),
         cmocka_unit_test(test_much_both_ways),
         cmocka_unit_test(test_marks_add_up),
         cmocka_unit_test(test_small_records),
         cmocka_unit_test(test_key_updates),
         cmocka_unit_test(test_end),
-        cmocka_unit_test(test_failure_behind_data),
+        cmocka_unit_test(test_failure_after_data),
         cmocka_unit_test(test_no_tls),
         cmocka_unit_test(test_no_memory_for_records),
         cmocka_unit_test(test_no_memory_is_one_connections),

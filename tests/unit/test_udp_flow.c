@@ -53,7 +53,7 @@ static void test_right(void **state)
     udp_flow_clear(&fixture.flow);
 }
 
-static void test_lost_late_twice(void **state)
+static void test_lost_late_duplicate(void **state)
 {
     struct fixture fixture;
     (void)state;
@@ -203,7 +203,7 @@ static void test_a_place_that_is_needed(void **state)
 
 /* Datagrams due before the reset are not in the new counts, whatever their outcome and time of
  * sending. */
-static void test_counts_begin_anew(void **state)
+static void test_counts_restart(void **state)
 {
     struct fixture fixture;
     (void)state;
@@ -228,7 +228,7 @@ static void test_counts_begin_anew(void **state)
     udp_flow_clear(&fixture.flow);
 }
 
-static void test_a_stranger_is_wrong(void **state)
+static void test_a_foreign_datagram_is_wrong(void **state)
 {
     struct fixture fixture, other;
     const struct client_options options = {.seed = 2, .size_min = SIZE, .size_max = SIZE};
@@ -367,15 +367,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_right),
-        cmocka_unit_test(test_lost_late_twice),
+        cmocka_unit_test(test_lost_late_duplicate),
         cmocka_unit_test(test_reordered),
         cmocka_unit_test(test_every_flip_and_length),
         cmocka_unit_test(test_wrong_ends_the_wait),
         cmocka_unit_test(test_right_after_wrong),
         cmocka_unit_test(test_answered_before_asked),
         cmocka_unit_test(test_a_place_that_is_needed),
-        cmocka_unit_test(test_counts_begin_anew),
-        cmocka_unit_test(test_a_stranger_is_wrong),
+        cmocka_unit_test(test_counts_restart),
+        cmocka_unit_test(test_a_foreign_datagram_is_wrong),
         cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_limit),

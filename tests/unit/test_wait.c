@@ -73,7 +73,7 @@ static void test_a_signal_does_not_end_a_wait(void **state)
     assert_int_equal(signals_handled, 1);
 }
 
-static void test_an_interrupt_is_told_once(void **state)
+static void test_an_interrupt_is_reported_once(void **state)
 {
     struct interrupt interrupt;
     (void)state;
@@ -116,7 +116,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ready_descriptors_end_a_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_wait_lasts_until_its_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_signal_does_not_end_a_wait, set_up, tear_down),
-        cmocka_unit_test(test_an_interrupt_is_told_once),
+        cmocka_unit_test(test_an_interrupt_is_reported_once),
         cmocka_unit_test(test_a_second_interrupt_ends_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
