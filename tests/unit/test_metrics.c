@@ -6,6 +6,7 @@
 
 #include "daemon/metrics.h"
 #include "echo/conn_list.h"
+#include "stream/transport.h"
 
 /* ---- metrics ---- */
 
@@ -133,6 +134,7 @@ static void test_conn_list(void **state)
     const struct conn conn = {.id = 7,
                               .peer = {.family = AF_INET, .port = 99, .bytes = {127, 0, 0, 1}},
                               .policy = &policy,
+                              .stream = {.transport = &TRANSPORT_TCP},
                               .account = {.in = 10, .out = 7},
                               .state = CONN_PAUSED,
                               .opened_ms = loop_now_ms()};
@@ -162,7 +164,8 @@ static void test_conn_list(void **state)
 static void test_conn_list_is_bounded(void **state)
 {
     struct policy policy = {.listener_name = (char[]){"x"}};
-    const struct conn conn = {.peer = {.family = AF_INET}, .policy = &policy};
+    const struct conn conn = {
+        .peer = {.family = AF_INET}, .policy = &policy, .stream = {.transport = &TRANSPORT_TCP}};
     struct conn_list lists[2];
     size_t lines = 0;
     (void)state;
