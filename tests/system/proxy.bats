@@ -375,3 +375,40 @@ checked_often() { closed_at_least 12; }
     not said haproxy 'is DOWN'
     end_bg haproxy
 }
+
+@test "haproxy: a header that nft holds back resets a connection, unless proxy-timeout is 0" {
+    need haproxy
+    need nft
+    need_netns
+    local proxied=tcp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.1 port=() i
+    start_server --proxy-timeout 500ms -l "$proxied" -l "$proxied,proxy-timeout=0"
+    port=("${ENDPOINTS[@]##*:}")
+    # The handshake passes; the first data segment, which is the header, is dropped until the rule goes.
+    inside nft -f - <<<"table inet t { chain c { type filter hook input priority 0;
+        tcp dport { ${port[0]}, ${port[1]} } tcp flags & psh == psh drop; }; }"
+    cat >haproxy.cfg <<END
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+listen brief
+    bind 127.0.0.1:1001
+    server one 127.0.0.1:${port[0]} send-proxy-v2
+listen patient
+    bind 127.0.0.1:1002
+    server two 127.0.0.1:${port[1]} send-proxy-v2
+END
+    bg haproxy "${ENTER[@]}" -t "$PID" -n haproxy -db -f haproxy.cfg
+    is_bound() { [[ -n $(inside ss -Hlnt 'sport = :1002') ]]; }
+    wait_for 15 is_bound
+    bg patient "${ENTER[@]}" -t "$PID" -n "$HELPERS/peer" -i 60000 tcp://127.0.0.1:1002 echo:1000 half-close read-all
+    wait_for 5 eval 'ask_counters && (($(counter open) == 1))'
+    inside "$HELPERS/peer" tcp://127.0.0.1:1001 send:10 read-all >brief || true
+    wait_for 10 in_log " listener=${ENDPOINTS[0]} .* error=\"no whole PROXY header within 0.5 s"
+    not in_log " listener=${ENDPOINTS[1]} "
+    inside nft delete table inet t
+    finish patient
+    wait_for 5 in_log " peer=127.0.0.1:[0-9]* proxy=127.0.0.1:[0-9]* listener=${ENDPOINTS[1]} in=1000 out=1000 "
+    end_bg haproxy
+}
