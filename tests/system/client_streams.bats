@@ -159,7 +159,7 @@ pings() {
 
 @test "ping: the same through a Unix socket and TLS" {
     need socat
-    local lie address addresses=("UNIX-LISTEN:$T/s,fork,unlink-early")
+    local lie listener address addresses=("UNIX-LISTEN:$T/s,fork,unlink-early")
     "$EVECHO" cat tls://127.0.0.1:1 </dev/null 2>&1 | grep -q 'not built into' ||
         addresses+=("OPENSSL-LISTEN:0,bind=127.0.0.1,fork,cert=both,verify=0")
     issue self localhost
@@ -167,14 +167,14 @@ pings() {
     for lie in 'behind 64 5' 'foresee 64 64' 'parting 0 5'; do
         # shellcheck disable=SC2086 # words
         start_liar $lie
-        for address in "${addresses[@]}"; do
-            bg socat socat -d -d "$address" "${LIAR_ENDPOINT/tcp:\/\//TCP:}"
+        for listener in "${addresses[@]}"; do
+            bg socat socat -d -d "$listener" "${LIAR_ENDPOINT/tcp:\/\//TCP:}"
             wait_for 10 said socat 'listening on'
-            address=unix:$T/s
-            [[ -S $T/s ]] || address=tls://127.0.0.1:$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' socat.out | head -n 1)
-            ends 1 evecho ping -k -c 1 -i 200ms --json json "$address"
+            address=("unix:$T/s")
+            [[ -S $T/s ]] || address=(-k "tls://127.0.0.1:$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' socat.out | head -n 1)")
+            ends 1 evecho ping -c 1 -i 200ms --json json "${address[@]}"
             json '.errors.mismatch == 1 and .errors.tls == 0'
-            grep -qE 'offset 64: (an extra byte came|answered before asked)' stdout || fail "$lie, $address: $(<stdout)"
+            grep -qE 'offset 64: (an extra byte came|answered before asked)' stdout || fail "$lie, ${address[*]}: $(<stdout)"
             end_bg socat
             rm -f "$T/s" "$T"/socat.*
         done

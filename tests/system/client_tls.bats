@@ -280,12 +280,13 @@ header() {
 }
 
 @test "PROXY: evechod accepts both versions, before TLS too" {
-    local tls="cert=$PKI/server.pem,key=$PKI/server.key" version endpoint
+    local tls="cert=$PKI/server.pem,key=$PKI/server.key" version endpoint insecure=()
     start_server -l tcp://127.0.0.1:0,proxy=on,proxy-from=127.0.0.0/8 \
         -l "tls://127.0.0.1:0,$tls,proxy=on,proxy-from=127.0.0.0/8"
     for endpoint in "${ENDPOINTS[@]}"; do
+        [[ $endpoint != tls:* ]] || insecure=(-k)
         for version in v1 v2; do
-            ends 0 evecho ping -c 2 -i 1ms -k --proxy $version --proxy-src 192.0.2.1:4711 \
+            ends 0 evecho ping -c 2 -i 1ms "${insecure[@]}" --proxy $version --proxy-src 192.0.2.1:4711 \
                 --proxy-dst 198.51.100.2:443 "$endpoint"
         done
     done
