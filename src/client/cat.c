@@ -325,6 +325,7 @@ int cat_run(const struct client_options *options)
 {
     static struct cat cat;
     struct error err;
+    memset(&cat, 0, sizeof(cat)); /* another address may have used it before */
     cat.options = options;
     if (options->endpoint.kind == ENDPOINT_UDP) {
         fprintf(stderr, OPTIONS_PROGRAM ": cat: a file has an order and an end, and udp:// has "

@@ -11,6 +11,13 @@
 #include "base/error.h"
 #include "client/options.h"
 
+static _Atomic bool has_ever_come;
+
+bool interrupt_has_come(void)
+{
+    return has_ever_come;
+}
+
 /* SIGQUIT as well, if the command takes it. */
 static void block(sigset_t *signals, bool takes_quit)
 {
@@ -20,6 +27,15 @@ static void block(sigset_t *signals, bool takes_quit)
     if (takes_quit)
         sigaddset(signals, SIGQUIT);
     pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+static void unblock(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 }
 
 static void handle(void (*handler)(int))
@@ -50,6 +66,7 @@ void interrupt_while_connecting(const char *endpoint)
     connecting_length = (sig_atomic_t)strlen(connecting_line);
     connecting_line[connecting_length++] = '\n';
     handle(on_interrupt_while_connecting);
+    unblock(); /* the command before this one may have left them blocked */
 }
 
 void interrupt_open(struct interrupt *interrupt, bool takes_quit)
@@ -69,7 +86,7 @@ int interrupt_read(struct interrupt *interrupt)
         return SIGQUIT;
     if (interrupt->has_come)
         _exit(INTERRUPT_EXIT_TWICE);
-    interrupt->has_come = true;
+    interrupt->has_come = has_ever_come = true;
     return SIGINT;
 }
 
@@ -88,12 +105,8 @@ static void on_interrupt_while_reporting(int number)
 
 void interrupt_while_reporting(void)
 {
-    sigset_t signals;
     handle(on_interrupt_while_reporting);
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    unblock();
 }
 
 static void *watch_main(void *arg)
@@ -105,7 +118,7 @@ static void *watch_main(void *arg)
             continue;
         if (watch->has_come)
             _exit(INTERRUPT_EXIT_TWICE);
-        watch->has_come = true;
+        watch->has_come = has_ever_come = true;
         (void)eventfd_write(watch->fd, 1);
     }
     return NULL;

@@ -32,6 +32,9 @@ struct interrupt_watch {
  * ends the program with EXIT_CODE_START. Looking up a name cannot be ended in another way. */
 void interrupt_while_connecting(const char *endpoint);
 
+/* True once a command was interrupted; another one should not begin. */
+bool interrupt_has_come(void);
+
 /* Starts watching; 0, or -1 where no thread or descriptor is to be had. */
 int interrupt_watch_start(struct interrupt_watch *watch) MUST_CHECK;
 void interrupt_watch_stop(struct interrupt_watch *watch);

@@ -320,6 +320,15 @@ void link_reset(struct link *link)
     link_close(link);
 }
 
+void link_move(struct link *to, struct link *from, const struct link_plan *plan)
+{
+    *to = *from;
+    to->plan = plan;
+    if (to->ssl)
+        plan->layer->moved(to);
+    link_init(from);
+}
+
 void link_clear(struct link *link)
 {
     link_close(link);

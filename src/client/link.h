@@ -34,6 +34,7 @@ struct link_layer {
     ssize_t (*send)(struct link *link, const void *bytes, size_t length);
     ssize_t (*recv)(struct link *link, void *bytes, size_t size);
     enum link_step (*half_close)(struct link *link);
+    void (*moved)(struct link *link); /* the struct has another address now */
     void (*close)(struct link *link);
     void (*forget)(struct link *link); /* the session kept to resume */
     void (*describe)(const struct link *link, char *out, size_t size);
@@ -136,6 +137,10 @@ bool link_leave(struct link *link, uint64_t wait_ms);
 
 /* Closes with a reset. */
 void link_reset(struct link *link);
+
+/* Moves an open link, with all that it owns, to where `to` is, under a plan that leads to the same
+ * address. `from` is then a closed one. */
+void link_move(struct link *to, struct link *from, const struct link_plan *plan);
 
 /* Closes, and forgets the session too. */
 void link_clear(struct link *link);

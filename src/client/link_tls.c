@@ -425,6 +425,11 @@ static void describe(const struct link *link, char *out, size_t size)
              length ? ", ALPN " : "", (int)length, length ? (const char *)alpn : "");
 }
 
+static void moved(struct link *link)
+{
+    link->ssl->link = link;
+}
+
 static void free_layer(struct link_layer *layer)
 {
     struct tls *tls = (struct tls *)layer;
@@ -552,6 +557,7 @@ struct link_layer *link_tls_new(const struct link_tls_options *options, struct e
                                      .send = tls_send,
                                      .recv = tls_recv,
                                      .half_close = tls_half_close,
+                                     .moved = moved,
                                      .close = tls_close,
                                      .forget = forget,
                                      .describe = describe,

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/standard.h"
+#include "client/all_addresses.h"
+#include "client/attempts.h"
 #include "client/commands.h"
 #include "client/options.h"
 #include "client/report.h"
@@ -37,8 +39,10 @@ static int run(const struct command *command, const struct client_options *optio
         return EXIT_CODE_OK;
     }
     for (size_t i = 0; i < sizeof(RUNNERS) / sizeof(RUNNERS[0]); i++) {
-        if (strcmp(RUNNERS[i].name, command->name) == 0)
-            return RUNNERS[i].run(options);
+        if (strcmp(RUNNERS[i].name, command->name) != 0)
+            continue;
+        return options->all_addresses ? all_addresses_run(options, command->name, RUNNERS[i].run)
+                                      : RUNNERS[i].run(options);
     }
     return EXIT_CODE_USAGE;
 }
@@ -47,6 +51,7 @@ static int start(int argc, char **argv)
 {
     struct error err = {0};
     struct client_options options;
+    struct attempts attempts = {0};
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         print_help(stdout);
@@ -67,6 +72,7 @@ static int start(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (options_read(&options, command, argc - 1, argv + 1, &err) < 0)
         return error_report(&err, OPTIONS_PROGRAM);
+    options.attempts = &attempts;
     int code =
         report_file_check(options.json, &err) < 0 || report_file_check(options.hdr_out, &err) < 0
             ? error_report(&err, OPTIONS_PROGRAM)

@@ -22,6 +22,8 @@
 /* A connection is made there. */
 #define FOR_STREAMS OPTION_FOR(ENDPOINTS_STREAMS_HERE)
 #define FOR_TLS OPTION_FOR(ENDPOINTS_TLS)
+/* It has a host, which may be a name with several addresses. */
+#define FOR_NAMES OPTION_FOR(ENDPOINTS_TCP | ENDPOINTS_TLS | ENDPOINTS_UDP)
 
 /* Rows that several commands share. */
 #define ROW_TIMEOUT(seconds)                                                            \
@@ -48,6 +50,16 @@
     {                                                                          \
         name, 0, OPTION_TEXT, use, argument, NULL, 0, 0, NULL, AT(field), help \
     }
+#define ROW_FLAG(name, letter, use, field, help)                                \
+    {                                                                           \
+        name, letter, OPTION_FLAG, use, NULL, NULL, 0, 0, NULL, AT(field), help \
+    }
+/* Which of a name's addresses. */
+#define ROWS_ADDRESSES                                                                 \
+    ROW_FLAG("ipv4", '4', FOR_NAMES, ipv4, "use the name's IPv4 addresses alone"),     \
+        ROW_FLAG("ipv6", '6', FOR_NAMES, ipv6, "use the name's IPv6 addresses alone"), \
+        ROW_FLAG("all-addresses", 0, FOR_NAMES, all_addresses,                         \
+                 "run on each address of the name, one after the other; exit 1 if one is dead")
 /* How a connection is made: TLS in curl's words, and the PROXY header. */
 #define ROWS_LINK                                                                                \
     ROW_TEXT("cacert", FOR_TLS, "FILE", cacert,                                                  \
@@ -55,17 +67,7 @@
         ROW_TEXT("cert", FOR_TLS, "FILE", cert, "tls://: our own certificate, PEM"),             \
         ROW_TEXT("key", FOR_TLS, "FILE", key,                                                    \
                  "tls://: its key, PEM; else it is in --cert's file"),                           \
-        {"insecure",                                                                             \
-         'k',                                                                                    \
-         OPTION_FLAG,                                                                            \
-         FOR_TLS,                                                                                \
-         NULL,                                                                                   \
-         NULL,                                                                                   \
-         0,                                                                                      \
-         0,                                                                                      \
-         NULL,                                                                                   \
-         AT(insecure),                                                                           \
-         "tls://: accept any certificate"},                                                      \
+        ROW_FLAG("insecure", 'k', FOR_TLS, insecure, "tls://: accept any certificate"),          \
         ROW_TEXT("servername", FOR_TLS, "NAME", server_name,                                     \
                  "tls://: ask for this name and expect its certificate; else ENDPOINT's host"),  \
         ROW_TEXT("alpn", FOR_TLS, "LIST", alpn, "tls://: protocols to offer, like h2,http/1.1"), \
@@ -102,10 +104,7 @@ static const char *const PEER_WORDS[] = {"unknown", "evechod", NULL};
 static const char *const PROXY_WORDS[] = {"none", "v1", "v2", NULL};
 
 static const struct option_row CAT_ROWS[] = {
-    ROW_TIMEOUT("10s"),
-    ROWS_LINK,
-    ROW_QUIET,
-    ROW_HELP,
+    ROW_TIMEOUT("10s"), ROWS_ADDRESSES, ROWS_LINK, ROW_QUIET, ROW_HELP,
 };
 
 static const struct option_row PING_ROWS[] = {
@@ -113,8 +112,11 @@ static const struct option_row PING_ROWS[] = {
      "stop after so many messages; 0: when interrupted"},
     {"interval", 'i', OPTION_TIME, 0, "TIME", "1s", 1, MS_MAX, NULL, AT(interval_ms),
      "from one message to the next"},
+    ROW_FLAG("timestamps", 'D', 0, timestamps,
+             "begin each line with the time of day, UTC, in microseconds"),
     ROW_SIZE,
     ROW_TIMEOUT("10s"),
+    ROWS_ADDRESSES,
     ROWS_LINK,
     ROW_SEED,
     ROW_JSON,
@@ -145,6 +147,7 @@ static const struct option_row BENCH_ROWS[] = {
     {"warm-up", 0, OPTION_TIME, 0, "TIME", "0", 0, MS_MAX, NULL, AT(warm_up_ms),
      "run for this time before the measurement"},
     ROW_TIMEOUT("5s"),
+    ROWS_ADDRESSES,
     ROWS_LINK,
     ROW_SEED,
     {"require", 0, OPTION_TEXT, 0, "LIST", NULL, 0, 0, NULL, AT(require),
@@ -175,6 +178,7 @@ static const struct option_row CHECK_ROWS[] = {
     {"peer", 0, OPTION_WORD, 0, "unknown|evechod", "unknown", 0, 0, PEER_WORDS, AT(peer),
      "who answers in the end; what evechod ends must be seen to end"},
     ROW_TIMEOUT("5s"),
+    ROWS_ADDRESSES,
     ROWS_LINK,
     ROW_SEED,
     ROW_JSON,
@@ -246,6 +250,8 @@ static int read_endpoint(struct client_options *options, struct error *err)
     if (attributes)
         return error_usage(err, "'%.200s': a client's endpoint takes no attributes",
                            options->endpoint_text);
+    if (options->ipv4 && options->ipv6)
+        return error_usage(err, "-4 and -6: one of them is expected; without either all are used");
     if (endpoint_has_port(&options->endpoint) && options->endpoint.port == 0)
         return error_usage(err, "'%.200s': port 0 is for listening alone; 1 to 65535 is expected",
                            options->endpoint_text);

@@ -14,6 +14,8 @@
 
 #define OPTIONS_PROGRAM "evecho"
 
+struct attempts;
+
 /* One command and its table. */
 struct command {
     const char *name;
@@ -35,7 +37,8 @@ struct client_options {
     uint64_t proxy;              /* enum proxy_version */
     char *cacert, *cert, *key, *server_name, *alpn, *proxy_source, *proxy_destination;
     char *size, *json, *hdr_out, *require, *only, *skip;
-    bool quiet, list, strict, help, insecure, resume;
+    bool quiet, list, strict, help, insecure, resume, ipv4, ipv6, all_addresses, timestamps;
+    struct attempts *attempts; /* what became of the addresses; their owner is main() */
     const char *endpoint_text;
     struct endpoint endpoint;
     struct option_set set;

@@ -84,6 +84,10 @@ json_t *report_json_errors(const uint64_t *errors);
 /* Before a run: whether its results could be written there; NULL and "-" always. 0 or -1. */
 int report_file_check(const char *path, struct error *err) MUST_CHECK;
 
+/* From now on report_json_write() writes nothing, and hands the object to *document, which must be
+ * NULL and is then the caller's reference. NULL: it writes again. */
+void report_json_keep(json_t **document);
+
 /* Writes an object to the path ("-": standard output) and lets it go. 0 or -1. */
 int report_json_write(json_t *root, const char *path, struct error *err) MUST_CHECK;
 

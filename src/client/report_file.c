@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/standard.h"
+#include "client/attempts.h"
 #include "client/moment.h"
 #include "client/report.h"
 #include "config.h"
@@ -120,6 +121,8 @@ json_t *report_json_head(const char *command, const struct client_options *optio
     (void)json_object_set_new(root, "started_at",
                               json_string(moment_stamp(options->started_ns, started)));
     (void)json_object_set_new(root, "config", config_of(options, target));
+    if (options->attempts)
+        (void)json_object_set_new(root, "addresses", attempts_json(options->attempts));
     return root;
 }
 
@@ -203,8 +206,19 @@ static json_t *failures_of(const struct bench_results *results, const char *targ
     return failures;
 }
 
+static json_t **kept_document;
+
+void report_json_keep(json_t **document)
+{
+    kept_document = document;
+}
+
 int report_json_write(json_t *root, const char *path, struct error *err)
 {
+    if (kept_document) {
+        *kept_document = root;
+        return 0;
+    }
     FILE *file = open_file(path, err);
     int failure = 0;
     if (file && (json_dumpf(root, file, JSON_INDENT(2) | JSON_PRESERVE_ORDER) < 0 ||

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "client/target.h"
 
+#include "client/attempts.h"
 #include "client/interrupt.h"
 #include "client/link_tls.h"
+
+#define NS_PER_MS UINT64_C(1000000)
 
 /* One of the PROXY header's ends; without a text it stays without a family. */
 static int read_end(const char *option, const char *text, struct address *out, struct error *err)
@@ -51,23 +54,75 @@ static int make_plan(const struct client_options *options, struct link_plan *pla
     return plan->layer ? 0 : -1;
 }
 
-static int try_targets(const struct client_options *options, struct link_plan *plan,
-                       struct link *link, struct error *err)
+/* ---- the attempts ---- */
+
+/* Each has a plan of its own, which leads to its address. */
+struct stream_race {
+    struct attempts *attempts;
+    uint64_t timeout_ns;
+    struct link_plan plans[DIAL_TARGETS_MAX];
+    struct link links[DIAL_TARGETS_MAX];
+};
+
+static enum link_step note_step(struct stream_race *race, int index, enum link_step step)
 {
-    struct dial_target targets[DIAL_TARGETS_MAX];
-    char reasons[400] = "", reason[200];
-    int count = dial_resolve(&options->endpoint, targets, err);
-    if (count < 0)
-        return error_prefix(err, "'%.200s': ", options->endpoint_text);
-    for (int i = 0; i < count; i++) {
-        plan->target = targets[i];
-        if (link_connect(link, plan, options->timeout_ms))
-            return 0;
-        dial_add_reason(reasons, sizeof(reasons), options->endpoint_text, &targets[i],
-                        ending_text(&link->ending, reason, sizeof(reason)));
-        link_clear(link);
+    struct attempt *attempt = &race->attempts->list[index];
+    const struct link *link = &race->links[index];
+    attempt->fd = link->fd;
+    attempt->events = link_waits(link, 0);
+    attempt->connect_ns = link->connect_ns;
+    if (step != LINK_ENDED)
+        return step;
+    struct ending plain = link->ending;
+    attempt->outcome = plain.outcome;
+    attempt->hint = plain.hint;
+    plain.hint = NULL;
+    (void)ending_text(&plain, attempt->reason, sizeof(attempt->reason));
+    return step;
+}
+
+static enum link_step start(void *own, int index)
+{
+    struct stream_race *race = own;
+    struct attempt *attempt = &race->attempts->list[index];
+    race->plans[index].target = attempt->target;
+    attempt->due_ns = attempt->start_ns + race->timeout_ns;
+    return note_step(race, index, link_start(&race->links[index], &race->plans[index]));
+}
+
+static enum link_step advance(void *own, int index, bool is_due)
+{
+    struct stream_race *race = own;
+    struct link *link = &race->links[index];
+    return note_step(race, index,
+                     is_due ? link_end(link, link_timeout(link, race->timeout_ns))
+                            : link_advance(link));
+}
+
+static void stop(void *own, int index)
+{
+    struct stream_race *race = own;
+    link_clear(&race->links[index]);
+}
+
+static int make_attempts(const struct client_options *options, struct link_plan *plan,
+                         struct link *link, struct error *err)
+{
+    static const struct attempt_kind KIND = {start, advance, stop};
+    struct stream_race race = {.attempts = options->attempts,
+                               .timeout_ns = options->timeout_ms * NS_PER_MS};
+    if (attempts_resolve(options, err) < 0)
+        return -1;
+    for (int i = 0; i < options->attempts->count; i++) {
+        race.plans[i] = *plan;
+        link_init(&race.links[i]);
     }
-    return error_start(err, "cannot connect to %.200s: %s", options->endpoint_text, reasons);
+    int winner = attempts_make(options->attempts, &KIND, &race);
+    if (winner < 0)
+        return attempts_refuse(options, "cannot connect to", err);
+    *plan = race.plans[winner];
+    link_move(link, &race.links[winner], plan);
+    return 0;
 }
 
 int target_connect(const struct client_options *options, struct link_plan *plan, struct link *link,
@@ -75,7 +130,7 @@ int target_connect(const struct client_options *options, struct link_plan *plan,
 {
     link_init(link);
     interrupt_while_connecting(options->endpoint_text);
-    if (make_plan(options, plan, err) == 0 && try_targets(options, plan, link, err) == 0)
+    if (make_plan(options, plan, err) == 0 && make_attempts(options, plan, link, err) == 0)
         return 0;
     target_close(plan);
     return -1;

@@ -8,7 +8,7 @@
 #include "client/link.h"
 #include "client/options.h"
 
-/* Makes the plan that the options ask for, tries the endpoint's addresses in order, each for at
+/* Makes the plan that the options ask for, tries the endpoint's addresses (attempts.h), each for at
  * most --timeout, and opens *link to the first that answers; the plan then leads there. 0, or -1:
  * *err names the option that is wrong, or every address and its reason, and nothing is left open.
  * An interrupt meanwhile ends the program (interrupt.h). */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/pattern.h"
+#include "client/attempts.h"
 #include "client/interrupt.h"
 #include "client/udp_error.h"
 #include "client/udp_flow.h"
@@ -48,24 +49,6 @@ int udp_connect(const struct dial_target *target)
     int failure = errno;
     close(fd);
     return -failure;
-}
-
-/* Waits for an answer to what was asked. 0 or -errno; -EBADMSG where only others came. */
-static int await_answer(int fd, const unsigned char *asked, size_t length, uint64_t until_ns)
-{
-    int result = -ETIMEDOUT;
-    unsigned char came[PROBE_BYTES_MAX + 1];
-    struct pollfd readable = {.fd = fd, .events = POLLIN};
-    while (clock_now_ns() < until_ns && wait_until(&readable, 1, until_ns) > 0) {
-        ssize_t bytes = recv(fd, came, sizeof(came), 0);
-        if (bytes < 0 && errno != EAGAIN && errno != EINTR)
-            return -errno;
-        if (bytes == (ssize_t)length && memcmp(asked, came, length) == 0)
-            return 0;
-        if (bytes >= 0)
-            result = -EBADMSG;
-    }
-    return result;
 }
 
 /* Asks once more, for whoever may answer: *from is the address that did, if it is another. */
@@ -109,27 +92,71 @@ static void explain(const struct dial_target *target, const struct udp_error *fa
         (void)udp_error_text(failure, out, size);
 }
 
-/* One socket asks at most TRIES times, each for its share of the time. What came of it: its error
- * is 0 if an answer came, and *took_ns is how long that took. */
-static struct udp_error ask(int fd, uint64_t seed, size_t length, uint64_t timeout_ns,
-                            uint64_t *took_ns)
+/* ---- a question ---- */
+
+/* A datagram that is sent TRIES times, each time for its share of the time, until it comes back. */
+struct question {
+    int fd;
+    size_t bytes;
+    uint64_t seed; /* of its bytes */
+    uint64_t try_ns;
+    int tries;        /* so far */
+    uint64_t sent_ns; /* last */
+    struct udp_error failure;
+};
+
+/* What the network said is worth more than its silence, which may be a limit of its own. */
+static void note_failure(struct question *question, int error)
+{
+    if (error != ETIMEDOUT || question->failure.error == 0)
+        question->failure = udp_error_take(question->fd, error);
+}
+
+/* Sends it, again if it cannot be sent, while it may. LINK_ENDED: it has no answer. */
+static enum link_step question_ask(struct question *question)
 {
     unsigned char bytes[PROBE_BYTES_MAX];
-    struct udp_error failure = {0};
-    pattern_fill(pattern_seed(seed, 0), 0, bytes, length);
-    for (int i = 0; i < TRIES; i++) {
-        uint64_t start_ns = clock_now_ns();
-        int result = send(fd, bytes, length, 0) < 0 ? -errno : 0;
-        if (result == 0)
-            result = await_answer(fd, bytes, length, start_ns + timeout_ns / TRIES);
-        *took_ns = clock_now_ns() - start_ns;
-        /* What the network said is worth more than its silence, which may be a limit of its own. */
-        if (result != -ETIMEDOUT || failure.error == 0)
-            failure = udp_error_take(fd, -result);
-        if (result == 0 || failure.error == ECONNREFUSED)
-            break;
+    pattern_fill(question->seed, 0, bytes, question->bytes);
+    while (question->tries < TRIES && question->failure.error != ECONNREFUSED) {
+        question->tries++;
+        question->sent_ns = clock_now_ns();
+        if (send(question->fd, bytes, question->bytes, 0) >= 0)
+            return LINK_WAIT;
+        note_failure(question, errno);
     }
-    return failure;
+    return LINK_ENDED;
+}
+
+/* Takes what came: LINK_DONE if the answer did. An error of the network ends this try. */
+static enum link_step question_take(struct question *question)
+{
+    unsigned char asked[PROBE_BYTES_MAX], came[PROBE_BYTES_MAX + 1];
+    pattern_fill(question->seed, 0, asked, question->bytes);
+    for (;;) {
+        ssize_t bytes = recv(question->fd, came, sizeof(came), 0);
+        if (bytes < 0 && errno != EAGAIN && errno != EINTR) {
+            note_failure(question, errno);
+            return question_ask(question);
+        }
+        if (bytes < 0)
+            return LINK_WAIT;
+        if (bytes == (ssize_t)question->bytes && memcmp(asked, came, question->bytes) == 0)
+            return LINK_DONE;
+        if (question->failure.error == 0)
+            question->failure.error = EBADMSG;
+    }
+}
+
+/* The time of a try is over. */
+static enum link_step question_expire(struct question *question)
+{
+    note_failure(question, ETIMEDOUT);
+    return question_ask(question);
+}
+
+static uint64_t question_due_ns(const struct question *question)
+{
+    return question->sent_ns + question->try_ns;
 }
 
 /* An IPv6 datagram that the interface takes whole may be too large for the path, which is told when
@@ -139,57 +166,101 @@ static void find_path_mtu(int fd, const struct client_options *options, uint64_t
 {
     int mtu = 0;
     socklen_t length = sizeof(mtu);
-    uint64_t took_ns;
     uint64_t largest = options->size_max ? options->size_max : UDP_BYTES_MAX;
     if (getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &length) < 0 || mtu <= DATAGRAM_IPV6_MTU)
         return;
     uint64_t whole = (uint64_t)mtu - IPV6_UDP_BYTES;
     largest = largest < whole ? largest : whole;
     largest = largest < PROBE_BYTES_MAX ? largest : PROBE_BYTES_MAX;
-    if (largest + IPV6_UDP_BYTES > DATAGRAM_IPV6_MTU)
-        (void)ask(fd, options->seed, (size_t)largest, timeout_ns, &took_ns);
+    struct question question = {.fd = fd,
+                                .bytes = (size_t)largest,
+                                .seed = pattern_seed(options->seed, 0),
+                                .try_ns = timeout_ns / TRIES};
+    if (largest + IPV6_UDP_BYTES <= DATAGRAM_IPV6_MTU)
+        return;
+    enum link_step step = question_ask(&question);
+    while (step == LINK_WAIT) {
+        struct pollfd readable = {.fd = fd, .events = POLLIN};
+        bool came = wait_until(&readable, 1, question_due_ns(&question)) > 0;
+        step = came ? question_take(&question) : question_expire(&question);
+    }
 }
 
-/* What keeps a target from answering: its error is 0 if it does, and *round_trip_ns is known. */
-static struct udp_error try_target(const struct client_options *options,
-                                   const struct dial_target *target, uint64_t timeout_ns,
-                                   uint64_t *round_trip_ns)
+/* ---- the attempts ---- */
+
+struct datagram_race {
+    const struct client_options *options;
+    struct attempts *attempts;
+    uint64_t timeout_ns; /* of each */
+    struct question questions[DIAL_TARGETS_MAX];
+};
+
+static enum link_step note_step(struct datagram_race *race, int index, enum link_step step)
 {
-    int fd = udp_connect(target);
-    if (fd < 0)
-        return (struct udp_error){.error = -fd};
-    struct udp_error failure = ask(fd, options->seed, UDP_HEADER_BYTES, timeout_ns, round_trip_ns);
-    uint64_t wait_ns = TRIES * (2 * *round_trip_ns + PATH_WAIT_NS);
-    if (failure.error == 0 && target->address.ss_family == AF_INET6)
-        find_path_mtu(fd, options, wait_ns < timeout_ns ? wait_ns : timeout_ns);
-    close(fd);
-    return failure;
+    struct attempt *attempt = &race->attempts->list[index];
+    const struct question *question = &race->questions[index];
+    attempt->fd = question->fd;
+    attempt->events = POLLIN;
+    attempt->due_ns = question_due_ns(question);
+    if (step != LINK_ENDED)
+        return step;
+    attempt->outcome = outcome_of_errno(question->failure.error);
+    explain(&attempt->target, &question->failure, question->try_ns, attempt->reason,
+            sizeof(attempt->reason));
+    return step;
+}
+
+static enum link_step start(void *own, int index)
+{
+    struct datagram_race *race = own;
+    struct question *question = &race->questions[index];
+    *question = (struct question){.fd = udp_connect(&race->attempts->list[index].target),
+                                  .bytes = UDP_HEADER_BYTES,
+                                  .seed = pattern_seed(race->options->seed, 0),
+                                  .try_ns = race->timeout_ns / TRIES};
+    if (question->fd >= 0)
+        return note_step(race, index, question_ask(question));
+    question->failure.error = -question->fd;
+    return note_step(race, index, LINK_ENDED);
+}
+
+static enum link_step advance(void *own, int index, bool is_due)
+{
+    struct datagram_race *race = own;
+    struct question *question = &race->questions[index];
+    return note_step(race, index, is_due ? question_expire(question) : question_take(question));
+}
+
+static void stop(void *own, int index)
+{
+    struct datagram_race *race = own;
+    if (race->questions[index].fd >= 0)
+        close(race->questions[index].fd);
 }
 
 int udp_target_find(const struct client_options *options, struct dial_target *target,
                     uint64_t *round_trip_ns, struct error *err)
 {
-    struct dial_target targets[DIAL_TARGETS_MAX];
-    char reasons[400] = "";
+    static const struct attempt_kind KIND = {start, advance, stop};
+    struct datagram_race race = {.options = options,
+                                 .attempts = options->attempts,
+                                 .timeout_ns = options->timeout_ms * NS_PER_MS};
     interrupt_while_connecting(options->endpoint_text);
-    int count = dial_resolve(&options->endpoint, targets, err);
-    if (count < 0)
-        return error_prefix(err, "'%.200s': ", options->endpoint_text);
-    for (int i = 0; i < count; i++) {
-        char why[UDP_ERROR_TEXT_MAX];
-        uint64_t timeout_ns = options->timeout_ms * NS_PER_MS / (uint64_t)count;
-        uint64_t took_ns = 0;
-        struct udp_error failure = try_target(options, &targets[i], timeout_ns, &took_ns);
-        if (failure.error == 0) {
-            *target = targets[i];
-            if (round_trip_ns)
-                *round_trip_ns = took_ns;
-            return 0;
-        }
-        explain(&targets[i], &failure, timeout_ns / TRIES, why, sizeof(why));
-        dial_add_reason(reasons, sizeof(reasons), options->endpoint_text, &targets[i], why);
-    }
-    return error_start(err, "cannot reach %.200s: %s", options->endpoint_text, reasons);
+    if (attempts_resolve(options, err) < 0)
+        return -1;
+    int winner = attempts_make(options->attempts, &KIND, &race);
+    if (winner < 0)
+        return attempts_refuse(options, "cannot reach", err);
+    const struct question *question = &race.questions[winner];
+    uint64_t took_ns = clock_now_ns() - question->sent_ns;
+    uint64_t wait_ns = TRIES * (2 * took_ns + PATH_WAIT_NS);
+    *target = options->attempts->list[winner].target;
+    if (round_trip_ns)
+        *round_trip_ns = took_ns;
+    if (target->address.ss_family == AF_INET6)
+        find_path_mtu(question->fd, options, wait_ns < race.timeout_ns ? wait_ns : race.timeout_ns);
+    close(question->fd);
+    return 0;
 }
 
 int udp_check_options(const struct client_options *options, struct error *err)

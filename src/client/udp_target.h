@@ -16,8 +16,8 @@ int udp_connect(const struct dial_target *target) MUST_CHECK;
 /* A socket for anything from anywhere, or -errno. */
 int udp_unconnected(const struct dial_target *target) MUST_CHECK;
 
-/* Asks the endpoint's addresses in order, three times each within its share of --timeout; the first
- * that answers is the target, and *round_trip_ns, if not NULL, how long that took. Over IPv6 a
+/* Asks the endpoint's addresses (attempts.h), three times each within --timeout; the first that
+ * answers is the target, and *round_trip_ns, if not NULL, how long that took. Over IPv6 a
  * larger datagram goes ahead, so that both ends know the path's MTU. 0, or -1 where none answers:
  * *err names every address and its reason. */
 int udp_target_find(const struct client_options *options, struct dial_target *target,

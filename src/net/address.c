@@ -115,12 +115,12 @@ static int both_families(struct address *out, uint16_t port, struct in_addr in4,
     return 2;
 }
 
-/* Appends the addresses of one family, without duplicates. */
-static int append_family(const struct addrinfo *found, int family, uint16_t port,
-                         struct address *out, int count)
+/* Keeps the order; leaves out duplicates and other families. */
+static int copy_addresses(const struct addrinfo *found, uint16_t port, struct address *out)
 {
+    int count = 0;
     for (; found && count < ADDRESS_RESOLVED_MAX; found = found->ai_next) {
-        if (found->ai_family != family)
+        if (found->ai_family != AF_INET && found->ai_family != AF_INET6)
             continue;
         struct address address = address_from_sockaddr(found->ai_addr);
         address.port = port;
@@ -145,8 +145,7 @@ int address_resolve(const char *host, uint16_t port, struct address *out, struct
     int failure = getaddrinfo(host, NULL, &hints, &found);
     if (failure)
         return error_start(err, "cannot resolve '%s': %s", host, gai_strerror(failure));
-    int count = append_family(found, AF_INET, port, out, 0);
-    count = append_family(found, AF_INET6, port, out, count);
+    int count = copy_addresses(found, port, out);
     freeaddrinfo(found);
     if (count == 0)
         return error_start(err, "cannot resolve '%s': it has no IPv4 or IPv6 address", host);

@@ -26,9 +26,10 @@ struct address {
 #define ADDRESS_TEXT_MAX 80
 #define ADDRESS_RESOLVED_MAX 16
 
-/* Resolves a host to its addresses, IPv4 first. A host is a name, IPv4, IPv6 with %scope, or "*"
- * for every address of both families. "localhost" is always the loopback address of both families,
- * even if a hosts file differs (RFC 6761). Returns their number, or -1. */
+/* Resolves a host to its addresses, in the system's order (RFC 6724, gai.conf(5)). A host is a
+ * name, IPv4, IPv6 with %scope, or "*" for every address of both families, IPv4 first. "localhost"
+ * is always the loopback address of both families, IPv4 first, even if a hosts file differs (RFC
+ * 6761). Returns their number, or -1. */
 int address_resolve(const char *host, uint16_t port, struct address *out,
                     struct error *err) MUST_CHECK;
 

@@ -8,14 +8,47 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "net/address.h"
-#include "net/wait.h"
 
-static int resolve_inet(const struct endpoint *endpoint, struct dial_target *out, struct error *err)
+/* Orders them so that the families alternate, beginning with the family of the first; within a
+ * family the order stays (RFC 8305, 4). */
+static void alternate(struct address *addresses, int count)
+{
+    for (int i = 1; i < count; i++) {
+        int other = i;
+        while (other < count && addresses[other].family == addresses[i - 1].family)
+            other++;
+        if (other == count)
+            return;
+        const struct address moved = addresses[other];
+        memmove(&addresses[i + 1], &addresses[i], (size_t)(other - i) * sizeof(moved));
+        addresses[i] = moved;
+    }
+}
+
+/* Keeps those of the family; returns how many. */
+static int keep_family(struct address *addresses, int count, int family)
+{
+    int kept = 0;
+    for (int i = 0; i < count; i++) {
+        if (family == AF_UNSPEC || addresses[i].family == family)
+            addresses[kept++] = addresses[i];
+    }
+    return kept;
+}
+
+static int resolve_inet(const struct endpoint *endpoint, int family, struct dial_target *out,
+                        struct error *err)
 {
     struct address addresses[ADDRESS_RESOLVED_MAX];
     int count = address_resolve(endpoint->host, endpoint->port, addresses, err);
+    if (count < 0)
+        return -1;
+    count = keep_family(addresses, count, family);
+    if (count == 0)
+        return error_start(err, "'%s' has no IPv%c address, and -%c wants one", endpoint->host,
+                           family == AF_INET ? '4' : '6', family == AF_INET ? '4' : '6');
+    alternate(addresses, count);
     for (int i = 0; i < count; i++) {
         char text[ADDRESS_TEXT_MAX];
         out[i].length = address_to_sockaddr(&addresses[i], &out[i].address);
@@ -25,13 +58,14 @@ static int resolve_inet(const struct endpoint *endpoint, struct dial_target *out
     return count;
 }
 
-int dial_resolve(const struct endpoint *endpoint, struct dial_target *out, struct error *err)
+int dial_resolve(const struct endpoint *endpoint, int family, struct dial_target *out,
+                 struct error *err)
 {
     switch (endpoint->kind) {
     case ENDPOINT_TCP:
     case ENDPOINT_TLS:
     case ENDPOINT_UDP:
-        return resolve_inet(endpoint, out, err);
+        return resolve_inet(endpoint, family, out, err);
     case ENDPOINT_UNIX:
         out[0].length = sock_unix_address(endpoint, (struct sockaddr_un *)&out[0].address);
         snprintf(out[0].name, sizeof(out[0].name), "unix:%s%s", endpoint->is_abstract ? "@" : "",
@@ -68,27 +102,4 @@ int dial_result(int fd)
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &length) < 0)
         return -errno;
     return -failure;
-}
-
-int dial_wait(const struct dial_target *target, int timeout_ms)
-{
-    int fd = dial_start(target);
-    if (fd < 0)
-        return fd;
-    struct pollfd writable = {.fd = fd, .events = POLLOUT};
-    int ready = wait_until(&writable, 1, clock_now_ns() + (uint64_t)timeout_ms * 1000000);
-    int failure = ready > 0 ? dial_result(fd) : ready == 0 ? -ETIMEDOUT : -errno;
-    if (failure == 0)
-        return fd;
-    close(fd);
-    return failure;
-}
-
-void dial_add_reason(char *reasons, size_t size, const char *asked,
-                     const struct dial_target *target, const char *reason)
-{
-    size_t used = strlen(reasons);
-    bool is_known = strstr(target->name, asked) != NULL;
-    snprintf(reasons + used, size - used, "%s%s%s%s", used > 0 ? "; " : "",
-             is_known ? "" : target->name, is_known ? "" : ": ", reason);
 }

@@ -20,9 +20,11 @@ struct dial_target {
     char name[SOCK_NAME_MAX]; /* tcp://127.0.0.1:7007, unix:/path */
 };
 
-/* Resolves the endpoint to its addresses, in the order to try them. Returns their number, or -1:
- * then err->exit_code distinguishes a wrong endpoint (fd:) from an unknown name. */
-int dial_resolve(const struct endpoint *endpoint, struct dial_target *out,
+/* Resolves the endpoint to its addresses, in the order to try them: the system's (RFC 6724), with
+ * the families alternating (RFC 8305). The family is AF_INET or AF_INET6, or AF_UNSPEC for any; a
+ * Unix endpoint has none. Returns their number, or -1: then err->exit_code distinguishes a wrong
+ * endpoint (fd:) from an unknown name. */
+int dial_resolve(const struct endpoint *endpoint, int family, struct dial_target *out,
                  struct error *err) MUST_CHECK;
 
 /* Starts to connect, with TCP_NODELAY and SO_OOBINLINE. Returns a non-blocking descriptor, which
@@ -31,13 +33,5 @@ int dial_start(const struct dial_target *target) MUST_CHECK;
 
 /* The result of an attempt that has ended: 0 or -errno. */
 int dial_result(int fd) MUST_CHECK;
-
-/* Connects, waiting at most timeout_ms. Returns a connected descriptor or -errno. */
-int dial_wait(const struct dial_target *target, int timeout_ms) MUST_CHECK;
-
-/* Appends to `reasons` why a target was not reached, after the target's name. The name is left out
- * if it equals `asked`, since the message already contains that. */
-void dial_add_reason(char *reasons, size_t size, const char *asked,
-                     const struct dial_target *target, const char *reason);
 
 #endif

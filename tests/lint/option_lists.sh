@@ -18,10 +18,10 @@ options_of_help()
             print name, letter, value
             name = ""
         }
-        /^  (-[A-Za-z],|   ) --/ {
+        /^  (-[A-Za-z0-9],|   ) --/ {
             flush_row()
             letter = substr($1, 1, 2) == "--" ? "-" : substr($1, 2, 1)
-            name = $0; sub(/^[^-]*(-[A-Za-z], +)?--/, "", name); sub(/ .*/, "", name)
+            name = $0; sub(/^[^-]*(-[A-Za-z0-9], +)?--/, "", name); sub(/ .*/, "", name)
             text = $0
             next
         }
@@ -47,8 +47,8 @@ options_of_page()
         /^\.It Fl/ {
             flush_item()
             line = $0; letter = "-"
-            if (match(line, /Fl [A-Za-z]( |$)/)) letter = substr(line, RSTART + 3, 1)
-            while (match(line, /Fl (Fl |-)[a-z][a-z-]+/)) {
+            if (match(line, /Fl [A-Za-z0-9]( |$)/)) letter = substr(line, RSTART + 3, 1)
+            while (match(line, /Fl (Fl |-)[a-z][a-z0-9-]+/)) {
                 name[++names] = substr(line, RSTART, RLENGTH)
                 sub(/Fl (Fl |-)/, "", name[names])
                 line = substr(line, RSTART + RLENGTH)

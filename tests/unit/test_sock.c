@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,13 +62,28 @@ static int option_of(int fd, int level, int name)
     return value;
 }
 
+/* Connects, waiting at most timeout_ms. Returns a connected descriptor or -errno. */
+static int dial_wait(const struct dial_target *target, int timeout_ms)
+{
+    int fd = dial_start(target);
+    struct pollfd writable = {.fd = fd, .events = POLLOUT};
+    if (fd < 0)
+        return fd;
+    int ready = poll(&writable, 1, timeout_ms);
+    int failure = ready > 0 ? dial_result(fd) : ready == 0 ? -ETIMEDOUT : -errno;
+    if (failure == 0)
+        return fd;
+    close(fd);
+    return failure;
+}
+
 /* Connects to a listener by its name. */
 static int dial(const char *name)
 {
     struct dial_target targets[DIAL_TARGETS_MAX];
     struct error err;
     struct endpoint endpoint = endpoint_of(name);
-    assert_int_equal(dial_resolve(&endpoint, targets, &err), 1);
+    assert_int_equal(dial_resolve(&endpoint, AF_UNSPEC, targets, &err), 1);
     return dial_wait(&targets[0], 2000);
 }
 
@@ -249,7 +265,7 @@ static int late_comer(const char *text, bool is_filter_refused, struct sock_list
     assert_int_equal(listen_on(text, listening, &err), 1);
     int early = dial(listening->name);
     endpoint = endpoint_of(listening->name);
-    assert_int_equal(dial_resolve(&endpoint, targets, &err), 1);
+    assert_int_equal(dial_resolve(&endpoint, AF_UNSPEC, targets, &err), 1);
     if (is_filter_refused)
         assert_int_equal(setsockopt(listening->fd, SOL_SOCKET, SO_LOCK_FILTER, &yes, sizeof(yes)),
                          0);
@@ -278,6 +294,26 @@ static void test_new_connections_are_refused_after_a_stop(void **state)
     sock_close(&listening);
 }
 
+/* The addresses of both families, one or none of them; fd: and Unix sockets have no family. */
+static void test_dial_families(void **state)
+{
+    struct dial_target targets[DIAL_TARGETS_MAX];
+    struct error err;
+    struct endpoint endpoint = endpoint_of("localhost:7");
+    (void)state;
+    assert_int_equal(dial_resolve(&endpoint, AF_UNSPEC, targets, &err), 2);
+    assert_string_equal(targets[0].name, "tcp://127.0.0.1:7");
+    assert_string_equal(targets[1].name, "tcp://[::1]:7");
+    assert_int_equal(dial_resolve(&endpoint, AF_INET, targets, &err), 1);
+    assert_string_equal(targets[0].name, "tcp://127.0.0.1:7");
+    assert_int_equal(dial_resolve(&endpoint, AF_INET6, targets, &err), 1);
+    assert_string_equal(targets[0].name, "tcp://[::1]:7");
+    endpoint = endpoint_of("127.0.0.1:7");
+    assert_int_equal(dial_resolve(&endpoint, AF_INET6, targets, &err), -1);
+    assert_int_equal(err.exit_code, EXIT_CODE_START);
+    assert_non_null(strstr(said(&err), "'127.0.0.1' has no IPv6 address, and -6 wants one"));
+}
+
 static void test_dial_refused(void **state)
 {
     struct sock_listening sock;
@@ -289,7 +325,7 @@ static void test_dial_refused(void **state)
     assert_int_equal(dial(sock.name), -ECONNREFUSED);
     assert_int_equal(dial("unix:/none/s"), -ENOENT);
     struct endpoint endpoint = endpoint_of("fd:3");
-    assert_int_equal(dial_resolve(&endpoint, targets, &err), -1);
+    assert_int_equal(dial_resolve(&endpoint, AF_UNSPEC, targets, &err), -1);
     assert_int_equal(err.exit_code, EXIT_CODE_USAGE);
 }
 
@@ -307,6 +343,7 @@ int main(void)
         TEST(test_inherited),
         TEST(test_unix_peers),
         TEST(test_new_connections_are_refused_after_a_stop),
+        TEST(test_dial_families),
         TEST(test_dial_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
