@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "client/commands.h"
 #include "client/report.h"
+#include "client/stamped.h"
 #include "net/wait.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -119,9 +120,13 @@ int ping_run(const struct client_options *options)
     ping->results.errors = ping->errors;
     ping->results.times = &ping->times;
     ping->results.connects = &ping->connects;
-    ping->out = report_is_output(options->json) ? stderr : stdout;
+    FILE *plain = report_is_output(options->json) ? stderr : stdout;
+    FILE *stamped = options->timestamps ? stamped_open(plain) : NULL;
+    ping->out = stamped ? stamped : plain;
     int code = open_and_run(ping);
     kind->close(ping);
+    if (stamped)
+        fclose(stamped);
     free(ping);
     return code;
 }
