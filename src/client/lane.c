@@ -227,8 +227,10 @@ static int open_lane(struct lane *lane, struct error *err)
     if (lane->snapshot && open_alarm(lane) == 0 && open_quotas(lane) == 0 &&
         lane->kind->open(lane) == 0)
         return 0;
-    return error_system(err, errno, "no memory or descriptors for %llu %s%s",
-                        (unsigned long long)count, lane->kind->unit, units_plural(count));
+    int failure = errno;
+    error_system(err, failure, "no memory or descriptors for %llu %s%s", (unsigned long long)count,
+                 lane->kind->unit, units_plural(count));
+    return error_hint(err, dial_hint(&lane->share.plan->target, failure));
 }
 
 struct lane *lane_new(const struct lane_kind *kind, const struct lane_share *share,

@@ -73,8 +73,10 @@ enum link_step link_start(struct link *link, const struct link_plan *plan)
                           .send_waits = POLLOUT};
     if (link->fd < 0) {
         int error = -link->fd;
+        struct ending ending = ending_of_errno(error);
+        ending.hint = dial_hint(&plan->target, error);
         link->fd = -1;
-        return link_end(link, ending_of_errno(error));
+        return link_end(link, ending);
     }
     link->state = LINK_CONNECTING;
     return LINK_WAIT;

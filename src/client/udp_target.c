@@ -46,7 +46,7 @@ int udp_connect(const struct dial_target *target)
         return fd;
     if (connect(fd, (const struct sockaddr *)&target->address, target->length) == 0)
         return fd;
-    int failure = errno;
+    int failure = errno == EAGAIN ? EADDRNOTAVAIL : errno; /* no local port: as TCP has it */
     close(fd);
     return -failure;
 }
@@ -221,6 +221,8 @@ static enum link_step start(void *own, int index)
     if (question->fd >= 0)
         return note_step(race, index, question_ask(question));
     question->failure.error = -question->fd;
+    race->attempts->list[index].hint =
+        dial_hint(&race->attempts->list[index].target, -question->fd);
     return note_step(race, index, LINK_ENDED);
 }
 

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/units.h"
 #include "net/address.h"
 
 /* Orders them so that the families alternate, beginning with the family of the first; within a
@@ -93,6 +95,58 @@ int dial_start(const struct dial_target *target)
     int failure = errno;
     close(fd);
     return -failure;
+}
+
+/* ---- local ports ---- */
+
+#define PORTS_PATH "/proc/sys/net/ipv4/ip_local_port_range" /* IPv6's as well */
+
+#define PORTS_HELP                                                                          \
+    "use fewer connections, a higher --requests-per-connection, a wider range, or another " \
+    "source or endpoint address"
+
+/* Made once: an error keeps a pointer to it. */
+static char ports_hint[320];
+
+static void make_ports_hint(void)
+{
+    unsigned first = 0, last = 0;
+    FILE *file = fopen(PORTS_PATH, "re");
+    bool is_known = file && fscanf(file, "%u %u", &first, &last) == 2 && first <= last;
+    if (file)
+        fclose(file);
+    if (is_known)
+        snprintf(ports_hint, sizeof(ports_hint),
+                 "of %u local port%s (%u to %u, net.ipv4.ip_local_port_range) none to this address "
+                 "is free: " PORTS_HELP,
+                 last - first + 1, units_plural(last - first + 1), first, last);
+    else
+        snprintf(ports_hint, sizeof(ports_hint),
+                 "no local port to this address is free: " PORTS_HELP);
+}
+
+/* True if this machine has an address and a route to reach the target from: a datagram socket asks
+ * for no TCP port. */
+static bool has_source(const struct dial_target *target)
+{
+    int fd = socket(target->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool has = connect(fd, (const struct sockaddr *)&target->address, target->length) == 0 ||
+               errno == EAGAIN; /* all ports of datagrams are taken */
+    close(fd);
+    return has;
+}
+
+const char *dial_hint(const struct dial_target *target, int failure)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (failure != EADDRNOTAVAIL || target->address.ss_family == AF_UNIX)
+        return NULL;
+    if (!has_source(target))
+        return "this machine has no address to reach it from";
+    pthread_once(&once, make_ports_hint);
+    return ports_hint;
 }
 
 int dial_result(int fd)

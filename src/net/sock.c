@@ -160,6 +160,22 @@ static int listen_inet_all(enum endpoint_kind kind, struct address *addresses, i
     return opened;
 }
 
+/* What helps against a bind(2) that failed, or NULL. */
+static const char *bind_hint(int failure)
+{
+    switch (failure) {
+    case EADDRINUSE:
+        return "another socket has that port: ss -lntup shows which process";
+    case EACCES:
+        return "a port below 1024 (net.ipv4.ip_unprivileged_port_start) needs root, the capability "
+               "CAP_NET_BIND_SERVICE, or a service manager that passes the socket";
+    case EADDRNOTAVAIL:
+        return "no interface of this machine has that address: ip address lists them";
+    default:
+        return NULL;
+    }
+}
+
 static int listen_inet(const struct endpoint *endpoint, const struct sock_options *options,
                        struct sock_listening *out, struct error *notice, struct error *err)
 {
@@ -177,9 +193,9 @@ static int listen_inet(const struct endpoint *endpoint, const struct sock_option
     }
     if (opened < 0) {
         char text[ADDRESS_TEXT_MAX];
-        return error_system(err, -opened, "cannot listen on %s://%s",
-                            endpoint_scheme(endpoint->kind),
-                            address_format(text, sizeof(text), &addresses[failed]));
+        error_system(err, -opened, "cannot listen on %s://%s", endpoint_scheme(endpoint->kind),
+                     address_format(text, sizeof(text), &addresses[failed]));
+        return error_hint(err, bind_hint(-opened));
     }
     return opened;
 }
