@@ -29,6 +29,7 @@ static const char *expected(const struct option_row *row, char *out, size_t size
         [OPTION_COUNT] = "a number like 64 or 10k",
         [OPTION_SIZE] = "a size like 64, 256k, 1M or 1G",
         [OPTION_TIME] = "a time like 250ms, 1.5s, 5m or 1h",
+        [OPTION_RATE] = "a rate like 0.5, 64 or 10k",
         [OPTION_MODE] = "octal permissions like 0660",
     };
     if (row->kind != OPTION_WORD) {
@@ -72,6 +73,8 @@ static int parse_number(const struct option_row *row, const char *text, uint64_t
         return units_parse_size(text, value);
     case OPTION_TIME:
         return units_parse_time(text, value);
+    case OPTION_RATE:
+        return units_parse_rate(text, value);
     case OPTION_MODE:
         return parse_mode(text, value);
     default:
@@ -85,6 +88,8 @@ static void format_number(const struct option_row *row, char *out, size_t size, 
         units_format_size(out, size, value);
     else if (row->kind == OPTION_TIME)
         units_format_time(out, size, value);
+    else if (row->kind == OPTION_RATE)
+        units_format_rate(out, size, value);
     else
         units_format_count(out, size, value);
 }

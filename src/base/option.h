@@ -27,6 +27,7 @@ enum option_kind {
     OPTION_COUNT, /* uint64_t */
     OPTION_SIZE,  /* uint64_t, bytes */
     OPTION_TIME,  /* uint64_t, milliseconds */
+    OPTION_RATE,  /* uint64_t, thousandths of one a second */
     OPTION_MODE,  /* uint64_t, octal file permissions */
 };
 

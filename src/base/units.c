@@ -153,6 +153,16 @@ char *units_format_count(char *out, size_t size, uint64_t count)
     return out;
 }
 
+char *units_format_rate(char *out, size_t size, uint64_t per_1000s)
+{
+    int length = snprintf(out, size, "%" PRIu64 ".%03" PRIu64, per_1000s / 1000, per_1000s % 1000);
+    while (out[length - 1] == '0')
+        out[--length] = '\0';
+    if (out[length - 1] == '.')
+        out[length - 1] = '\0';
+    return out;
+}
+
 char *units_format_time(char *out, size_t size, uint64_t ms)
 {
     return format_with(TIME_UNITS, out, size, ms);

@@ -36,6 +36,7 @@ const char *units_plural(uint64_t count);
 #define UNITS_TEXT_MAX 24
 char *units_format_size(char *out, size_t size, uint64_t bytes);
 char *units_format_count(char *out, size_t size, uint64_t count);
+char *units_format_rate(char *out, size_t size, uint64_t per_1000s);
 char *units_format_time(char *out, size_t size, uint64_t ms);
 
 #endif

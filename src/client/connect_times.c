@@ -18,7 +18,7 @@ void connect_times_note(struct connect_times *times, struct link *link, enum out
         add(times, link->connect_ns);
     else if (outcome == OUTCOME_TIMEOUT)
         add(times, clock_now_ns() - link->start_ns);
-    if (outcome == OUTCOME_OK && link->ssl)
+    if (link->state == LINK_OPEN && link->ssl)
         histogram_add(&times->handshake, link->handshake_ns);
 }
 

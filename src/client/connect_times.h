@@ -22,8 +22,8 @@ struct connect_times {
     uint64_t slow;              /* how many of `connect` are over CONNECT_SLOW_NS */
 };
 
-/* Adds a link's times, once it is open (OUTCOME_OK) or has failed before that. It may be closed. A
- * link is counted once: a second call for it changes nothing. */
+/* Adds a link's times once it is open (OUTCOME_OK), or has ended before that with this outcome and
+ * may be closed. A link is counted once: a second call for it changes nothing. */
 void connect_times_note(struct connect_times *times, struct link *link, enum outcome outcome);
 
 void connect_times_merge(struct connect_times *sum, const struct connect_times *one);

@@ -177,7 +177,7 @@ static void *thread_main(void *arg)
     const struct client_options *options = share->options;
     uint64_t total_ms = options->warm_up_ms + options->duration_ms;
     lane->schedule = (struct schedule){.start_ns = lane->start_ns,
-                                       .rate = options->rate,
+                                       .per_1000s = options->rate_per_1000s,
                                        .all = options->connections,
                                        .first = share->first_connection - 1,
                                        .count = share->connections,

@@ -160,7 +160,8 @@ static void keep_wrong(struct bench_results *results, struct failure *wrong,
 static void count_slice(struct datagrams *datagrams, uint64_t due_ns)
 {
     const struct client_options *options = datagrams->lane.share.options;
-    if (!options->rate || !options->duration_ms || due_ns < datagrams->lane.results.start_ns)
+    if (!options->rate_per_1000s || !options->duration_ms ||
+        due_ns < datagrams->lane.results.start_ns)
         return;
     uint64_t slice = (due_ns - datagrams->lane.results.start_ns) * BENCH_SLICES /
                      (options->duration_ms * NS_PER_MS);
@@ -351,7 +352,8 @@ static uint64_t remembered_of(const struct lane *lane)
 {
     const struct client_options *options = lane->share.options;
     double flows = (double)options->connections;
-    double rate = options->rate ? (double)options->rate : CLOSED_LOOP_RATE;
+    double rate =
+        options->rate_per_1000s ? (double)options->rate_per_1000s / 1000 : CLOSED_LOOP_RATE;
     double remembered = 2 * rate / flows * (double)options->timeout_ms / 1000;
     double most = REMEMBERED_MAX / flows;
     remembered = remembered < most ? remembered : most;

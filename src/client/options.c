@@ -17,7 +17,7 @@
 #define SIZE_MAX_BYTES (1ULL << 30)
 #define CONNECTIONS_MAX 1000000
 #define PIPELINE_MAX 1024
-#define RATE_MAX 10000000
+#define RATE_MAX UINT64_C(10000000000) /* in thousandths */
 
 /* A connection is made there. */
 #define FOR_STREAMS OPTION_FOR(ENDPOINTS_STREAMS_HERE)
@@ -132,8 +132,9 @@ static const struct option_row BENCH_ROWS[] = {
     ROW_SIZE,
     {"pipeline", 'p', OPTION_COUNT, 0, "N", "1", 1, PIPELINE_MAX, NULL, AT(pipeline),
      "messages under way on a connection at once"},
-    {"rate", 'r', OPTION_COUNT, 0, "N", "0", 0, RATE_MAX, NULL, AT(rate),
-     "messages a second in all, on a schedule (open loop); 0: as fast as answers come"},
+    {"rate", 'r', OPTION_RATE, 0, "N", "0", 0, RATE_MAX, NULL, AT(rate_per_1000s),
+     "messages a second in all, on a schedule (open loop), like 0.5 or 20k; 0: as fast as answers "
+     "come"},
     {"duration", 't', OPTION_TIME, 0, "TIME", "10s", 0, MS_MAX, NULL, AT(duration_ms),
      "measure for this time; 0: until --requests"},
     {"requests", 'n', OPTION_COUNT, 0, "N", "0", 0, 0, NULL, AT(requests),

@@ -26,9 +26,10 @@ struct command {
 };
 
 struct client_options {
-    uint64_t connections, threads, requests, rate, pipeline, per_connection;
-    uint64_t started_ns; /* the time of day (moment.h) when the command began */
-    uint64_t seed;       /* of this run: what --seed says, or drawn */
+    uint64_t connections, threads, requests, pipeline, per_connection;
+    uint64_t rate_per_1000s; /* bench: messages; 0: a closed loop */
+    uint64_t started_ns;     /* the time of day (moment.h) when the command began */
+    uint64_t seed;           /* of this run: what --seed says, or drawn */
     uint64_t duration_ms, interval_ms, timeout_ms, ramp_up_ms, warm_up_ms, idle_ms;
     uint64_t budget_ms, repeat;  /* check */
     uint64_t peer;               /* enum check_peer */

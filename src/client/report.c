@@ -135,7 +135,7 @@ static void print_head(const struct client_options *options, const char *target,
             "\n",
             options->connections, units_plural(options->connections), options->threads,
             units_plural(options->threads), options->size, units_plural(options->size_max),
-            options->pipeline, options->rate ? "open" : "closed", options->seed);
+            options->pipeline, options->rate_per_1000s ? "open" : "closed", options->seed);
     fprintf(out, "  %.2f s measured, after %.2f s of warm-up\n\n", report_seconds(results),
             (double)results->warm_up_ns / NS_PER_S);
 }
@@ -230,8 +230,8 @@ double report_limit(const struct client_options *options, const struct bench_res
 {
     double right[BENCH_SLICES / 2], sum = 0,
                                     slice_s = (double)options->duration_ms / 1e3 / BENCH_SLICES;
-    double sent = (double)options->rate * slice_s;
-    if (!options->rate || !options->duration_ms || results->is_interrupted)
+    double sent = (double)options->rate_per_1000s / 1000 * slice_s;
+    if (!options->rate_per_1000s || !options->duration_ms || results->is_interrupted)
         return 0;
     for (int i = 0; i < BENCH_SLICES / 2; i++) {
         right[i] = (double)results->slices[BENCH_SLICES / 2 + i];
@@ -258,6 +258,15 @@ static void print_flows(const struct bench_results *results, const struct client
                 limit);
 }
 
+static void print_rate(const struct client_options *options, double achieved, FILE *out)
+{
+    char requested[UNITS_TEXT_MAX];
+    (void)units_format_rate(requested, sizeof(requested), options->rate_per_1000s);
+    fprintf(out, "  rate         %s%s requested, %.*f/s achieved\n",
+            options->rate_per_1000s ? requested : "none", options->rate_per_1000s ? "/s" : "",
+            achieved < 10 ? 3 : 1, achieved);
+}
+
 void report_text(const struct client_options *options, const char *target,
                  const struct bench_results *results, FILE *out)
 {
@@ -267,11 +276,7 @@ void report_text(const struct client_options *options, const char *target,
     fprintf(out,
             "  echoes       %" PRIu64 " verified, %" PRIu64 " unanswered, %" PRIu64 " never sent\n",
             results->completed, results->unanswered, results->unsent);
-    if (options->rate)
-        fprintf(out, "  rate         %" PRIu64 "/s requested, %.1f/s achieved\n", options->rate,
-                report_rate(results));
-    else
-        fprintf(out, "  rate         none requested, %.1f/s achieved\n", report_rate(results));
+    print_rate(options, report_rate(results), out);
     fprintf(out,
             "  bytes        %" PRIu64 " sent, %" PRIu64
             " received and right, %.1f Mbit/s each way\n",

@@ -66,6 +66,15 @@ static void set_number(json_t *object, const char *name, uint64_t value)
     (void)json_object_set_new(object, name, json_integer((json_int_t)value));
 }
 
+/* An integer if it is one. */
+static void set_rate(json_t *object, const char *name, uint64_t per_1000s)
+{
+    if (per_1000s % 1000 == 0)
+        set_number(object, name, per_1000s / 1000);
+    else
+        (void)json_object_set_new(object, name, json_real((double)per_1000s / 1000));
+}
+
 /* Every option of the command, as it is in force; a text that was not given is left out. */
 static json_t *config_of(const struct client_options *options, const char *target)
 {
@@ -81,6 +90,8 @@ static json_t *config_of(const struct client_options *options, const char *targe
             *at = *at == '-' ? '_' : *at;
         if (row->kind == OPTION_COUNT || row->kind == OPTION_TIME)
             set_number(config, name, *(const uint64_t *)(const void *)field);
+        else if (row->kind == OPTION_RATE)
+            set_rate(config, name, *(const uint64_t *)(const void *)field);
         else if (row->kind == OPTION_FLAG && strcmp(row->name, "help") != 0)
             (void)json_object_set_new(config, name, json_boolean(*(const bool *)field));
         else if (row->kind == OPTION_WORD)
@@ -278,7 +289,7 @@ int report_json(const struct client_options *options, const char *target,
     set_number(root, "warm_up_ns", results->warm_up_ns);
     (void)json_object_set_new(root, "interrupted", json_boolean(results->is_interrupted));
     (void)json_object_set_new(root, "rate_per_s", json_real(report_rate(results)));
-    set_number(root, "rate_requested_per_s", options->rate);
+    set_rate(root, "rate_requested_per_s", options->rate_per_1000s);
     set_number(root, "connections_requested", options->connections);
     set_number(root, "connections_established", results->established);
     set_number(root, "connections_opened", results->opened);

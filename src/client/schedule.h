@@ -17,17 +17,17 @@
 
 struct schedule {
     uint64_t start_ns;
-    uint64_t rate;    /* messages a second of all connections; 0: no schedule, a closed loop */
-    uint64_t all;     /* connections */
-    uint64_t first;   /* number of this part's first connection, from 0 */
-    uint64_t count;   /* of this part's connections */
-    uint64_t ramp_ms; /* over which all connections are opened */
-    uint64_t next;    /* message of this part's that is the next to fall due, from 0 */
+    uint64_t per_1000s; /* messages of all connections in 1000 s; 0: no schedule, a closed loop */
+    uint64_t all;       /* connections */
+    uint64_t first;     /* number of this part's first connection, from 0 */
+    uint64_t count;     /* of this part's connections */
+    uint64_t ramp_ms;   /* over which all connections are opened */
+    uint64_t next;      /* message of this part's that is the next to fall due, from 0 */
 };
 
 static inline bool schedule_is_open_loop(const struct schedule *schedule)
 {
-    return schedule->rate > 0;
+    return schedule->per_1000s > 0;
 }
 
 /* When message `number` of this part's is due, which is one of its connection `number` modulo

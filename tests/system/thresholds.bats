@@ -54,3 +54,17 @@ load client
     ends 3 evecho bench --json json tcp://127.0.0.1:1
     json ".version == \"$version\" and .started_at and .error"
 }
+
+@test "a rate may be below one a second" {
+    start_server -l tcp://127.0.0.1:0 -l udp://127.0.0.1:0
+    for endpoint in "${ENDPOINTS[@]}"; do
+        ends 0 evecho bench -r 0.5 -t 4s --require rate=0.5,errors=0 --json json "$endpoint"
+        json '.completed == 2 and .rate_requested_per_s == 0.5 and .config.rate == 0.5 and .rate_per_s == 0.5'
+        grep -qE '^  rate +0\.5/s requested, 0\.500/s achieved$' stdout
+        grep -q 'open loop' stdout
+    done
+    ends 2 evecho bench -r 0.0001 "$ENDPOINT"
+    grep -q "'0.0001' is not a rate like 0.5, 64 or 10k" stderr || fail "$(<stderr)"
+    ends 2 evecho bench -r 11M "$ENDPOINT"
+    grep -q 'at most 10000000 is expected' stderr || fail "$(<stderr)"
+}

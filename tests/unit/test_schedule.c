@@ -11,7 +11,7 @@
 static struct schedule part(uint64_t rate, uint64_t all, uint64_t first, uint64_t count)
 {
     return (struct schedule){
-        .start_ns = 5000, .rate = rate, .all = all, .first = first, .count = count};
+        .start_ns = 5000, .per_1000s = 1000 * rate, .all = all, .first = first, .count = count};
 }
 
 static void test_alone(void **state)
@@ -22,6 +22,30 @@ static void test_alone(void **state)
     assert_int_equal(schedule_due_ns(&schedule, 0), 5000 + NS_PER_S / 8);
     assert_int_equal(schedule_due_ns(&schedule, 1), 5000 + NS_PER_S * 3 / 8);
     assert_int_equal(schedule_due_ns(&schedule, 4), 5000 + NS_PER_S * 9 / 8);
+}
+
+static void test_below_one_a_second(void **state)
+{
+    struct schedule schedule = part(1, 1, 0, 1);
+    (void)state;
+    schedule.per_1000s = 500;
+    assert_true(schedule_is_open_loop(&schedule));
+    assert_int_equal(schedule_due_ns(&schedule, 0), 5000 + NS_PER_S);
+    assert_int_equal(schedule_due_ns(&schedule, 1), 5000 + NS_PER_S * 3);
+    schedule.per_1000s = 1;
+    assert_int_equal(schedule_due_ns(&schedule, 1), 5000 + NS_PER_S * 1500);
+    schedule.per_1000s = 2500;
+    assert_int_equal(schedule_due_ns(&schedule, 4), 5000 + NS_PER_S * 9 / 5);
+}
+
+/* The highest rate for a year: no number is too large. */
+static void test_the_highest_rate_for_a_year(void **state)
+{
+    const uint64_t year_s = 365 * 24 * 3600, rate = 10000000;
+    const struct schedule schedule = part(rate, 1, 0, 1);
+    (void)state;
+    assert_int_equal(schedule_due_ns(&schedule, rate * year_s), 5000 + NS_PER_S * year_s + 50);
+    assert_int_equal(schedule_due_ns(&schedule, rate * year_s - 1), 5000 + NS_PER_S * year_s - 50);
 }
 
 static int compare(const void *one, const void *other)
@@ -103,6 +127,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_below_one_a_second),
+        cmocka_unit_test(test_the_highest_rate_for_a_year),
         cmocka_unit_test(test_parts_make_the_whole),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_ramp),

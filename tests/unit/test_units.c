@@ -78,6 +78,48 @@ static void test_counts(void **state)
     assert_int_equal(units_parse_count("0.0005k", &value), -1);
 }
 
+static void test_rates_and_shares(void **state)
+{
+    static const struct example RATES[] = {{"0", 0},     {"1", 1000},       {"0.5", 500},
+                                           {"0.001", 1}, {"2.5k", 2500000}, {"10M", 10000000000}};
+    uint64_t value = 77;
+    char text[UNITS_TEXT_MAX];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(RATES); i++) {
+        assert_int_equal(units_parse_rate(RATES[i].text, &value), 0);
+        assert_int_equal(value, RATES[i].value);
+        units_format_rate(text, sizeof(text), value);
+        assert_int_equal(units_parse_rate(text, &value), 0);
+        assert_int_equal(value, RATES[i].value);
+    }
+    assert_string_equal(units_format_rate(text, sizeof(text), 500), "0.5");
+    assert_string_equal(units_format_rate(text, sizeof(text), 20000000), "20000");
+    assert_string_equal(units_format_rate(text, sizeof(text), 1001), "1.001");
+    assert_int_equal(units_parse_rate("0.0001", &value), -1);
+    assert_int_equal(units_parse_share("0.1%", &value), 0);
+    assert_int_equal(value, 1000);
+    assert_int_equal(units_parse_share("100", &value), 0);
+    assert_int_equal(value, 1000000);
+    assert_int_equal(units_parse_share("1k", &value), -1);
+}
+
+static void test_times_in_ns_need_a_unit(void **state)
+{
+    static const struct example RIGHT[] = {
+        {"5us", 5000}, {"0.5ms", 500000}, {"1.5s", 1500000000}, {"2m", 120000000000}, {"0s", 0}};
+    static const char *const WRONG[] = {"", "5", "0", "0.5", "us", "5ns", "5 ms", "0.0001us"};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(RIGHT); i++) {
+        uint64_t value = 1;
+        assert_int_equal(units_parse_time_ns(RIGHT[i].text, &value), 0);
+        assert_int_equal(value, RIGHT[i].value);
+    }
+    for (size_t i = 0; i < COUNT_OF(WRONG); i++) {
+        uint64_t value;
+        assert_int_equal(units_parse_time_ns(WRONG[i], &value), -1);
+    }
+}
+
 static void test_times(void **state)
 {
     static const struct example RIGHT[] = {
@@ -159,9 +201,14 @@ static void test_round_trip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),      cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_times),      cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_plural),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_rates_and_shares),
+        cmocka_unit_test(test_times_in_ns_need_a_unit),
+        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_plural),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
