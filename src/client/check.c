@@ -91,6 +91,7 @@ uint64_t check_still_ms(const struct check *check, uint64_t still_ms)
 
 bool check_is_our_limit(struct check *check, int error)
 {
+    const char *no_port = dial_hint(&check->plan.target, error);
     if (error == EMFILE)
         (void)check_verdict(check, VERDICT_UNTRIED,
                             "our own descriptor limit (ulimit -n) of %" PRIu64
@@ -98,7 +99,9 @@ bool check_is_our_limit(struct check *check, int error)
                             descriptors_limit());
     else if (error == ENFILE)
         (void)check_verdict(check, VERDICT_UNTRIED, "%s", strerror(error));
-    return error == EMFILE || error == ENFILE;
+    else if (no_port)
+        (void)check_verdict(check, VERDICT_UNTRIED, "our own limit: %s", no_port);
+    return error == EMFILE || error == ENFILE || no_port;
 }
 
 enum verdict check_fault(struct check *check, struct probe *probe)

@@ -83,6 +83,22 @@ refusal='Connection refused after [0-9.]+ ms'
     json '.addresses[0].state == "given up" and .addresses[0].elapsed_ns < 20000000000'
 }
 
+@test "TLS: an address whose handshake fails is dead, and the next one is used with its session" {
+    "$EVECHOD" --version | grep -q OpenSSL || skip "built without TLS"
+    issue server localhost
+    issue stranger stranger
+    start_names -l "tls://10.99.0.2:7443,cert=$T/server.pem,key=$T/server.key" \
+        -l "tls://10.99.0.1:7443,cert=$T/stranger.pem,key=$T/stranger.key"
+    ends 0 there bench -n 40 --requests-per-connection 2 --resume --cacert "$T/server.pem" \
+        --servername localhost --json "$T/json" tls://refusing:7443
+    says '^evecho: tls://10.99.0.1:7443: TLS: .* after [0-9.]+ ms; .*; trying the next$'
+    json '.addresses[0].state == "failed" and .addresses[0].class == "tls" and .addresses[0].connect_ns > 0
+        and .addresses[1].state == "answered" and .addresses[1].elapsed_ns > .addresses[1].connect_ns
+        and .handshakes_resumed > 0'
+    ends 0 there check --only close-notify --cacert "$T/server.pem" --servername localhost tls://silent:7443
+    says '^evecho: tls://10.99.0.3:7443: no answer after .*; tls://10.99.0.2:7443 answered first$'
+}
+
 @test "where every address is dead each has its reason, in the text and in the JSON" {
     start_names
     ends 3 there ping -c 1 --json "$T/json" dead:7007

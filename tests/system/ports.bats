@@ -66,6 +66,14 @@ fresh() {
     says 'Cannot assign requested address; of 10 local ports'
 }
 
+@test "check: local ports that run out are our own limit, and not blamed on the endpoint" {
+    need_netns
+    start_server -l tcp://127.0.0.1:0 -l udp://127.0.0.1:0
+    inside sysctl -qw net.ipv4.ip_local_port_range='40000 40019'
+    ends 5 inside "$EVECHO" check --only many-connections "${ENDPOINTS[0]}"
+    grep -q '^ok 1 many-connections # SKIP not tried: .*of 20 local ports (40000 to 40019' stdout || fail "$(<stdout)"
+}
+
 @test "no source address for the endpoint's family is not a lack of ports" {
     need_netns
     ends 3 fresh sh -c 'sysctl -qw net.ipv6.conf.all.disable_ipv6=1; exec "$@"' - "$EVECHO" ping -c 1 '[::1]:7007'
