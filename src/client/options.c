@@ -55,10 +55,10 @@
         name, letter, OPTION_FLAG, use, NULL, NULL, 0, 0, NULL, AT(field), help \
     }
 /* Which of a name's addresses. */
-#define ROWS_ADDRESSES                                                                 \
-    ROW_FLAG("ipv4", '4', FOR_NAMES, ipv4, "use the name's IPv4 addresses alone"),     \
-        ROW_FLAG("ipv6", '6', FOR_NAMES, ipv6, "use the name's IPv6 addresses alone"), \
-        ROW_FLAG("all-addresses", 0, FOR_NAMES, all_addresses,                         \
+#define ROWS_ADDRESSES                                                                \
+    ROW_FLAG("ipv4", '4', FOR_NAMES, ipv4, "use only the name's IPv4 addresses"),     \
+        ROW_FLAG("ipv6", '6', FOR_NAMES, ipv6, "use only the name's IPv6 addresses"), \
+        ROW_FLAG("all-addresses", 0, FOR_NAMES, all_addresses,                        \
                  "run on each address of the name, one after the other; exit 1 if one is dead")
 /* How a connection is made: TLS in curl's words, and the PROXY header. */
 #define ROWS_LINK                                                                                \
@@ -173,11 +173,11 @@ static const struct option_row CHECK_ROWS[] = {
     {"budget", 0, OPTION_TIME, 0, "TIME", "40s", 1000, MS_MAX, NULL, AT(budget_ms),
      "bound on the time of the whole check, without --idle's silence"},
     {"repeat", 0, OPTION_COUNT, 0, "N", "1", 1, 1000000, NULL, AT(repeat),
-     "try each property so many times; the first failure fails it"},
+     "test each property so many times; the first failure fails it"},
     {"strict", 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(strict),
-     "what is a choice of the endpoint's, and would be skipped, fails"},
+     "fail each property that would be skipped as a choice of the endpoint"},
     {"peer", 0, OPTION_WORD, 0, "unknown|evechod", "unknown", 0, 0, PEER_WORDS, AT(peer),
-     "who answers in the end; what evechod ends must be seen to end"},
+     "the program that serves the echo; if evechod, a missing end is a fault"},
     ROW_TIMEOUT("5s"),
     ROWS_ADDRESSES,
     ROWS_LINK,
