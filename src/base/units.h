@@ -21,9 +21,9 @@ int units_parse_size(const char *text, uint64_t *bytes) MUST_CHECK;
 int units_parse_count(const char *text, uint64_t *count) MUST_CHECK;
 int units_parse_time(const char *text, uint64_t *ms) MUST_CHECK;
 
-/* The same for what a --require list holds: a time with its unit (us, ms, s, m, h), which may not
- * be left out; a rate like 0.5 or 50k, in thousandths of one a second; and a share like 0.1%, in
- * parts per million, whose sign may be left out. */
+/* The same for the values of a --require list: a time with its unit (us, ms, s, m, h), which may
+ * not be left out; a rate like 0.5 or 50k, in thousandths of one a second; and a share like 0.1%,
+ * in parts per million, whose sign may be left out. */
 int units_parse_time_ns(const char *text, uint64_t *ns) MUST_CHECK;
 int units_parse_rate(const char *text, uint64_t *per_1000s) MUST_CHECK;
 int units_parse_share(const char *text, uint64_t *ppm) MUST_CHECK;

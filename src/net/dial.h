@@ -31,7 +31,7 @@ int dial_resolve(const struct endpoint *endpoint, int family, struct dial_target
  * the caller owns and which becomes writable when the attempt has ended; or -errno. */
 int dial_start(const struct dial_target *target) MUST_CHECK;
 
-/* What helps if connecting to the target failed with that errno, or NULL. EADDRNOTAVAIL has two
+/* Advice for a failure to connect to the target with that errno, or NULL. EADDRNOTAVAIL has two
  * causes: the local ports have run out, or no local address can reach the target. Static. */
 const char *dial_hint(const struct dial_target *target, int failure);
 

@@ -147,8 +147,8 @@ static bool has_scheme(const char *text, const char *name)
     return strncasecmp(text, name, length) == 0 && text[length] == ':';
 }
 
-/* A scheme that is not known, or is not written as one: the error names what would be right. 0 if
- * the text has none: "tcp:7007" is a port of the host "tcp". */
+/* A scheme that is not known, or is not written as one: the error names the valid form. Returns 0
+ * if the text has none: "tcp:7007" is a port of the host "tcp". */
 static int refuse_scheme(const char *text, struct error *err)
 {
     static const enum endpoint_kind KINDS[] = {ENDPOINT_TCP, ENDPOINT_TLS, ENDPOINT_UDP};

@@ -292,9 +292,9 @@ static ssize_t ignore_tlv(struct v2 *v2, unsigned type, size_t at, size_t length
     return type == 0 ? -1 : 0; /* no field has type 0, and an address may be all zeros */
 }
 
-/* A receiver ignores the address bytes of UNSPEC, and nothing says how many they are. So the fields
- * are looked for behind the addresses of each family: they are there if the rest of the header
- * consists of complete fields. If no place fits, the header has no fields. */
+/* A receiver ignores the address bytes of UNSPEC, whose number is not given. So the fields are
+ * searched after the addresses of each family: they are there if the rest of the header consists of
+ * complete fields. If no place fits, the header has no fields. */
 static ssize_t parse_v2_unspec(struct v2 *v2)
 {
     const char *why_not;

@@ -160,7 +160,7 @@ static int listen_inet_all(enum endpoint_kind kind, struct address *addresses, i
     return opened;
 }
 
-/* What helps against a bind(2) that failed, or NULL. */
+/* Advice for a failed bind(2), or NULL. */
 static const char *bind_hint(int failure)
 {
     switch (failure) {

@@ -13,7 +13,7 @@ teardown() {
 
 MOMENT='[0-9:]{8}\.[0-9]{6}Z, local port [1-9][0-9]*, lived [0-9.]+ s, phase'
 
-@test "every run ends with one line of sums, and says that idle was not tried" {
+@test "every run ends with one summary line, and reports that idle was not tried" {
     start_server
     ends 0 evecho check --skip holds-the-sender,unread-then-half-close "$ENDPOINT"
     [[ $(tail -n 2 stdout) == '# idle was not tried: --idle TIME shows what ends a silent connection
@@ -24,7 +24,7 @@ MOMENT='[0-9:]{8}\.[0-9]{6}Z, local port [1-9][0-9]*, lived [0-9.]+ s, phase'
     not grep -q 'idle was not tried' stdout
 }
 
-@test "idle: haproxy's timeout is a FIN, and the seconds are told" {
+@test "idle: haproxy's timeout is reported as a FIN, with its seconds" {
     start_server
     start_haproxy 'timeout client 700ms'
     ends 1 evecho check --only idle --idle 3s --json json "$PROXY"
@@ -49,24 +49,24 @@ silence() {
     ((code == 1)) || fail "exit $code: $(<said)"
 }
 
-@test "idle: what nft drops is silence" {
+@test "idle: packets dropped by nft are reported as silence" {
     silence drop
     grep -qE '^# after 4\.000 s of silence no answer, no FIN and no RST in 1 s: something on the way has forgotten' said ||
         fail "$(<said)"
 }
 
-@test "idle: what nft rejects with a RST only when we send again" {
+@test "idle: nft rejects with a RST only when we send again" {
     silence 'reject with tcp reset'
     grep -qE '^# after 4\.000 s of silence a RST answered what we sent' said || fail "$(<said)"
 }
 
-@test "idle: what nft rejects with a RST while a keepalive probe is answered" {
+@test "idle: nft rejects with a RST while a keepalive probe is answered" {
     silence 'reject with tcp reset' --keepalive 1s
     grep -qE '^# a RST ended the connection after [0-3]\.[0-9]+ s of silence, as an idle timeout does$' said || fail "$(<said)"
     grep -qE "^#   $MOMENT idle$" said
 }
 
-@test "a half-close that is answered by a full close is told as one, with what was lost" {
+@test "a half-close answered by a full close is reported as one, with the lost bytes" {
     need socat
     PROXY_PORT=$(free_port)
     # -t: so long after one side's end it still moves the other's.
@@ -98,14 +98,14 @@ silence() {
     ends 0 evecho check --only clean-end --peer evechod --strict "$ENDPOINT"
 }
 
-@test "strict: what we ourselves cannot show is no fault" {
+@test "strict: a property that we cannot test is no fault" {
     start_server -l "unix:$T/s"
     ends 0 evecho check --strict --only urgent-byte "unix:$T/s"
     grep -q '^ok 1 urgent-byte # SKIP Unix sockets have no urgent data' stdout
     ends 5 prlimit --nofile=50:50 "$EVECHO" check --strict --only many-connections "unix:$T/s"
 }
 
-@test "a backend that is dead is told once, with what to try" {
+@test "a dead backend is reported once, with advice" {
     start_server
     start_haproxy 'retries 0'
     stop_server
@@ -121,7 +121,7 @@ silence() {
     json '.stopped and (.interrupted | not) and .failed == 1 and .not_tried == 15 and (.properties | length) == 1'
 }
 
-@test "an endpoint that is silent is told once as well" {
+@test "a silent endpoint is reported once too" {
     start_liar mute 0
     ends 1 evecho check --timeout 1s "$LIAR_ENDPOINT"
     (($(grep -c '^not ok' stdout) == 1)) || fail "$(<stdout)"

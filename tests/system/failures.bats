@@ -44,7 +44,7 @@ FIELDS='(.time | test("^20[0-9-]+T[0-9:]+\\.[0-9]{6}Z$")) and .local_port > 1023
     grep -A1 '^seq=1 lost: ' stdout | grep -qE "^  $MOMENT exchange$" || fail "$(<stdout)"
 }
 
-@test "what came: an HTTP server's answer is shown as text and in hex, and named" {
+@test "wrong bytes: an HTTP server's answer is shown as text and in hex, and named" {
     need nginx
     start_proxy "nginx -e stderr -p $T -c proxy.conf" "daemon off;
 pid nginx.pid;
@@ -62,7 +62,7 @@ http { access_log off; server { listen 127.0.0.1:@port@; return 200 hello; } }"
     json '.failures[0].looks_like == "http-response"'
 }
 
-@test "what came: our own bytes of another connection and of another run" {
+@test "wrong bytes: our own of another connection and of another run" {
     start_liar replay 0
     ends 1 evecho bench -c 2 -n 20 -s 1k --json json "$LIAR_ENDPOINT"
     json '.failures[0].looks_like == "own-connection"'
@@ -78,7 +78,7 @@ http { access_log off; server { listen 127.0.0.1:@port@; return 200 hello; } }"
     grep -qx '  these are bytes that evecho sends, of another run, client or flow' stdout || fail "$(<stdout)"
 }
 
-@test "a PROXY header that something on the way sends is not called ours" {
+@test "a PROXY header added on the path is not reported as ours" {
     start_server
     SERVER_LINE=send-proxy start_haproxy
     ends 1 evecho check --only single-bytes "tcp://127.0.0.1:$PROXY_PORT"

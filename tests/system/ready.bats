@@ -284,7 +284,7 @@ echoes_on() { peer "$1" echo:5000 half-close read-all >/dev/null; }
     [[ -e $T/pid ]]
 }
 
-@test "a user who may read the pid file cannot stop a start or a stop by locking it" {
+@test "a user who can read the pid file cannot block a start or a stop by locking it" {
     local reader mode
     echo 999999 >"$T/pid"
     exec {reader}<"$T/pid" # left behind: read-only, as any other user would open it
