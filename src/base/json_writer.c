@@ -23,7 +23,8 @@ static void put_word(struct json_writer *writer, const char *word)
     put(writer, word, strlen(word));
 }
 
-/* Only an opening bracket leaves a bracket as the last byte: a text ends with its quote. */
+/* Only json_write_begin() leaves an opening bracket as the last byte: a text ends with its quote.
+ */
 static void put_key(struct json_writer *writer, const char *key)
 {
     char last = writer->used > 0 ? writer->out[writer->used - 1] : '{';
