@@ -33,7 +33,7 @@ int attempts_resolve(const struct client_options *options, struct error *err)
 const char *attempts_time(uint64_t ns, char *out, size_t size)
 {
     if (ns < NS_PER_S)
-        snprintf(out, size, "%.1f ms", (double)ns / (double)NS_PER_MS);
+        snprintf(out, size, "%.*f ms", ns < NS_PER_MS ? 2 : 1, (double)ns / (double)NS_PER_MS);
     else
         snprintf(out, size, "%.3f s", (double)ns / (double)NS_PER_S);
     return out;
@@ -53,14 +53,15 @@ int attempts_refuse(const struct client_options *options, const char *verb, stru
 {
     const struct attempts *attempts = options->attempts;
     char reasons[400] = "", text[ATTEMPT_TEXT_MAX];
-    for (int i = 0; i < attempts->count; i++) {
+    size_t used = 0;
+    for (int i = 0; i < attempts->count && used < sizeof(reasons); i++) {
         const struct attempt *attempt = &attempts->list[i];
-        size_t used = strlen(reasons);
         bool is_said = strstr(attempt->target.name, options->endpoint_text) != NULL;
-        snprintf(reasons + used, sizeof(reasons) - used, "%s%s%s%s", used > 0 ? "; " : "",
-                 is_said ? "" : attempt->target.name, is_said ? "" : ": ",
-                 attempts->count > 1 ? attempts_text(attempt, text, sizeof(text))
-                                     : attempt->reason);
+        int more = snprintf(
+            reasons + used, sizeof(reasons) - used, "%s%s%s%s", used > 0 ? "; " : "",
+            is_said ? "" : attempt->target.name, is_said ? "" : ": ",
+            attempts->count > 1 ? attempts_text(attempt, text, sizeof(text)) : attempt->reason);
+        used += (size_t)more;
     }
     error_start(err, "%s %.200s: %s", verb, options->endpoint_text, reasons);
     return attempts->count == 1 ? error_hint(err, attempts->list[0].hint) : -1;

@@ -78,7 +78,7 @@ int attempts_refuse(const struct client_options *options, const char *verb, stru
 #define ATTEMPT_TEXT_MAX (ATTEMPT_REASON_MAX + 160)
 const char *attempts_text(const struct attempt *attempt, char *out, size_t size);
 
-/* "0.3 ms" or "1.250 s"; returns `out`. */
+/* "0.31 ms", "12.5 ms" or "1.250 s"; returns `out`. */
 #define ATTEMPT_TIME_MAX 32
 const char *attempts_time(uint64_t ns, char *out, size_t size);
 

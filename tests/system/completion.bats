@@ -32,6 +32,7 @@ completes() {
     completes 'evecho explain local' local-ports
     completes 'evecho explain half-close-' half-close-at-once half-close-in-flight
     completes 'evecho check --onl' --only
+    completes 'evecho ping --ip' --ipv4 --ipv6
     completes 'evecho ping --prox' --proxy --proxy-src --proxy-dst
     completes 'evecho ping --proxy ' none v1 v2
     completes 'evecho ping --proxy=v' v1 v2
