@@ -320,6 +320,8 @@ static enum verdict blame_one(struct check *check, struct probe *probe, int befo
     enum verdict verdict = check_fault(check, probe);
     if (verdict != VERDICT_FAULT || before == 0)
         return verdict;
+    if (!check->failure.has_byte)
+        check->failure.symptom = "connection-limit";
     snprintf(why, sizeof(why), "%s", check->diagnosis);
     return check_verdict(check, verdict, "%d %s, %s %s: %.400s", before, others,
                          ordinal(before + 1, number, sizeof(number)), itself, why);
@@ -367,6 +369,7 @@ static enum verdict many_connections(struct check *check)
         verdict = exchange_crowd(check, probes, crowd);
     if (verdict == VERDICT_OK && slow > 0) {
         (void)check_blame(check, &probes[0]);
+        check->failure.symptom = "short-backlog";
         verdict = check_verdict(check, VERDICT_CHOICE,
                                 "%d of %d connects took a second: SYNs were dropped", slow, crowd);
     }
@@ -472,6 +475,9 @@ static enum verdict judge_idle(struct check *check, struct probe *probe, uint64_
     enum verdict verdict = check_fault(check, probe);
     if (verdict != VERDICT_FAULT || check->failure.has_byte)
         return verdict;
+    check->failure.symptom = end == STREAM_END_TIMEOUT ? "idle-silence"
+                             : end == STREAM_END_RST   ? "idle-reset"
+                                                       : "idle-fin";
     if (end == STREAM_END_TIMEOUT)
         return check_verdict(check, verdict,
                              "after %.3f s of silence no answer, no FIN and no RST in %.3g s: "

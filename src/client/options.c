@@ -176,7 +176,7 @@ static const struct option_row CHECK_ROWS[] = {
      "test each property so many times; the first failure fails it"},
     {"strict", 0, OPTION_FLAG, 0, NULL, NULL, 0, 0, NULL, AT(strict),
      "fail each property that would be skipped as a choice of the endpoint"},
-    {"peer", 0, OPTION_WORD, 0, "unknown|evechod", "unknown", 0, 0, PEER_WORDS, AT(peer),
+    {"peer", 0, OPTION_WORD, FOR_STREAMS, "unknown|evechod", "unknown", 0, 0, PEER_WORDS, AT(peer),
      "the program that serves the echo; if evechod, a missing end is a fault"},
     ROW_TIMEOUT("5s"),
     ROWS_ADDRESSES,

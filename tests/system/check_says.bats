@@ -30,6 +30,7 @@ MOMENT='[0-9:]{8}\.[0-9]{6}Z, local port [1-9][0-9]*, lived [0-9.]+ s, phase'
     ends 1 evecho check --only idle --idle 3s --json json "$PROXY"
     grep -qE '^# a FIN ended the connection after 0\.[7-9][0-9]* s of silence, as an idle timeout does$' stdout || fail "$(<stdout)"
     grep -qE "^#   $MOMENT idle$" stdout
+    grep -qx '#   see: evecho explain idle-fin' stdout
     json '.properties[0].failure | .end == "FIN" and .phase == "idle" and .lived_s >= 0.7 and .lived_s < 3'
 }
 
@@ -53,11 +54,13 @@ silence() {
     silence drop
     grep -qE '^# after 4\.000 s of silence no answer, no FIN and no RST in 1 s: something on the way has forgotten' said ||
         fail "$(<said)"
+    grep -qx '#   see: evecho explain idle-silence' said
 }
 
 @test "idle: nft rejects with a RST only when we send again" {
     silence 'reject with tcp reset'
     grep -qE '^# after 4\.000 s of silence a RST answered what we sent' said || fail "$(<said)"
+    grep -qx '#   see: evecho explain idle-reset' said
 }
 
 @test "idle: nft rejects with a RST while a keepalive probe is answered" {
@@ -134,6 +137,7 @@ silence() {
     start_haproxy 'maxconn 50' 'backlog 1000'
     ends 1 evecho check --only many-connections --timeout 1s "$PROXY"
     grep -qE '^# 50 were served, the 51st was not: ' stdout || fail "$(<stdout)"
+    grep -qx '#   see: evecho explain connection-limit' stdout
 }
 
 @test "a limit that nft rejects shows by its number" {
@@ -157,4 +161,28 @@ silence() {
     grep -qE '^ok 1 many-connections # SKIP 2[0-9] of 100 connects took a second: SYNs were dropped$' stdout || fail "$(<stdout)"
     ends 1 inside "$EVECHO" check --strict --only many-connections "$ENDPOINT"
     grep -qE '^# 2[0-9] of 100 connects took a second: SYNs were dropped$' stdout || fail "$(<stdout)"
+    grep -qx '#   see: evecho explain short-backlog' stdout
+}
+
+@test "peer: it is about streams, and refused for datagrams" {
+    ends 2 evecho check --peer evechod udp://127.0.0.1:9
+    grep -q -- '--peer' stderr
+}
+
+# on_a_terminal COLUMNS COMMAND: its output there, in typescript.
+on_a_terminal() {
+    script -qec "stty cols $1; $2" typescript >/dev/null 3>&- || true
+}
+
+@test "a diagnosis is folded to the terminal's width, and whole in a file" {
+    need script
+    start_liar mute 0
+    ends 1 evecho check --only single-bytes --timeout 300ms "$LIAR_ENDPOINT"
+    grep -qE '^# .*: nothing moved for .* s; we gave up, the stream was still open; it took 1 byte and gave 0$' stdout
+    for columns in 80 120; do
+        on_a_terminal "$columns" "NO_COLOR=1 '$EVECHO' check --only single-bytes --timeout 300ms '$LIAR_ENDPOINT'"
+        tr -d '\r' <typescript | grep '^#' >lines
+        grep -q 'nothing moved for' lines || fail "$(<lines)"
+        not grep -qE ".{$columns}" lines || fail "$(<lines)"
+    done
 }
