@@ -56,11 +56,23 @@ static bool is_over(const struct ping *ping)
     return ping->interrupt.has_come || ferror(ping->out) || (count && ping->results.sent >= count);
 }
 
+/* One message, and how much of its time the client waited for a processor. */
+static void exchange(struct ping *ping)
+{
+    struct ping_results *results = &ping->results;
+    uint64_t begun_ns = clock_now_ns(), starved_ns = 0;
+    run_queue_restart(&ping->run_queue);
+    ping->kind->exchange(ping);
+    results->is_starvation_known = run_queue_read(&ping->run_queue, &starved_ns);
+    results->starved_ns += starved_ns;
+    results->exchanges_ns += clock_now_ns() - begun_ns;
+}
+
 static void run(struct ping *ping)
 {
     uint64_t due_ns = clock_now_ns();
     while (!is_over(ping)) {
-        ping->kind->exchange(ping);
+        exchange(ping);
         standard_flush(ping->out);
         due_ns += ping->options->interval_ms * NS_PER_MS;
         if (due_ns < clock_now_ns())
@@ -102,7 +114,9 @@ static int open_and_run(struct ping *ping)
     fprintf(ping->out, "PING %s, seed %" PRIu64 ": %s of %s byte%s%s%s\n", ping->target,
             options->seed, ping->kind->messages, options->size, units_plural(options->size_max),
             *ping->detail ? "; " : "", ping->detail);
+    run_queue_open(&ping->run_queue);
     run(ping);
+    run_queue_close(&ping->run_queue);
     int code = conclude(ping);
     interrupt_close(&ping->interrupt);
     return code;

@@ -21,6 +21,7 @@
 #include "client/options.h"
 #include "client/outcome.h"
 #include "client/ping_report.h"
+#include "client/run_queue.h"
 
 #define PING_DETAIL_MAX 160
 
@@ -38,6 +39,7 @@ struct ping {
     uint64_t errors[OUTCOME_COUNT];
     struct histogram times; /* ns */
     struct connect_times connects;
+    struct run_queue run_queue;
     unsigned char scratch[65536];
 };
 

@@ -8,6 +8,15 @@
 #include "client/outcome.h"
 #include "client/report.h"
 
+#define STARVED_SHARE 0.1 /* each message wakes the client once at least, which takes a moment */
+
+static double starved_share(const struct ping_results *results)
+{
+    double share =
+        results->exchanges_ns ? (double)results->starved_ns / (double)results->exchanges_ns : 0;
+    return share < 1 ? share : 1;
+}
+
 double ping_report_loss(const struct ping_results *results)
 {
     return results->sent
@@ -45,6 +54,9 @@ void ping_report_text(const struct ping_results *results, const struct client_op
     }
     print_times(results->times, out);
     report_connect_times(results->connects, "", out);
+    if (results->is_starvation_known && starved_share(results) >= STARVED_SHARE)
+        report_starved(results->starved_ns, starved_share(results), "the time of its messages",
+                       "warning: ", out);
 }
 
 int ping_report_json(const struct ping_results *results, const struct client_options *options,
@@ -82,6 +94,8 @@ int ping_report_json(const struct ping_results *results, const struct client_opt
     for (size_t i = 0; i < sizeof(latencies) / sizeof(latencies[0]); i++)
         report_json_time(root, latencies[i].name, times, latencies[i].ns);
     report_json_connects(root, results->connects);
+    report_json_starved(root, results->is_starvation_known, results->starved_ns,
+                        starved_share(results));
     if (results->datagrams)
         report_json_datagrams(root, results->datagrams);
     (void)json_object_set_new(root, "errors", report_json_errors(results->errors));

@@ -3,6 +3,7 @@
 #ifndef CLIENT_PING_REPORT_H
 #define CLIENT_PING_REPORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -16,6 +17,9 @@
 struct ping_results {
     uint64_t sent, received; /* messages */
     uint64_t sent_bytes, received_bytes;
+    uint64_t exchanges_ns; /* how long all messages took, lost ones too */
+    uint64_t starved_ns;   /* of that the client could run and had no processor */
+    bool is_starvation_known;
     const uint64_t *errors;        /* of each outcome */
     const struct histogram *times; /* ns */
     const struct connect_times *connects;

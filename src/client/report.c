@@ -113,15 +113,21 @@ double report_starved_share(const struct bench_results *results)
     return share < 1 ? share : 1;
 }
 
+void report_starved(uint64_t starved_ns, double share, const char *of, const char *before,
+                    FILE *out)
+{
+    fprintf(out,
+            "%sthis client had to wait for a processor (%.3f s, %.1f %% of %s):\n"
+            "               part of the times above is its own\n",
+            before, (double)starved_ns / NS_PER_S, 100 * share, of);
+}
+
 static void print_starved(const struct bench_results *results, FILE *out)
 {
     double share = report_starved_share(results);
     if (results->is_starvation_known && share >= STARVED_SHARE)
-        fprintf(out,
-                "\n  warning      this client had to wait for a processor (%.3f s, %.1f %% of the "
-                "time in one thread):\n"
-                "               part of the times above is its own\n",
-                (double)results->starved_ns / NS_PER_S, 100 * share);
+        report_starved(results->starved_ns, share, "the time in one thread", "\n  warning      ",
+                       out);
 }
 
 static void print_head(const struct client_options *options, const char *target,

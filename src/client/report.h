@@ -20,6 +20,14 @@
 double report_rate(const struct bench_results *results);
 double report_seconds(const struct bench_results *results);
 
+/* A warning with `before` in front: the client could run and waited for a processor, for this share
+ * of a time that is called `of`. */
+void report_starved(uint64_t starved_ns, double share, const char *of, const char *before,
+                    FILE *out);
+
+/* The same as "client_starved_ms" and "client_starved_share"; null if it is not known. */
+void report_json_starved(json_t *root, bool is_known, uint64_t starved_ns, double share);
+
 /* The share of the time, 0 to 1, that the thread that did so most waited for a processor. */
 double report_starved_share(const struct bench_results *results);
 

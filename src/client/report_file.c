@@ -252,6 +252,14 @@ void report_json_failure(const char *command, const struct client_options *optio
         (void)error_report(&error, OPTIONS_PROGRAM);
 }
 
+void report_json_starved(json_t *root, bool is_known, uint64_t starved_ns, double share)
+{
+    (void)json_object_set_new(root, "client_starved_ms",
+                              is_known ? json_real((double)starved_ns / NS_PER_MS) : json_null());
+    (void)json_object_set_new(root, "client_starved_share",
+                              is_known ? json_real(share) : json_null());
+}
+
 /* Why messages left late: for each cause how many, and how long, in all and at most. */
 static void set_waits(json_t *root, const struct bench_results *results)
 {
@@ -266,12 +274,8 @@ static void set_waits(json_t *root, const struct bench_results *results)
         snprintf(name, sizeof(name), "%s_max_ns", NAMES[i]);
         set_number(root, name, wait->max_ns);
     }
-    bool is_known = results->is_starvation_known;
-    (void)json_object_set_new(root, "client_starved_ms",
-                              is_known ? json_real((double)results->starved_ns / NS_PER_MS)
-                                       : json_null());
-    (void)json_object_set_new(root, "client_starved_share",
-                              is_known ? json_real(report_starved_share(results)) : json_null());
+    report_json_starved(root, results->is_starvation_known, results->starved_ns,
+                        report_starved_share(results));
 }
 
 int report_json(const struct client_options *options, const char *target,

@@ -88,6 +88,9 @@ start_bench() {
         json '.client_starved_ms > 200 and .client_starved_share > 0.1 and .client_starved_share <= 1'
         grep -qE '^  warning +this client had to wait for a processor \([0-9.]+ s, [0-9.]+ % of the time in one thread\):$' stdout
     done
+    ends 0 nice -n 19 taskset -c "$cpu" "$EVECHO" ping -c 20 -i 10ms --timeout 20s --json json "$ENDPOINT"
+    json '.client_starved_ms > 10 and .client_starved_share > 0.1 and .client_starved_share <= 1'
+    grep -qE '^warning: this client had to wait for a processor \([0-9.]+ s, [0-9.]+ % of the time of its messages\):$' stdout
     kill "${hogs[@]}"
     wait "${hogs[@]}" || true
 }
