@@ -86,7 +86,8 @@ int interrupt_read(struct interrupt *interrupt)
         return SIGQUIT;
     if (interrupt->has_come)
         _exit(INTERRUPT_EXIT_TWICE);
-    interrupt->has_come = has_ever_come = true;
+    interrupt->has_come = true;
+    has_ever_come = true;
     return SIGINT;
 }
 
