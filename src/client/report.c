@@ -9,6 +9,7 @@
 
 #define NS_PER_S 1e9
 #define NS_PER_MS 1e6
+#define SEE_SLOW_CONNECT "see: " OPTIONS_PROGRAM " explain slow-connect"
 #define BITS_PER_BYTE 8
 #define STARVED_SHARE 0.01  /* of the time: that decides a p99 */
 #define LIMIT_LOSS_MIN 0.01 /* less does not show what makes it */
@@ -125,9 +126,11 @@ void report_starved(uint64_t starved_ns, double share, const char *of, const cha
 static void print_starved(const struct bench_results *results, FILE *out)
 {
     double share = report_starved_share(results);
-    if (results->is_starvation_known && share >= STARVED_SHARE)
-        report_starved(results->starved_ns, share, "the time in one thread", "\n  warning      ",
-                       out);
+    if (!results->is_starvation_known || share < STARVED_SHARE)
+        return;
+    report_starved(results->starved_ns, share, "the time in one thread", "
+  warning      ", out);
+    symptom_print_reference("client-starved", "               ", out);
 }
 
 static void print_head(const struct client_options *options, const char *target,
@@ -164,7 +167,9 @@ static void print_connects(const struct connect_times *times, FILE *out)
 {
     print_spread(&times->connect, out);
     if (times->slow)
-        fprintf(out, "; %" PRIu64 " of %" PRIu64 " connect%s took over 0.9 s: %s probably dropped",
+        fprintf(out,
+                "; %" PRIu64 " of %" PRIu64
+                " connect%s took over 0.9 s: %s probably dropped; " SEE_SLOW_CONNECT,
                 times->slow, times->connect.count, units_plural(times->connect.count),
                 times->slow == 1 ? "a SYN was" : "SYNs were");
     fputc('\n', out);
@@ -186,7 +191,9 @@ void report_connect_times(const struct connect_times *times, const char *before,
 void report_slow_connect(uint64_t connect_ns)
 {
     if (connect_ns > CONNECT_SLOW_NS)
-        fprintf(stderr, OPTIONS_PROGRAM ": connecting took %.3f s: a SYN was probably dropped\n",
+        fprintf(stderr,
+                OPTIONS_PROGRAM
+                ": connecting took %.3f s: a SYN was probably dropped; " SEE_SLOW_CONNECT "\n",
                 (double)connect_ns / NS_PER_S);
 }
 

@@ -28,7 +28,7 @@ start_with_lost_syns() {
     json '.connects == 40 and .connects_slow >= 5 and .connects_slow <= 15'
     json '.connect_p50_ns < 500000000 and .connect_p99_ns > 900000000 and .connect_max_ns > 900000000'
     json '.p99_ns < 500000000'
-    grep -qE '^  connects +p50 .*; [0-9]+ of 40 connects took over 0\.9 s: SYNs were probably dropped$' stdout
+    grep -qE '^  connects +p50 .*; [0-9]+ of 40 connects took over 0\.9 s: SYNs were probably dropped; see: evecho explain slow-connect$' stdout
     json '[.requirements[] | select(.verdict == "fail") | .name] == ["connect-p99", "connect-slow"]'
     ends 0 far_evecho bench -c 10 -n 40 --requests-per-connection 1 --json json \
         --require connect-slow=20,connect-max=20s "$ENDPOINT"
@@ -50,7 +50,7 @@ start_with_lost_syns() {
     done
     ends 0 far_evecho ping -c 1 --json json "$ENDPOINT"
     json '.connects == 1 and .connects_slow == 1 and .connect_max_ns > 900000000'
-    grep -qE '^connect time: [0-9.]+ ms; 1 of 1 connect took over 0\.9 s: a SYN was probably dropped$' stdout
+    grep -qE '^connect time: [0-9.]+ ms; 1 of 1 connect took over 0\.9 s: a SYN was probably dropped; see: evecho explain slow-connect$' stdout
 }
 
 @test "check: a comment has the connect times of all connections" {
@@ -68,7 +68,7 @@ start_with_lost_syns() {
         not grep -q SYN stderr
     done
     ends 0 far_evecho cat "$ENDPOINT" </dev/null
-    grep -qE '^evecho: connecting took [0-9.]+ s: a SYN was probably dropped$' stderr
+    grep -qE '^evecho: connecting took [0-9.]+ s: a SYN was probably dropped; see: evecho explain slow-connect$' stderr
 }
 
 @test "bench: a connect that was given up counts with the time that it waited" {

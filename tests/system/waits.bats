@@ -87,6 +87,7 @@ start_bench() {
         ends 0 nice -n 19 taskset -c "$cpu" "$EVECHO" bench -r "$rate" -t 2s --timeout 20s --json json "$ENDPOINT"
         json '.client_starved_ms > 200 and .client_starved_share > 0.1 and .client_starved_share <= 1'
         grep -qE '^  warning +this client had to wait for a processor \([0-9.]+ s, [0-9.]+ % of the time in one thread\):$' stdout
+        grep -qx "               see: evecho explain client-starved" stdout
     done
     ends 0 nice -n 19 taskset -c "$cpu" "$EVECHO" ping -c 20 -i 10ms --timeout 20s --json json "$ENDPOINT"
     json '.client_starved_ms > 10 and .client_starved_share > 0.1 and .client_starved_share <= 1'
