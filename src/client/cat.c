@@ -20,8 +20,10 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "client/commands.h"
+#include "client/failure.h"
 #include "client/interrupt.h"
 #include "client/report.h"
+#include "client/symptom.h"
 #include "client/target.h"
 #include "net/wait.h"
 
@@ -284,6 +286,20 @@ static const char *answer_of(const struct cat *cat)
                                    : "";
 }
 
+static const char *symptom_of(const struct cat *cat)
+{
+    bool is_extra = cat->early > 0 || cat->received > cat->sent;
+    struct failure failure = {.how = cat->link.ending,
+                              .when = cat->end,
+                              .offset = cat->received,
+                              .awaited = is_extra ? 0 : cat->sent - cat->received,
+                              .has_byte = is_extra,
+                              .is_extra = is_extra};
+    if (failure.how.outcome == OUTCOME_OK && failure.how.end == STREAM_END_FIN)
+        failure.how.outcome = OUTCOME_FIN;
+    return symptom_for(&failure);
+}
+
 /* The one line, and the exit code. What fails on our own side is not
  * the endpoint's fault: an echo gives back exactly what it got. */
 static int conclude(const struct cat *cat)
@@ -316,6 +332,8 @@ static int conclude(const struct cat *cat)
     if (is_failure)
         fprintf(stderr, "; %s", moment_text(&cat->end, text, sizeof(text)));
     fputc('\n', stderr);
+    if (is_failure)
+        symptom_print_reference(symptom_of(cat), OPTIONS_PROGRAM ": ", stderr);
     if (cat->local_error)
         return EXIT_CODE_START;
     return is_failure ? EXIT_CODE_FAILED : EXIT_CODE_OK;

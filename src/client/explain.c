@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* evecho explain: the page of symptoms, on a terminal. */
 #include <stdio.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "client/commands.h"
 #include "client/symptom.h"
+#include "client/wrap.h"
 
-#define COLUMNS_DEFAULT 80
-#define COLUMNS_MIN 40
-
-/* Of standard output, if it is a terminal. */
-static size_t columns(void)
-{
-    struct winsize size = {0};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
-        return COLUMNS_DEFAULT;
-    return size.ws_col < COLUMNS_MIN ? COLUMNS_MIN : size.ws_col;
-}
+#define COLUMNS_DEFAULT 80 /* if standard output is no terminal */
 
 static int report_unknown(const char *name)
 {
@@ -41,7 +30,8 @@ int explain_run(const struct client_options *options)
     if (name && !symptom)
         return report_unknown(name);
     if (symptom) {
-        symptom_print(symptom, columns(), stdout);
+        size_t columns = wrap_width(stdout);
+        symptom_print(symptom, columns ? columns : COLUMNS_DEFAULT, stdout);
         return EXIT_CODE_OK;
     }
     symptom_print_list(stdout);

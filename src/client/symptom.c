@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "client/wrap.h"
+
 #define NAME_COLUMNS 22
 #define NAME_MAX_BYTES 64
 #define NEAR_COUNT 4   /* names to offer */
@@ -95,37 +97,11 @@ void symptom_print_list(FILE *out)
     }
 }
 
-/* Breaks a line at spaces; those after the first are indented. A word that is longer than a line
- * stays whole. */
-static void print_wrapped(const char *line, size_t length, size_t indent, size_t columns, FILE *out)
-{
-    size_t column = 0;
-    for (size_t at = 0; at < length;) {
-        size_t word = strcspn(line + at, " \n");
-        if (column > 0 && column + 1 + word > columns) {
-            fprintf(out, "\n%*s", (int)indent, "");
-            column = indent;
-        } else if (column > 0) {
-            fputc(' ', out);
-            column++;
-        }
-        fwrite(line + at, 1, word, out);
-        column += word;
-        at += word;
-        while (at < length && line[at] == ' ')
-            at++;
-    }
-    fputc('\n', out);
-}
-
 void symptom_print(const struct symptom *symptom, size_t columns, FILE *out)
 {
     fprintf(out, "%s: %s\n\n", symptom->name, symptom->summary);
-    for (const char *line = symptom->text; *line; line += strcspn(line, "\n") + 1) {
-        size_t length = strcspn(line, "\n");
-        if (line[0] == ' ')
-            fprintf(out, "%.*s\n", (int)length, line);
-        else
-            print_wrapped(line, length, line[0] == '-' ? 2 : 0, columns, out);
+    for (const char *const *line = symptom->lines; *line; line++) {
+        bool is_command = (*line)[0] == ' ', is_item = (*line)[0] == '-';
+        wrap_print("", is_item ? "  " : "", *line, is_command ? 0 : columns, out);
     }
 }

@@ -15,8 +15,8 @@ struct symptom {
     const char *name;    /* a property of check, a class of error, or a symptom */
     const char *summary; /* a line */
     /* Paragraphs, items ("- ...") and commands ("    ..."), each a line however long, and empty
-     * lines. The last one ends with '\n'. */
-    const char *text;
+     * lines; ended by NULL. */
+    const char *const *lines;
 };
 
 /* In the page's order, ended by a row without a name. Entries of one group follow one another. */

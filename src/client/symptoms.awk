@@ -31,7 +31,7 @@ function text_of(markdown)
 function end_line()
 {
     if (line != "")
-        printf "\n     \"%s\\n\"", text_of(line)
+        printf "\n         \"%s\",", text_of(line)
     line = ""
 }
 
@@ -40,7 +40,7 @@ function begin_line(text)
 {
     end_line()
     if (is_blank && has_text)
-        printf "\n     \"\\n\""
+        printf "\n         \"\","
     line = text
     is_blank = 0
     has_text = 1
@@ -49,11 +49,11 @@ function begin_line(text)
 function end_entry()
 {
     end_line()
-    if (names != "" && !has_text)
-        fail("'" names "' has no text")
-    if (names != "")
-        print "},"
-    names = ""
+    if (name != "" && !has_text)
+        fail("'" name "' has no text")
+    if (name != "")
+        print "\n         NULL}},"
+    name = ""
     has_text = is_blank = 0
 }
 
@@ -77,19 +77,19 @@ BEGIN {
     if (group == "")
         fail("an entry before the first group")
     end_entry()
-    names = substr($0, 5)
+    name = substr($0, 5)
     needs_summary = 1
     next
 }
 
-names == "" { next }
+name == "" { next }
 
 needs_summary {
     if ($0 == "")
         next
     if ($0 !~ /^\*[^*]+\*$/)
-        fail("'" names "' needs its summary next, as *one line*")
-    printf "    {\"%s\", \"%s\",\n     \"%s\",", text_of(group), text_of(names),
+        fail("'" name "' needs its summary next, as *one line*")
+    printf "    {\"%s\", \"%s\",\n     \"%s\",\n     (const char *const[]){", text_of(group), text_of(name),
         text_of(substr($0, 2, length($0) - 2))
     needs_summary = 0
     next

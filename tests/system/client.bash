@@ -55,5 +55,11 @@ ends() {
     }
 }
 
+# sees NAME [FILE]: the report of a failure refers to that entry of evecho explain, which exists.
+sees() {
+    grep -qE "^(#  )? +see: evecho explain $1\$" "${2:-stdout}" || fail "no reference to '$1': $(<"${2:-stdout}")"
+    evecho explain "$1" >/dev/null
+}
+
 # lib.bash's teardown, for a file with more to clean up.
 eval "$(declare -f teardown | sed '1s/^teardown/common_teardown/')"

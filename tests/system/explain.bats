@@ -5,16 +5,11 @@
 # shellcheck disable=SC2154 # top_srcdir is the environment's
 load lib
 load client
+load proxies
 
 teardown() {
     stop_liar
     common_teardown
-}
-
-# sees NAME: what was printed refers to that entry, which exists.
-sees() {
-    grep -qE "^(#  )? +see: evecho explain $1\$" stdout || fail "no reference to '$1': $(<stdout)"
-    evecho explain "$1" >/dev/null
 }
 
 # names: those that the list has, one a line.
@@ -167,4 +162,28 @@ entries() {
     ends 1 evecho bench -n 10 -t 0 --timeout 100ms --json json "$LIAR_ENDPOINT"
     sees udp-refused
     json '[.failures[].symptom] | index("udp-refused")'
+}
+
+@test "each failure names the entry that fits: half-closes through nginx, and what mends them there" {
+    need nginx
+    start_server
+    local stream="load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off;
+pid nginx.pid;
+events {}
+stream { server { listen 127.0.0.1:@port@; proxy_pass @echo@; mend } }"
+    start_proxy "nginx -e stderr -p $T -c proxy.conf" "${stream/mend/}"
+    ends 1 evecho check --only half-close-at-once --json json "$PROXY"
+    sees half-close
+    json '.properties[0].failure.symptom == "half-close"'
+    # Enough for the FIN to be there before the echo.
+    head -c 20M /dev/zero >zeros
+    ends 1 evecho cat "$PROXY" <zeros
+    sed 's/^evecho: / /' stderr >shown
+    sees half-close shown
+    evecho explain half-close | tr -s ' \n' ' ' | grep -q "'proxy_half_close on' mends it"
+    end_bg proxy
+    rm -f proxy.in
+    start_proxy "nginx -e stderr -p $T -c proxy.conf" "${stream/mend/proxy_half_close on;}"
+    ends 0 evecho check --only half-close-at-once "$PROXY"
 }

@@ -52,6 +52,7 @@ events {}
 http { access_log off; server { listen 127.0.0.1:@port@; return 200 hello; } }"
     ends 1 evecho check --seed 1 --only single-bytes --json json "tcp://127.0.0.1:$PROXY_PORT"
     grep -qx '#   that is an HTTP response: a web server, or a proxy.s error page, answers' stdout || fail "$(<stdout)"
+    sees http
     grep -qE '^#   came "(H?TTP/1.1 400 Bad Request|<html>)' stdout
     grep -qE '^#   hex ([0-9a-f]{2,8} ?)+$' stdout
     json '.properties[0].failure | .looks_like == "http-response" and (.came_hex | length) == 64'
@@ -84,4 +85,5 @@ http { access_log off; server { listen 127.0.0.1:@port@; return 200 hello; } }"
     ends 1 evecho check --only single-bytes "tcp://127.0.0.1:$PROXY_PORT"
     grep -qx '#   something on the way sends a PROXY header, and the endpoint reads none' stdout || fail "$(<stdout)"
     not grep -q 'our PROXY header' stdout
+    sees proxy-header
 }
