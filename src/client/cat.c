@@ -331,9 +331,9 @@ static int conclude(const struct cat *cat)
     bool is_failure = (cat->has_failed || is_wrong) && !cat->local_error;
     if (is_failure)
         fprintf(stderr, "; %s", moment_text(&cat->end, text, sizeof(text)));
+    if (is_failure && symptom_of(cat))
+        fprintf(stderr, "; see: " OPTIONS_PROGRAM " explain %s", symptom_of(cat));
     fputc('\n', stderr);
-    if (is_failure)
-        symptom_print_reference(symptom_of(cat), OPTIONS_PROGRAM ": ", stderr);
     if (cat->local_error)
         return EXIT_CODE_START;
     return is_failure ? EXIT_CODE_FAILED : EXIT_CODE_OK;
