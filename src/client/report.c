@@ -121,16 +121,15 @@ void report_starved(uint64_t starved_ns, double share, const char *of, const cha
             "%sthis client had to wait for a processor (%.3f s, %.1f %% of %s):\n"
             "               part of the times above is its own\n",
             before, (double)starved_ns / NS_PER_S, 100 * share, of);
+    symptom_print_reference("client-starved", "               ", out);
 }
 
 static void print_starved(const struct bench_results *results, FILE *out)
 {
     double share = report_starved_share(results);
-    if (!results->is_starvation_known || share < STARVED_SHARE)
-        return;
-    report_starved(results->starved_ns, share, "the time in one thread", "
-  warning      ", out);
-    symptom_print_reference("client-starved", "               ", out);
+    if (results->is_starvation_known && share >= STARVED_SHARE)
+        report_starved(results->starved_ns, share, "the time in one thread", "\n  warning      ",
+                       out);
 }
 
 static void print_head(const struct client_options *options, const char *target,
