@@ -115,6 +115,10 @@ static void print_datagram(const struct failure *failure, const char *target, FI
         fprintf(out, "datagram %" PRIu64 " of %zu bytes: ", failure->sequence, failure->sent_bytes);
     else
         fprintf(out, "a datagram of unknown number: ");
+    if (failure->how.outcome == OUTCOME_TIMEOUT) {
+        fprintf(out, "no answer in time");
+        return;
+    }
     if (failure->has_byte)
         fprintf(out, "byte %" PRIu64 ": expected 0x%02x, came 0x%02x", failure->offset,
                 failure->expected, failure->came);

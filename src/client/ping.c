@@ -84,6 +84,16 @@ static void run(struct ping *ping)
     ping->kind->finish(ping);
 }
 
+void ping_keep_failure(struct ping *ping, enum outcome outcome, json_t *failure)
+{
+    bool is_kept =
+        json_array_size(ping->results.failures) < PING_FAILURES_KEPT || ping->errors[outcome] == 1;
+    if (is_kept)
+        (void)json_array_append_new(ping->results.failures, failure);
+    else
+        json_decref(failure);
+}
+
 static int conclude(struct ping *ping)
 {
     struct error err;
@@ -133,6 +143,7 @@ int ping_run(const struct client_options *options)
     ping->options = options;
     ping->results.errors = ping->errors;
     ping->results.times = &ping->times;
+    ping->results.failures = json_array();
     ping->results.connects = &ping->connects;
     FILE *plain = report_is_output(options->json) ? stderr : stdout;
     FILE *stamped = options->timestamps ? stamped_open(plain) : NULL;
@@ -141,6 +152,7 @@ int ping_run(const struct client_options *options)
     kind->close(ping);
     if (stamped)
         fclose(stamped);
+    json_decref(ping->results.failures);
     free(ping);
     return code;
 }

@@ -57,6 +57,11 @@ struct ping_kind {
 
 extern const struct ping_kind ping_of_streams, ping_of_datagrams;
 
+/* Keeps the fields of a failure that has been counted, for the JSON: the first
+ * PING_FAILURES_KEPT, and the first of each class. Takes the reference. */
+#define PING_FAILURES_KEPT 20
+void ping_keep_failure(struct ping *ping, enum outcome outcome, json_t *failure);
+
 /* Waits until the descriptor (-1: none) is ready, and returns for what, as poll(2); 0 at that time;
  * -1 once an interrupt has come. SIGQUIT shows how it goes meanwhile. */
 short ping_wait(struct ping *ping, int fd, short events, uint64_t until_ns);

@@ -76,6 +76,8 @@ static void tell_arrival(struct datagram_ping *ping, struct udp_news *news)
         ping->base.errors[OUTCOME_MISMATCH]++;
         news->wrong.when = moment_of(ping);
         failure_print(&news->wrong, ping->base.target, "wrong: ", "  ", ping->base.out);
+        ping_keep_failure(&ping->base, OUTCOME_MISMATCH,
+                          failure_json(&news->wrong, ping->base.target));
         break;
     }
 }
@@ -84,13 +86,16 @@ static void tell_arrival(struct datagram_ping *ping, struct udp_news *news)
 static void fail(struct datagram_ping *ping, int error)
 {
     char text[UDP_ERROR_TEXT_MAX];
-    const struct udp_error failure = udp_error_take(ping->fd, error);
+    struct udp_error failure = udp_error_take(ping->fd, error);
+    failure.when = moment_of(ping);
     uint64_t lost = udp_flow_give_up(&ping->flow);
     ping->base.errors[outcome_of_errno(failure.error)] += lost ? lost : 1;
     fprintf(ping->base.out, "seq=%" PRIu64 " lost: %s: %s\n", ping->flow.next, ping->base.target,
             udp_error_text(&failure, text, sizeof(text)));
     tell_moment(ping);
     symptom_print_reference(udp_error_symptom(&failure), "  ", ping->base.out);
+    ping_keep_failure(&ping->base, outcome_of_errno(failure.error),
+                      udp_error_json(&failure, ping->base.target));
 }
 
 /* The kernel reports a refusal before the answers that wait: they are received first. */
@@ -159,6 +164,14 @@ static void exchange(struct ping *base)
         ping->base.errors[OUTCOME_TIMEOUT]++;
         fprintf(ping->base.out, "seq=%" PRIu64 " lost: no answer in time\n", ping->flow.next);
         tell_moment(ping);
+        const struct failure failure = {.how = {.outcome = OUTCOME_TIMEOUT},
+                                        .when = moment_of(ping),
+                                        .connection = ping->flow.number,
+                                        .is_datagram = true,
+                                        .has_sequence = true,
+                                        .sequence = ping->flow.next - 1,
+                                        .sent_bytes = size};
+        ping_keep_failure(base, OUTCOME_TIMEOUT, failure_json(&failure, base->target));
     }
 }
 

@@ -99,5 +99,6 @@ int ping_report_json(const struct ping_results *results, const struct client_opt
     if (results->datagrams)
         report_json_datagrams(root, results->datagrams);
     (void)json_object_set_new(root, "errors", report_json_errors(results->errors));
+    (void)json_object_set(root, "failures", results->failures);
     return report_json_write(root, options->json, err);
 }

@@ -3,6 +3,7 @@
 #ifndef CLIENT_PING_REPORT_H
 #define CLIENT_PING_REPORT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ struct ping_results {
     const uint64_t *errors;        /* of each outcome */
     const struct histogram *times; /* ns */
     const struct connect_times *connects;
+    json_t *failures;                   /* an array: the first, and the first of each class */
     const struct udp_counts *datagrams; /* NULL: they were messages of a stream */
 };
 

@@ -96,15 +96,17 @@ static void tell_stray(struct stream_ping *ping, struct failure *failure)
     failure->offset = ping->offset;
     ping->base.errors[failure->how.outcome]++;
     failure_print(failure, ping->base.target, "wrong: ", "  ", ping->base.out);
+    ping_keep_failure(&ping->base, failure->how.outcome, failure_json(failure, ping->base.target));
     link_close(&ping->link);
 }
 
 /* The message that was sent last is. */
-static void tell_lost(const struct stream_ping *ping, const struct failure *failure)
+static void tell_lost(struct stream_ping *ping, const struct failure *failure)
 {
     char first[48];
     snprintf(first, sizeof(first), "seq=%" PRIu64 " lost: ", ping->base.results.sent);
     failure_print(failure, ping->base.target, first, "  ", ping->base.out);
+    ping_keep_failure(&ping->base, failure->how.outcome, failure_json(failure, ping->base.target));
 }
 
 /* Receives until that time, or a failure, while nothing is under way. */

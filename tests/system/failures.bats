@@ -33,15 +33,17 @@ FIELDS='(.time | test("^20[0-9-]+T[0-9:]+\\.[0-9]{6}Z$")) and .local_port > 1023
 
 @test "when and where: ping, and its datagrams that are wrong or lost" {
     start_liar flip 100
-    ends 1 evecho ping -c 1 -s 1k "$LIAR_ENDPOINT"
+    ends 1 evecho ping -c 1 -s 1k --json json "$LIAR_ENDPOINT"
     grep -qE "^  $MOMENT exchange$" stdout || fail "$(<stdout)"
+    json ".failures[0] | .class == \"mismatch\" and .offset == 100 and $FIELDS"
     LIAR=udpliar
     start_liar -o 2 flip 0 30
     ends 1 evecho ping -c 1 --timeout 300ms "$LIAR_ENDPOINT"
     grep -qE "^  $MOMENT exchange$" stdout || fail "$(<stdout)"
     start_liar -o 2 mute 0
-    ends 1 evecho ping -c 1 --timeout 300ms "$LIAR_ENDPOINT"
+    ends 1 evecho ping -c 1 --timeout 300ms --json json "$LIAR_ENDPOINT"
     grep -A1 '^seq=1 lost: ' stdout | grep -qE "^  $MOMENT exchange$" || fail "$(<stdout)"
+    json ".failures[0] | .class == \"timeout\" and .datagram == 0 and $FIELDS"
 }
 
 @test "wrong bytes: an HTTP server's answer is shown as text and in hex, and named" {
