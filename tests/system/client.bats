@@ -166,7 +166,7 @@ teardown() {
     grep -q 'TIMEOUT 1' stdout
     stop_liar
     start_liar extra 64 5
-    ends 1 evecho ping -c 2 -i 1ms "$LIAR_ENDPOINT"
+    ends 1 evecho ping --seed 1 -c 2 -i 1ms "$LIAR_ENDPOINT"
     grep -q 'offset 64: .*came 0x21' stdout
 }
 
