@@ -34,7 +34,7 @@ struct bench {
     struct lane **lanes;
     uint64_t lane_count;
     struct bench_results *sum;
-    struct bench_results *shown; /* what the terminal was told of last */
+    struct bench_results *shown; /* the results last shown on the terminal */
     struct histogram recent;     /* latencies since then */
     struct interrupt interrupt;
 };
@@ -71,7 +71,8 @@ static int check_descriptors(const struct client_options *options, struct error 
 
 /* ---- lanes ---- */
 
-/* Part `index` of `parts` of a whole, the first ones larger by one where it does not divide. */
+/* Part `index` of `parts` of a whole; if it does not divide evenly, the first parts are larger by
+ * one. */
 static uint64_t part_of(uint64_t whole, uint64_t parts, uint64_t index)
 {
     return whole / parts + (index < whole % parts ? 1 : 0);
@@ -194,7 +195,7 @@ static void wait_for_end(struct bench *bench)
         fprintf(stderr, "\r\033[K");
 }
 
-/* What was found, as an exit code. */
+/* The exit code for the results. */
 static int judge(const struct bench *bench)
 {
     bool missed = bench->requirements.missed > 0;
@@ -217,8 +218,8 @@ static int judge(const struct bench *bench)
                                         "--duration or a higher --rate is expected\n");
         return EXIT_CODE_FAILED;
     }
-    /* What --require judges is no failure by itself. A wrong byte is, whatever is allowed, and so
-     * is a run that could not go on. */
+    /* An error that --require judges is not a failure by itself. A wrong byte always is, and so is
+     * a run that could not continue. */
     if (require_names(options->require, "errors"))
         errors = sum->errors[OUTCOME_MISMATCH];
     bool is_unanswered = !options->require && sum->unanswered > 0;

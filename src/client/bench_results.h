@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a bench has measured: each thread fills its own results, and the report is of their sum.
+/* The results of a bench: each thread fills its own, and the report is of their sum.
  *
  * A message counts from the end of the warm-up on, by when it was due. In an open loop each that
  * counts is in the latency from when due, whatever became of it: an echo with the time until it
@@ -55,7 +55,8 @@ struct bench_results {
     uint64_t resumed;              /* of the handshakes */
     uint64_t completed;            /* echoes verified */
     uint64_t sent_bytes, received_bytes;
-    uint64_t rated_echoes, rated_bytes; /* what the rates are made of; see bench_results_settle() */
+    uint64_t rated_echoes,
+        rated_bytes; /* the numbers that the rates are computed from; see bench_results_settle() */
     uint64_t errors[OUTCOME_COUNT];
     uint64_t opened;           /* connections, reconnected ones counted again, the warm-up's too */
     uint64_t opened_meanwhile; /* of these, after the warm-up */
@@ -82,14 +83,15 @@ struct bench_results {
                                               * its error is 0: none */
 };
 
-/* The warm-up is over: only what is due from now on counts, and wrong bytes from before. */
+/* Ends the warm-up: from now on only messages due later count, and earlier wrong bytes. */
 void bench_results_restart(struct bench_results *results, uint64_t now_ns);
 
-/* The run's time is over at end_ns: what comes later moves the end of measuring no more. */
+/* The run's time is over at end_ns: later answers do not move the end of the measurement. */
 void bench_results_stop(struct bench_results *results, uint64_t end_ns);
 
-/* Brings the numbers that the rates are made of up to date. An open loop's rate is of what was due
- * in the time measured, whenever it is answered; a closed loop's of what came within that time. */
+/* Updates the numbers that the rates are computed from. The rate of an open loop counts the
+ * messages due in the measured time, whenever they are answered; that of a closed loop the answers
+ * received in that time. */
 void bench_results_settle(struct bench_results *results);
 
 /* A message came back, whole and right. The client itself was late for late_ns of the time before
@@ -115,7 +117,7 @@ void bench_results_add_wait(struct bench_results *results, uint64_t due_ns, uint
 /* Keeps a failure for the report if it is one of the first, or the first of its class. */
 void bench_results_keep_failure(struct bench_results *results, const struct failure *failure);
 
-/* Keeps what the network reported if it is the first report of its class. */
+/* Stores a report of the network if it is the first of its class. */
 void bench_results_keep_network(struct bench_results *results, const struct udp_error *error);
 
 /* Adds one result to another. */
@@ -127,8 +129,8 @@ void bench_results_merge(struct bench_results *sum, const struct bench_results *
 int bench_results_save(const struct bench_results *results, FILE *out,
                        struct error *err) MUST_CHECK;
 
-/* Reads what bench_results_save() wrote, to the end of the file. 0, or -1: *err names the member
- * that is wrong, and *results is of no use. */
+/* Reads the output of bench_results_save(), to the end of the file. Returns 0; or -1, *err names
+ * the invalid member, and *results is undefined. */
 int bench_results_load(struct bench_results *results, FILE *in, struct error *err) MUST_CHECK;
 
 #endif

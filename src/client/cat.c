@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* evecho cat: standard input to the endpoint, what comes back to standard output.
+/* evecho cat: sends standard input to the endpoint and writes the bytes received to standard
+ * output.
  *
  *     standard input --> to_peer --> endpoint --> to_output --> standard output
  *
@@ -57,7 +58,7 @@ static size_t room_of(const struct buffer *buffer)
     return buffer->length == 0 ? BUFFER_BYTES : BUFFER_BYTES - buffer->first - buffer->length;
 }
 
-/* Where the next bytes go. */
+/* The place of the next bytes. */
 static char *end_of(struct buffer *buffer)
 {
     if (buffer->length == 0)
@@ -85,7 +86,7 @@ static size_t output_step(void)
     return is_file ? BUFFER_BYTES : PIPE_BUF;
 }
 
-/* Once interrupted we await what we have sent, and more is no progress. */
+/* Once interrupted, we wait for the echo of the bytes sent; more than that is no progress. */
 static void note_progress(struct cat *cat)
 {
     if (!cat->interrupt.has_come || cat->received <= cat->sent)
@@ -163,7 +164,7 @@ static void write_peer(struct cat *cat)
     cat->progress_ns = clock_now_ns();
 }
 
-/* True where our side is to be ended, and is not yet. */
+/* True if our side shall be ended and is not yet. */
 static bool wants_half_close(const struct cat *cat)
 {
     return !cat->has_half_closed && cat->to_peer.length == 0 &&
@@ -194,7 +195,7 @@ static uint64_t patience_ends(const struct cat *cat)
     return is_waiting ? cat->progress_ns + cat->options->timeout_ms * NS_PER_MS : WAIT_FOR_EVER;
 }
 
-/* Interrupted, and what comes without end is no answer to anything. */
+/* True if interrupted while an endless flood arrives, which is no echo. */
 static bool is_flooded(const struct cat *cat)
 {
     return cat->interrupt.has_come && cat->received > cat->sent &&
@@ -206,10 +207,10 @@ static void on_interrupt(struct cat *cat)
     if (interrupt_read(&cat->interrupt) != SIGINT)
         return;
     if (cat->to_peer.length > cat->link.held)
-        cat->to_peer.length = cat->link.held; /* what TLS has begun must be finished */
+        cat->to_peer.length = cat->link.held; /* a record that TLS has begun must be completed */
 }
 
-/* What the link is to be asked for. */
+/* The events to poll the link for. */
 static short peer_events(const struct cat *cat)
 {
     if (cat->has_peer_end || cat->has_failed)
@@ -254,7 +255,7 @@ static void step(struct cat *cat)
         write_output(cat);
 }
 
-/* "ended by FIN", or what else there is to say. */
+/* Describes the end: "ended by FIN", or another. */
 static const char *ending(const struct cat *cat, char *out, size_t size)
 {
     const struct ending *how = &cat->link.ending;
@@ -275,7 +276,7 @@ static const char *ending(const struct cat *cat, char *out, size_t size)
     return out;
 }
 
-/* What became of our half-close, if it was answered otherwise than it should be. */
+/* Describes an unexpected answer to our half-close. */
 static const char *answer_of(const struct cat *cat)
 {
     enum outcome_end end = cat->link.ending.end;
@@ -300,8 +301,8 @@ static const char *symptom_of(const struct cat *cat)
     return symptom_for(&failure);
 }
 
-/* The one line, and the exit code. What fails on our own side is not
- * the endpoint's fault: an echo gives back exactly what it got. */
+/* Prints the one line and returns the exit code. A failure on our own side is not the endpoint's
+ * fault: an echo returns exactly the bytes that it received. */
 static int conclude(const struct cat *cat)
 {
     uint64_t unsent = cat->to_peer.length;

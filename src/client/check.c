@@ -25,7 +25,7 @@
 #include "client/wrap.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-/* Of --budget, what ending takes where every property hangs. */
+/* The part of --budget reserved for the end if every property hangs. */
 #define BUDGET_RESERVE 20
 /* For a property of streams to be tried at all: to connect, a few rounds, the end. */
 #define SHARE_ROUND_TRIPS 8
@@ -144,7 +144,7 @@ static const struct property *properties_of(const struct client_options *options
     return options->endpoint.kind == ENDPOINT_UDP ? CHECK_UDP_PROPERTIES : CHECK_PROPERTIES;
 }
 
-/* True where a list "a,b,c" has the name. */
+/* True if a list "a,b,c" contains the name. */
 static bool has_name(const char *list, const char *name)
 {
     size_t length = strlen(name);
@@ -155,7 +155,7 @@ static bool has_name(const char *list, const char *name)
     return false;
 }
 
-/* True where there is what it needs. */
+/* True if its requirements are met. */
 static bool can_be_tried(const struct client_options *options, const struct property *property)
 {
     return property->when == ALWAYS || (property->when == WITH_IDLE && options->idle_ms > 0) ||
@@ -218,7 +218,7 @@ static int count_chosen(const struct client_options *options)
 
 /* ---- one property ---- */
 
-/* What became of a property: of --repeat tries, how many held before the last. */
+/* The result of a property: how many of --repeat tries held before the last. */
 struct result {
     enum verdict verdict;
     uint64_t held;
@@ -237,13 +237,13 @@ static enum verdict name_symptom(struct check *check, const struct property *pro
     return verdict;
 }
 
-/* With --strict a choice is a fault. What is our own, or this path's, stays none. */
+/* With --strict a choice is a fault. A limit of our own or of this path never is. */
 static enum verdict judge(const struct check *check, enum verdict verdict)
 {
     return check->options->strict && verdict == VERDICT_CHOICE ? VERDICT_FAULT : verdict;
 }
 
-/* Tries it --repeat times, each within its share of what is left, until it does not hold. */
+/* Tries it --repeat times, each within its share of the remaining time, until it fails. */
 static struct result try_property(struct check *check, const struct property *property,
                                   uint64_t end_ns)
 {
@@ -330,10 +330,10 @@ struct tally {
     json_t *properties;
 };
 
-/* Each property may take its share of what is left, so that one that hangs leaves the others
- * theirs, and what the quick ones do not use goes to the heavy ones at the end. On a slow path a
- * share has room for a few round trips, or nothing could be tried at all. What one comes to that is
- * interrupted is no verdict. */
+/* Each property may use its share of the remaining time. So one that hangs leaves time for the
+ * others, and the time that quick ones do not use is left to the slow ones at the end. On a slow
+ * path a share is at least a few round trips, since nothing could be tried otherwise. An
+ * interrupted property has no verdict. */
 static void run_one(struct check *check, const struct property *property, uint64_t budget_end_ns,
                     int left, struct tally *tally, FILE *out)
 {
@@ -403,7 +403,7 @@ static void tell_dead(const struct check *check, FILE *out)
     fprintf(out, "#   another port or address: is an echo there, and does a proxy lead to it?\n");
 }
 
-/* What concerns all of them. */
+/* Reports facts about all of them. */
 static void tell_end(const struct check *check, const struct tally *tally, int chosen, FILE *out)
 {
     const char *properties = chosen == 1 ? "property" : "properties";
@@ -555,7 +555,7 @@ int check_run(const struct client_options *options)
         error_option(&err, "skip", "no property is left");
         return error_report(&err, OPTIONS_PROGRAM);
     }
-    (void)descriptors_raise(); /* what cannot be had shows where it is wanted */
+    (void)descriptors_raise(); /* a limit that is too low is reported when it is reached */
     check.scratch = malloc(PROBE_SCRATCH_BYTES);
     if (!check.scratch)
         return EXIT_CODE_START;

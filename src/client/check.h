@@ -38,10 +38,10 @@ struct check {
     uint64_t connections; /* opened so far */
     unsigned char *scratch;
     struct failure failure;           /* VERDICT_FAULT: the fields; as far as it is one's */
-    char diagnosis[FAILURE_TEXT_MAX]; /* why the verdict is what it is; empty: nothing to add */
+    char diagnosis[FAILURE_TEXT_MAX]; /* the reason for the verdict; empty: none */
 };
 
-/* Ends the diagnosis of what was not tried for want of time. */
+/* Ends the diagnosis of a property that was not tried for lack of time. */
 #define CHECK_MORE_TIME "; --budget gives more"
 
 enum property_when { ALWAYS, WITH_IDLE /* given */, WITH_TLS };
@@ -79,8 +79,8 @@ enum verdict check_fault(struct check *check, struct probe *probe);
  * the probe is closed; returns VERDICT_FAULT. */
 enum verdict check_blame(struct check *check, const struct probe *probe);
 
-/* True where this errno is our own limit and says nothing of the endpoint; the diagnosis then
- * tells. */
+/* True if this errno is a limit of our own, not a fault of the endpoint; the diagnosis then reports
+ * it. */
 bool check_is_our_limit(struct check *check, int error);
 
 /* Formats the diagnosis and returns the verdict. */

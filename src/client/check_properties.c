@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a faithful echo does, one function a property. */
+/* The properties of a correct echo, one function each. */
 #include <inttypes.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -19,7 +19,7 @@
 /* Nagle's algorithm against delayed acknowledgements costs 40 ms. */
 #define STEP_NS UINT64_C(35000000)
 #define SETTLE_MS 500 /* no acknowledgement is delayed for longer (RFC 9293, 3.8.6.3) */
-#define KEEPALIVE_SHORTEST_MS 10000 /* that anybody is likely to set */
+#define KEEPALIVE_SHORTEST_MS 10000 /* that is likely to be set */
 #define URGENT_BYTES 7
 #define ROUNDS 20
 #define MIB_ROUND_TRIPS 4 /* that 1 MiB takes, with a window of 256 KiB */
@@ -99,14 +99,14 @@ static enum verdict full_duplex(struct check *check)
     return check_fault(check, &probe);
 }
 
-/* What came of "abcUdef" and what was sent behind it, as text. */
+/* The bytes received after "abcUdef" and more was sent, as text. */
 struct urgent {
     struct probe probe;
     char came[URGENT_BYTES + 3 + 1];
     size_t count;
 };
 
-/* Awaits more, until there are `length` bytes, or none comes. False where the connection failed. */
+/* Waits for `length` bytes, or until no more arrive. False if the connection failed. */
 static bool receive_urgent(struct check *check, struct urgent *urgent, size_t length)
 {
     size_t more;
@@ -118,8 +118,8 @@ static bool receive_urgent(struct check *check, struct urgent *urgent, size_t le
     return is_alive;
 }
 
-/* Not all that was sent came back. A relay that reads on only when it is told of more input stops
- * at the mark, where the kernel ends a read, until more is sent. */
+/* Not all bytes were echoed. A relay that reads again only when more input is reported stops at the
+ * mark, where the kernel ends a read, until more is sent. */
 static enum verdict judge_urgent(struct check *check, struct urgent *urgent)
 {
     size_t plain = urgent->count - (strchr(urgent->came, 'U') ? 1 : 0);
@@ -174,9 +174,9 @@ static enum verdict try_urgent(struct check *check)
     return VERDICT_OK;
 }
 
-/* Urgent data stay in their place (RFC 6093, section 6), or are dropped by one who cannot pass them
- * on; what is not urgent comes back in either case. Whether a relay sees the mark before what is
- * behind it has come is chance, so it is tried a few times. */
+/* Urgent data must stay in their place (RFC 6093, section 6), or may be dropped by a relay that
+ * cannot pass them on; all other bytes must be echoed. If the bytes after the mark arrive before a
+ * relay sees the mark depends on chance, so it is tried a few times. */
 static enum verdict urgent_byte(struct check *check)
 {
     enum verdict verdict = VERDICT_OK;
@@ -196,8 +196,8 @@ static enum verdict urgent_byte(struct check *check)
 
 /* ---- ends ---- */
 
-/* After our half-close: true where the end came right. A stream that only stays open, with every
- * byte back, is a choice. */
+/* Judges the end after our half-close. A stream that echoes every byte and only stays open is a
+ * choice. */
 static enum verdict conclude_end(struct check *check, struct probe *probe)
 {
     if (probe->failure.how.outcome == OUTCOME_TIMEOUT && probe->sent > 0 &&
@@ -222,7 +222,7 @@ static enum verdict clean_end(struct check *check)
     return conclude_end(check, &probe);
 }
 
-/* Over TLS an end is clean where close_notify came before the FIN (RFC 8446, 6.1). */
+/* Over TLS an end is clean if close_notify precedes the FIN (RFC 8446, 6.1). */
 static enum verdict close_notify(struct check *check)
 {
     struct probe probe = check_probe(check);
@@ -231,9 +231,9 @@ static enum verdict close_notify(struct check *check)
     return conclude_end(check, &probe);
 }
 
-/* A FIN with no close_notify before it may be an attacker's. Who answers with a clean end tells its
- * own user that all is well; the standard allows it, so it is a choice. What did come must come
- * back right in either case. */
+/* A FIN without close_notify before it may be an attacker's. A server that answers with a clean end
+ * accepts a truncated stream as complete; the standard permits it, so it is a choice. The bytes it
+ * received must be echoed correctly in either case. */
 static enum verdict truncation(struct check *check)
 {
     struct probe probe = check_probe(check);
@@ -294,7 +294,7 @@ static enum verdict reset_and_reconnect(struct check *check)
 
 /* ---- crowds and times ---- */
 
-/* What the kernel knows of a TCP connection; of another socket nothing, and all is 0. */
+/* The kernel's information about a TCP connection; all 0 for another socket. */
 static struct tcp_info tcp_info_of(int fd)
 {
     struct tcp_info info = {0};
@@ -385,7 +385,7 @@ static int compare_times(const void *one, const void *other)
     return a < b ? -1 : a > b;
 }
 
-/* The median of so many round trips, in ns; false where one failed. */
+/* The median of several round trips, in ns; false if one failed. */
 static bool median_time(struct probe *probe, uint64_t bytes, uint64_t rounds, uint64_t *median_ns)
 {
     uint64_t times[ROUNDS / 2];
@@ -400,8 +400,8 @@ static bool median_time(struct probe *probe, uint64_t bytes, uint64_t rounds, ui
     return true;
 }
 
-/* A step does not grow with the message; what a slow path costs does. And a step is not told from a
- * round trip that a window made, if that takes as long. */
+/* A step does not grow with the message, but the delay of a slow path does. A step cannot be
+ * distinguished from a round trip caused by a window if both take as long. */
 static enum verdict judge_step(struct check *check, struct probe *probe, uint64_t bytes,
                                uint64_t rounds, uint64_t small_ns, uint64_t large_ns)
 {
@@ -443,8 +443,8 @@ static enum verdict delayed_ack(struct check *check)
     return check_fault(check, &probe);
 }
 
-/* An idle timeout on the way sees a connection that is not idle where an end sends keepalive probes
- * (RFC 9293, 3.8.4), and does not show. */
+/* If an end sends keepalive probes (RFC 9293, 3.8.4), an idle timeout on the path is not triggered
+ * and not detected. */
 static enum verdict conclude_idle(struct check *check, uint32_t segments)
 {
     double idle_s = (double)check->options->idle_ms / 1000;

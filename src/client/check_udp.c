@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a faithful echo of datagrams does, property by property. All of it together stays below a
- * thousand datagrams, which a rate limit is likely to allow. */
+/* The properties of a correct UDP echo. All together send fewer than a thousand datagrams, which a
+ * rate limit is likely to permit. */
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -46,7 +46,7 @@ struct asker {
         size_t length;
     } earlier[EARLIER_MAX]; /* those that were sent before */
     size_t earlier_count;
-    struct udp_error failure; /* what the network said last */
+    struct udp_error failure; /* the network's last report */
     bool is_out_of_time;      /* nothing came, and not for want of --timeout or of an endpoint */
 };
 
@@ -83,8 +83,8 @@ static enum verdict cannot(struct asker *asker, const char *what, int error)
     return leave(asker, VERDICT_FAULT);
 }
 
-/* True where a call failed by what the network said, or the system, and not for want of input or
- * room. */
+/* True if a call failed because of a report of the network, or of the system, not for lack of input
+ * or room. */
 static bool has_failed(struct asker *asker, ssize_t result)
 {
     if (result >= 0 || errno == EAGAIN || errno == EINTR)
@@ -101,7 +101,8 @@ static bool send_datagram(struct asker *asker, const void *bytes, size_t length)
     return !has_failed(asker, sent) && sent >= 0;
 }
 
-/* The length of what comes next, -1 where nothing does in that time, or the network says why. */
+/* Receives the next datagram. Returns its length, or -1 if none arrives in time or the network
+ * reports an error. */
 static ssize_t receive(struct asker *asker, uint64_t wait_ns)
 {
     uint64_t until_ns = clock_now_ns() + wait_ns;
@@ -122,7 +123,7 @@ static ssize_t receive(struct asker *asker, uint64_t wait_ns)
     }
 }
 
-/* How long an answer may take: --timeout, or what is left for this property. */
+/* The time for an answer: --timeout, or the remaining time of this property. */
 static uint64_t patience_ns(const struct check *check)
 {
     uint64_t now_ns = clock_now_ns(), timeout_ns = check->options->timeout_ms * NS_PER_MS;
@@ -138,7 +139,7 @@ static void remember(struct asker *asker, uint64_t seed, size_t length)
     asker->earlier[asker->earlier_count++].length = length;
 }
 
-/* True where what came is an earlier datagram once more, which the network may do. */
+/* True if the datagram is a duplicate of an earlier one, which the network may cause. */
 static bool is_earlier(const struct asker *asker, size_t length)
 {
     for (size_t i = 0; i < asker->earlier_count; i++) {
@@ -161,7 +162,7 @@ static ssize_t receive_new(struct asker *asker, uint64_t wait_ns)
     return came;
 }
 
-/* What came instead of `length` bytes: the fields of the failure. */
+/* Fills the failure's fields about the bytes received instead of `length` bytes. */
 static void note_wrong(struct asker *asker, const unsigned char *bytes, size_t length, size_t came)
 {
     struct failure *failure = &asker->check->failure;
@@ -185,7 +186,7 @@ static void note_wrong(struct asker *asker, const unsigned char *bytes, size_t l
     failure->evidence = evidence_of(&place, asker->came + right, came - right);
 }
 
-/* What a datagram that came is, or why none did: by what the network said, if anything. */
+/* Judges a received datagram, or the network's report if none was received. */
 static bool judge_answer(struct asker *asker, const unsigned char *bytes, size_t length,
                          ssize_t came)
 {
@@ -214,9 +215,9 @@ static bool judge_answer(struct asker *asker, const unsigned char *bytes, size_t
     return false;
 }
 
-/* Sends one datagram and awaits just that; the diagnosis says what was wrong. A network loses
- * datagrams, which steady-flow is about: so it is sent a few times, and more often where it goes in
- * fragments, any of which may be lost. */
+/* Sends one datagram and waits for its echo; the diagnosis describes the fault. Networks lose
+ * datagrams, which steady-flow tests: so it is sent a few times, and more often if it is
+ * fragmented, since any fragment may be lost. */
 static bool exchange(struct asker *asker, const unsigned char *bytes, size_t length)
 {
     struct check *check = asker->check;
@@ -294,7 +295,7 @@ static enum verdict all_256_values(struct check *check)
     return leave(&asker, exchange(&asker, asker.sent, 256) ? VERDICT_OK : VERDICT_FAULT);
 }
 
-/* It comes back, and does not keep the service from what comes after it. */
+/* It must be echoed, and must not prevent the echo of later datagrams. */
 static enum verdict empty_datagram(struct check *check)
 {
     struct asker asker = open_asker(check, true);
@@ -308,7 +309,7 @@ static enum verdict empty_datagram(struct check *check)
     return leave(&asker, is_back ? VERDICT_OK : VERDICT_FAULT);
 }
 
-/* An unconnected socket takes answers from anywhere, and so sees where they come from. */
+/* An unconnected socket receives answers from any address, and so learns their source. */
 static enum verdict replies_from_where_asked(struct check *check)
 {
     char text[ADDRESS_TEXT_MAX];
@@ -329,7 +330,7 @@ static enum verdict replies_from_where_asked(struct check *check)
     return leave(&asker, VERDICT_FAULT);
 }
 
-/* Takes what comes until that time; with `for_awaited` no longer than something is awaited. */
+/* Receives datagrams until that time; with `for_awaited` only as long as any is awaited. */
 static void take_until(struct asker *asker, struct udp_flow *flow, uint64_t until_ns,
                        bool for_awaited)
 {
@@ -345,8 +346,8 @@ static void take_until(struct asker *asker, struct udp_flow *flow, uint64_t unti
     }
 }
 
-/* Sends so many, one in each step, taking what comes; at the end it waits for the rest, and for
- * what comes twice. */
+/* Sends `count` datagrams, one in each step, and receives answers meanwhile; at the end it waits
+ * for the rest and for duplicates. */
 static void run_flow(struct asker *asker, struct udp_flow *flow, uint64_t count, uint64_t step_ns)
 {
     uint64_t start_ns = clock_now_ns();
@@ -362,7 +363,8 @@ static void run_flow(struct asker *asker, struct udp_flow *flow, uint64_t count,
     (void)udp_flow_expire(flow, UINT64_MAX);
 }
 
-/* What came to this machine and was dropped there, since a reading and a socket's beginning. */
+/* Counts datagrams that this machine has received and dropped, since a reading and since the socket
+ * was opened. */
 static void count_drops(struct udp_counts *counts, int fd, const struct udp_stats *before,
                         const struct udp_stats_source *source)
 {
@@ -372,7 +374,7 @@ static void count_drops(struct udp_counts *counts, int fd, const struct udp_stat
     counts->bad_checksums = after.bad_checksum - before->bad_checksum;
 }
 
-/* What went wrong with a flow, and whose fault it may be. */
+/* Describes the faults of a flow and their possible cause. */
 static void tell_flow(const struct asker *asker, const struct udp_counts *counts, bool is_limited)
 {
     char here[200] = "", text[UDP_ERROR_TEXT_MAX];
@@ -432,7 +434,7 @@ static enum verdict steady_flow(struct check *check)
     return check_flow(check, STEADY_COUNT, STEADY_STEP_NS, &counts);
 }
 
-/* What a burst loses a small buffer lost, or a limit: nobody has promised to take it. */
+/* Losses in a burst are caused by a small buffer or a limit, so they are no fault. */
 static enum verdict burst(struct check *check)
 {
     struct udp_counts counts = {0};
@@ -441,7 +443,7 @@ static enum verdict burst(struct check *check)
     return verdict == VERDICT_FAULT && is_choice ? VERDICT_CHOICE : verdict;
 }
 
-/* Silence says something only where it is not the rule. */
+/* Silence is significant only if other datagrams are answered. */
 static bool answers_others(struct check *check)
 {
     struct asker asker = open_asker(check, true);

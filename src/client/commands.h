@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What main calls: one function a command. Each prints its results and returns the exit code:
- * 0 all verified, 1 a mismatch or an error after connecting, 2 usage, 3 nothing connected,
- * 4 interrupted twice, 5 nothing failed, and not everything could be tried. */
+/* The commands, one function each, called by main. Each prints its results and returns the exit
+ * code: 0 all verified, 1 a mismatch or an error after connecting, 2 usage, 3 no connection, 4
+ * interrupted twice, 5 nothing failed, but something could not be tried. */
 #ifndef CLIENT_COMMANDS_H
 #define CLIENT_COMMANDS_H
 

@@ -10,8 +10,8 @@
 #include "base/units.h"
 #include "client/greeting.h"
 
-/* How far is looked. What is looked for must not be found in other bytes by chance: fewer of them
- * are compared with fewer places. */
+/* The search range. A match must not occur by chance: so fewer bytes are compared with fewer
+ * places. */
 #define OFFSET_MAX (UINT64_C(1) << 36)
 #define NEARBY_BYTES 4096
 #define NEARBY_CONNECTIONS 65536

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What went wrong on one connection: for every command, as text and as fields of JSON. */
+/* A failure of one connection: for every command, as text and as JSON. */
 #ifndef CLIENT_FAILURE_H
 #define CLIENT_FAILURE_H
 
@@ -22,10 +22,10 @@ struct failure {
     uint64_t awaited;    /* bytes that were sent and still to come */
     bool has_byte;       /* a wrong or extra byte came at `offset`: */
     bool is_extra;       /* more came than was sent: */
-    bool is_early;       /* and it is what is to be sent next */
+    bool is_early;       /* and it is the next byte to be sent */
     uint64_t more;       /* so many bytes, as far as they were received at once */
     unsigned char expected, came;
-    bool has_place; /* what came belongs at: */
+    bool has_place; /* the received bytes belong at: */
     uint64_t place;
     /* Of a datagram: `connection` is its flow, `offset` the first wrong byte in it (came_bytes: it
      * was cut there). */

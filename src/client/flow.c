@@ -124,7 +124,7 @@ static void stamp_sent(struct flow *flow, uint64_t now_ns)
     }
 }
 
-/* Where a send has failed, what came before is read next, and then the end. */
+/* After a failed send, reads the bytes received before it, and then the end. */
 static void read_to_the_end(struct flow *flow)
 {
     if (link_cannot_send(&flow->link))
@@ -171,7 +171,7 @@ static void tell_echoes(struct flow *flow, uint64_t now_ns)
     }
 }
 
-/* Waits for what the link waits for so as to receive, or to be open first. */
+/* Waits for the link's events for receiving, or for opening first. */
 static void await_link(struct flow *flow)
 {
     short waits = link_waits(&flow->link, POLLIN);
@@ -212,7 +212,7 @@ static void receive(struct flow *flow)
         flow_flush(flow, now_ns);
 }
 
-/* Receives what has come. TLS may have something to send then, or wait for nothing else. */
+/* Receives available bytes. Afterwards TLS may have bytes to send, or may wait for other events. */
 static void receive_all(struct flow *flow)
 {
     short waited = link_waits(&flow->link, POLLIN);

@@ -4,8 +4,8 @@
  *     flow_push() --> pattern of [sent, queued) --send--> endpoint --recv--> matched from `checked`
  * on
  *
- * Nothing that was sent is kept: a byte's place in the stream makes it again. Whoever owns the flow
- * decides what to send and when; the flow tells it of each echo, and once how it all ended.
+ * Sent bytes are not stored: a byte can be recomputed from its place in the stream. The owner
+ * decides what to send and when; the flow reports each echo to it, and finally its end.
  */
 #ifndef CLIENT_FLOW_H
 #define CLIENT_FLOW_H
@@ -28,7 +28,7 @@ struct flow_message {
     uint64_t end_offset;             /* of its last byte, plus one */
     uint64_t due_ns;                 /* when it should have been sent */
     uint64_t sent_ns;                /* when its first byte was; 0: it was not */
-    uint64_t late_ns, connection_ns; /* its owner's: what it waited for before it was pushed */
+    uint64_t late_ns, connection_ns; /* for the owner: the waits before it was pushed */
 };
 
 struct flow_callbacks {
@@ -42,7 +42,7 @@ struct flow_callbacks {
     void (*on_ended)(struct flow *flow, const struct failure *failure);
 };
 
-/* What the flows of one thread share. */
+/* Shared by the flows of one thread. */
 struct flow_env {
     struct loop *loop;
     struct flow_callbacks callbacks;
@@ -66,7 +66,7 @@ struct flow {
     struct flow_message *messages; /* a ring of env->pipeline */
     uint32_t first, count;
     uint32_t stamped;      /* of these, how many have left, with their first byte at least */
-    uint64_t stamp_offset; /* where the first of the others begins */
+    uint64_t stamp_offset; /* the start of the first of the others */
     struct link link;
     enum flow_state state;
     uint64_t connection;            /* number of the connection */
@@ -82,19 +82,19 @@ void flow_clear(struct flow *flow);
 /* Starts to connect; its end is told by on_connected() or on_ended(), also at once. */
 void flow_connect(struct flow *flow, uint64_t connection);
 
-/* True where another message may be under way. */
+/* True if another message may be in flight. */
 bool flow_has_room(const struct flow *flow);
 
 /* Queues a message; there must be room. It may be changed until flow_flush(). */
 struct flow_message *flow_push(struct flow *flow, uint64_t bytes, uint64_t due_ns);
 
-/* Sends what is queued, as much as goes. */
+/* Sends queued bytes, as many as possible. */
 void flow_flush(struct flow *flow, uint64_t now_ns);
 
 /* Half-closes, and waits for the end: nothing may be under way. */
 void flow_finish(struct flow *flow);
 
-/* Closes with no word to anybody. */
+/* Closes without a callback. */
 void flow_abandon(struct flow *flow);
 
 /* The flow's deadline has come. */

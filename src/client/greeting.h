@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How other protocols begin: what a server of theirs says first or answers to strange bytes, and
- * what a client of theirs sends. Pure. */
+/* The first bytes of other protocols: a server's greeting, its answer to unknown bytes, and a
+ * client's first message. Pure. */
 #ifndef CLIENT_GREETING_H
 #define CLIENT_GREETING_H
 
@@ -14,8 +14,7 @@ struct greeting {
     char looks_like[GREETING_LOOKS_MAX]; /* a sentence */
 };
 
-/* What bytes look like, as far as they have come. With `has_sent_proxy` a PROXY header is the one
- * that we have sent. */
+/* Identifies the bytes received so far. With `has_sent_proxy` a PROXY header is our own. */
 struct greeting greeting_of(const unsigned char *bytes, size_t length, bool has_sent_proxy);
 
 #endif

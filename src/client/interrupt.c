@@ -46,7 +46,7 @@ static void handle(void (*handler)(int))
     sigaction(SIGTERM, &action, NULL);
 }
 
-/* A handler has nothing but what is the process's: the line is made before it can be needed. */
+/* A signal handler can use only global data: so the line is made in advance. */
 static char connecting_line[ERROR_TEXT_MAX];
 static volatile sig_atomic_t connecting_length;
 

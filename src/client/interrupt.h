@@ -35,7 +35,7 @@ void interrupt_while_connecting(const char *endpoint);
 /* True once a command was interrupted; another one should not begin. */
 bool interrupt_has_come(void);
 
-/* Starts watching; 0, or -1 where no thread or descriptor is to be had. */
+/* Starts watching. Returns 0, or -1 if no thread or descriptor is available. */
 int interrupt_watch_start(struct interrupt_watch *watch) MUST_CHECK;
 void interrupt_watch_stop(struct interrupt_watch *watch);
 
@@ -47,7 +47,8 @@ void interrupt_while_reporting(void);
 void interrupt_open(struct interrupt *interrupt, bool takes_quit);
 void interrupt_close(struct interrupt *interrupt);
 
-/* What has come: SIGINT (for SIGTERM too), SIGQUIT, or 0. A second interrupt ends the program. */
+/* The signal received: SIGINT (for SIGTERM too), SIGQUIT, or 0. A second interrupt ends the
+ * program. */
 int interrupt_read(struct interrupt *interrupt);
 
 #endif

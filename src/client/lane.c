@@ -29,7 +29,7 @@ static uint64_t quota_of(const struct lane *lane, uint64_t index)
 
 /* ---- time ---- */
 
-/* Wakes the lane for what is next: 0 is nothing. */
+/* Sets the lane's next wake-up; 0: none. */
 static void set_alarm(struct lane *lane, uint64_t due_ns)
 {
     const uint64_t times_ns[] = {due_ns, lane->warm_end_ns, lane->end_ns};
@@ -66,7 +66,7 @@ uint64_t lane_late_ns(const struct lane *lane, uint64_t due_ns)
     return 0;
 }
 
-/* Forgets the warm-up: what counts is due from now on. */
+/* Discards the warm-up: only messages due from now on count. */
 static void end_warm_up(struct lane *lane, uint64_t now_ns)
 {
     lane->warm_end_ns = 0;

@@ -37,8 +37,8 @@ struct lane_share {
     uint64_t first_connection; /* number of its first, from 1 */
 };
 
-/* What differs between streams and datagrams. All but open() and clear() run on the lane's thread.
- */
+/* The differences between streams and datagrams. All except open() and clear() run on the lane's
+ * thread. */
 struct lane_kind {
     const char *unit;     /* "connection" or "flow" */
     size_t size;          /* of its own struct, which begins with a struct lane */
@@ -100,7 +100,7 @@ struct lane *lane_new(const struct lane_kind *kind, const struct lane_share *sha
 /* All lanes of a run start at one time, clock_now_ns()'s. */
 int lane_start(struct lane *lane, uint64_t start_ns, struct error *err) MUST_CHECK;
 
-/* From any thread: issue nothing more, and end when what is under way is back. */
+/* From any thread: sends nothing more, and ends when all messages in flight are answered. */
 void lane_stop(struct lane *lane);
 
 /* True once it has ended. */

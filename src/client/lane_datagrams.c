@@ -23,7 +23,7 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define TICK_MS 5                  /* how often timeouts are looked at */
 #define PAUSE_NS (100 * NS_PER_MS) /* after a refusal: who is not there is not hammered */
-#define LINGER_NS (50 * NS_PER_MS) /* at the end, for what comes twice */
+#define LINGER_NS (50 * NS_PER_MS) /* at the end, for duplicates */
 #define LOOK_NS 20000              /* an open loop looks at its schedule at most so often */
 #define REMEMBERED_MAX 16777216    /* datagrams of all flows, 24 bytes each once it is used */
 #define CLOSED_LOOP_RATE 100000    /* datagrams a second that a closed loop hardly exceeds */
@@ -67,7 +67,7 @@ static struct datagrams *datagrams_of(struct lane *lane)
 static void on_failure(struct datagrams *datagrams, struct datagram_runner *runner, int error,
                        uint64_t now_ns);
 
-/* False where nothing went now. */
+/* False if nothing was sent. */
 static bool send_one(struct datagrams *datagrams, struct datagram_runner *runner, uint64_t due_ns)
 {
     size_t size = udp_flow_make(&runner->flow, datagrams->scratch);
@@ -118,7 +118,7 @@ static void count_waits(struct datagrams *datagrams, uint64_t due_ns, uint64_t n
     bench_results_add_waits(&datagrams->lane.results, due_ns, now_ns, wait_ns);
 }
 
-/* What the kernel has no room for keeps its due time. */
+/* A datagram without room in the kernel keeps its due time. */
 static bool fall_due(struct lane *lane, uint64_t number, uint64_t due_ns, uint64_t now_ns)
 {
     struct datagrams *datagrams = datagrams_of(lane);
@@ -186,8 +186,8 @@ static void on_datagram(struct datagrams *datagrams, struct datagram_runner *run
     count_slice(datagrams, news.due_ns);
 }
 
-/* The time of what was sent before that is over. It is an error, and in the latency, unless a share
- * of it is allowed. */
+/* Expires datagrams sent before that. Each is an error, and counts in the latency, unless a share
+ * of losses is permitted. */
 static void expire_before(struct datagrams *datagrams, struct datagram_runner *runner,
                           uint64_t before_ns, uint64_t now_ns)
 {
@@ -221,8 +221,8 @@ static int receive_one(struct datagrams *datagrams, struct datagram_runner *runn
     return 0;
 }
 
-/* The kernel reports that nobody is there, before the answers that wait in the socket: those are
- * received first, and what is still under way is lost. */
+/* The kernel reports a refusal before the answers queued in the socket: so those are received
+ * first, and datagrams still in flight are lost. */
 static void on_failure(struct datagrams *datagrams, struct datagram_runner *runner, int error,
                        uint64_t now_ns)
 {
@@ -245,7 +245,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     struct datagram_runner *runner = arg;
     struct datagrams *datagrams = runner->datagrams;
     (void)fd, (void)what;
-    expire(datagrams, runner, clock_now_ns()); /* what comes now for those is late */
+    expire(datagrams, runner, clock_now_ns()); /* answers to those are late from now on */
     int error = 0;
     for (int i = 0; i < DATAGRAMS_A_TURN && error == 0; i++)
         error = receive_one(datagrams, runner);
@@ -289,7 +289,7 @@ static void count(struct lane *lane)
     results->opened_meanwhile = results->warm_up_ns ? 0 : lane->share.connections;
 }
 
-/* What was due and has not left by the end. */
+/* Counts messages that were due and not sent by the end. */
 static void end(struct lane *lane)
 {
     struct datagrams *datagrams = datagrams_of(lane);

@@ -115,7 +115,7 @@ static void issue(struct stream_runner *runner, uint64_t now_ns, bool is_prompt)
     }
 }
 
-/* What is left of its wait is the pipeline's, or the socket's. */
+/* The rest of its wait is caused by the pipeline or the socket. */
 static void count_waits(struct stream_runner *runner, const struct flow_message *message,
                         uint64_t now_ns)
 {
@@ -195,7 +195,7 @@ static void end_runner(struct stream_runner *runner)
         lane_finish(&streams->lane);
 }
 
-/* What was due and never left has waited until now, and for longer: so long counts. */
+/* A message that was due and never sent has waited at least until now: that time counts. */
 static void count_unsent(struct stream_runner *runner, uint64_t now_ns)
 {
     struct bench_results *results = &runner->streams->lane.results;

@@ -201,7 +201,7 @@ static bool is_transient(void)
     return errno == EAGAIN || errno == EINTR;
 }
 
-/* What went wrong first is what is told: OpenSSL, asked again, takes an alert for a clean end. */
+/* The first failure is reported: if called again, OpenSSL takes an alert for a clean end. */
 static bool has_failed(const struct link *link)
 {
     return link->is_ended && link->ending.outcome != OUTCOME_OK;
@@ -278,8 +278,8 @@ enum link_step link_half_close(struct link *link)
     }
     if (link_cannot_send(link))
         return LINK_DONE;
-    /* One that was connected is not any more: the peer's reset came first. It is told by reading,
-     * after what came before it. */
+    /* A connection that is no longer connected was reset by the peer. Reading reports it, after the
+     * bytes before it. */
     bool is_first = !has_peer_ended(link);
     int result = shutdown(link->fd, SHUT_WR);
     link->has_half_closed = result == 0 && is_first;

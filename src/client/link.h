@@ -3,8 +3,8 @@
  *
  *     CLOSED --start--> CONNECTING --> GREETING (PROXY header) --> HANDSHAKING (TLS) --> OPEN
  *
- * A link never waits. Where it cannot go on it says so, and its owner, who may have a loop or a
- * poll(2), waits for link_waits() and calls again. How it ended is in link->ending.
+ * A link never blocks. If it cannot continue, it reports that, and its owner, with a loop or
+ * poll(2), waits for the events of link_waits() and calls again. link->ending describes its end.
  */
 #ifndef CLIENT_LINK_H
 #define CLIENT_LINK_H
@@ -27,8 +27,8 @@ struct ssl_session_st;
 enum link_state { LINK_CLOSED, LINK_CONNECTING, LINK_GREETING, LINK_HANDSHAKING, LINK_OPEN };
 enum link_step { LINK_DONE, LINK_WAIT, LINK_ENDED };
 
-/* What TLS does for a link. Only link_tls.c makes one, so a build without TLS lacks that file and
- * nothing else. The functions are the like of link_*() below. */
+/* The TLS layer of a link. Only link_tls.c makes one, so a build without TLS lacks only that file.
+ * The functions correspond to link_*() below. */
 struct link_layer {
     enum link_step (*handshake)(struct link *link);
     ssize_t (*send)(struct link *link, const void *bytes, size_t length);
@@ -41,7 +41,7 @@ struct link_layer {
     void (*free)(struct link_layer *layer);
 };
 
-/* Where links go and how: made once, shared by all of them, never changed. */
+/* The target and settings of links: made once, shared by all, never changed. */
 struct link_plan {
     struct dial_target target;
     struct link_layer *layer; /* NULL: plain */
@@ -51,19 +51,19 @@ struct link_plan {
 
 struct link {
     const struct link_plan *plan;
-    struct link_ssl *ssl;           /* what TLS has for this connection; NULL: plain */
-    struct ssl_session_st *session; /* what the next handshake may resume, or NULL */
+    struct link_ssl *ssl;           /* TLS state of this connection; NULL: plain */
+    struct ssl_session_st *session; /* the session that the next handshake may resume, or NULL */
     struct ending ending;
     uint64_t start_ns;     /* when connecting began */
     uint64_t connect_ns;   /* how long it took until connected; 0: it is not yet */
     uint64_t handshake_ns; /* when it began, and when it is done how long it took */
     int fd;                /* -1: closed */
     enum link_state state;
-    short recv_waits, send_waits; /* what poll(2) must say before they can go on */
+    short recv_waits, send_waits; /* the events that poll(2) must report before they can continue */
     uint16_t greeted;             /* bytes of the PROXY header that are sent */
     uint16_t held;                /* see link_send() */
     bool has_more;                /* see link_has_more() */
-    bool is_ended;                /* ->ending is to be told once what came before it was */
+    bool is_ended;                /* ->ending is reported after the bytes received before it */
     bool has_send_failed;         /* see link_send() */
     struct ending send_failure;   /* and why */
     bool has_half_closed;         /* we have sent our FIN, and the peer not yet its own */
@@ -75,42 +75,42 @@ struct link {
 /* A closed link. */
 void link_init(struct link *link);
 
-/* Starts to connect: LINK_WAIT, or LINK_ENDED where the system refuses. */
+/* Starts to connect: LINK_WAIT, or LINK_ENDED if the system refuses. */
 enum link_step link_start(struct link *link, const struct link_plan *plan) MUST_CHECK;
 
 /* Goes on towards OPEN: LINK_DONE once it is. */
 enum link_step link_advance(struct link *link) MUST_CHECK;
 
-/* Both, waiting for at most timeout_ms in all. True where the link is open. */
+/* Both, waiting at most timeout_ms in all. True if the link is open. */
 bool link_connect(struct link *link, const struct link_plan *plan, uint64_t timeout_ms) MUST_CHECK;
 
-/* What to ask poll(2) for so as to send and receive (POLLOUT, POLLIN); what is asked for is of no
- * matter until the link is open. */
+/* The events to poll(2) for to send and receive (POLLOUT, POLLIN); `wanted` is ignored until the
+ * link is open. */
 short link_waits(const struct link *link, short wanted);
 
-/* What poll's answer means: POLLIN where receiving, POLLOUT where sending may go on. */
+/* Translates poll's result: POLLIN if receiving, POLLOUT if sending may continue. */
 short link_ready(const struct link *link, short got);
 
-/* poll(2) on this link, for at most timeout_ms; not at all where more has come already. What poll
- * returned, and in *ready what it means; -1 with ECANCELED once wake_fd is readable, where it is no
- * -1. */
+/* Calls poll(2) on this link for at most timeout_ms; does not wait if bytes are available already.
+ * Returns poll's result, translated in *ready; -1 with ECANCELED if wake_fd is not -1 and
+ * readable. */
 int link_poll(const struct link *link, short wanted, uint64_t timeout_ms, int wake_fd,
               short *ready) MUST_CHECK;
 
-/* True where bytes, or the end, have come already: poll would not tell of them. True after a failed
- * send until link_recv() has told the end. */
+/* True if bytes or the end were received already, which poll would not report. True after a failed
+ * send until link_recv() has returned the end. */
 static inline bool link_has_more(const struct link *link)
 {
     return link->has_more;
 }
 
-/* How many bytes went: fewer than `length` where it must wait, -1 where the link has ended. TLS may
- * have begun a record that the kernel did not take in whole: its link->held bytes did not go yet,
- * and must be the first ones of the next call.
+/* Returns the number of bytes sent: fewer than `length` if it must wait, -1 if the link has ended.
+ * TLS may have begun a record that the kernel did not accept as a whole: its link->held bytes are
+ * not sent yet, and must be the first ones of the next call.
  *
- * A send that fails does not end the link, since bytes may have come before the peer's reset: fewer
- * bytes went, link_cannot_send() and link_has_more() are true, and link_recv() returns what the
- * kernel holds and then the end. */
+ * A failed send does not end the link, since bytes may have been received before the peer's reset:
+ * fewer bytes were sent, link_cannot_send() and link_has_more() are true, and link_recv() returns
+ * the kernel's bytes and then the end. */
 ssize_t link_send(struct link *link, const void *bytes, size_t length) MUST_CHECK;
 
 /* True once a send has failed: nothing goes any more, and the owner must receive until the end. */
@@ -119,8 +119,8 @@ static inline bool link_cannot_send(const struct link *link)
     return link->has_send_failed;
 }
 
-/* How many bytes came: 0 where it must wait, -1 where the link has ended (by FIN as well). After a
- * failed send it never waits. */
+/* Returns the number of bytes received: 0 if it must wait, -1 if the link has ended (by FIN too).
+ * After a failed send it never waits. */
 ssize_t link_recv(struct link *link, void *bytes, size_t size) MUST_CHECK;
 
 /* Sends no more: TLS's close_notify and a FIN. Nothing may be held. If the peer's reset came first,
@@ -130,8 +130,8 @@ enum link_step link_half_close(struct link *link) MUST_CHECK;
 /* Closes without a word: a plain peer sees a FIN. A session is kept for the next connection. */
 void link_close(struct link *link);
 
-/* Ends as one who is done: over TLS with a close_notify, and the peer's own is awaited for so long.
- * False where that did not come. */
+/* Ends the link cleanly: over TLS with close_notify, and waits at most wait_ms for the peer's.
+ * False if that did not arrive. */
 bool link_leave(struct link *link, uint64_t wait_ms);
 #define LINK_LEAVE_MS 300
 
@@ -145,7 +145,7 @@ void link_move(struct link *to, struct link *from, const struct link_plan *plan)
 /* Closes, and forgets the session too. */
 void link_clear(struct link *link);
 
-/* "TLSv1.3, ...", or an empty text where it is plain; returns `out`. */
+/* "TLSv1.3, ...", or an empty text if it is plain; returns `out`. */
 const char *link_describe(const struct link *link, char *out, size_t size);
 
 /* How it ends if its owner, who has waited for so long, waits no longer. */
@@ -154,7 +154,8 @@ struct ending link_timeout(const struct link *link, uint64_t waited_ns);
 /* This moment of a link that is not closed. */
 struct moment link_moment(const struct link *link);
 
-/* For the layer: sets the ending; returns LINK_ENDED, which is also what bytes are then told by. */
+/* For the layer: sets the ending and returns LINK_ENDED, which sends and receives return from then
+ * on. */
 enum link_step link_end(struct link *link, struct ending ending);
 
 /* For the layer, and for who sends past the link: a send has failed, as link_send() has it. */

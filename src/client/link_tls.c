@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* TLS for links, by the daemon's codec (tls/tls_codec.h). The links of one thread share its room
- * and a buffer for what recv(2) brings. What the kernel does not take of a record the link keeps,
- * and sends before anything else. So reading never waits for writing: a server's KeyUpdate is
- * answered behind what is kept.
- */
+/* TLS for links, with the daemon's codec (tls/tls_codec.h). The links of one thread share its room
+ * and a receive buffer. The link stores bytes of a record that the kernel does not accept, and
+ * sends them before any others. So reading never waits for writing: the answer to a server's
+ * KeyUpdate is queued behind the stored bytes. */
 #include "client/link_tls.h"
 
 #include <arpa/inet.h>
@@ -22,9 +21,10 @@
 #include "tls/alpn.h"
 #include "tls/tls_codec.h"
 
-#define RECORD_BYTES 16384          /* plain ones (RFC 8446, 5.1) */
-#define RECORD_WIRE_BYTES 17408     /* a record with all that is around it, and some more */
-#define RECEIVE_BYTES (64U * 1024U) /* at most at once: what is opened is still in the cache */
+#define RECORD_BYTES 16384      /* plain ones (RFC 8446, 5.1) */
+#define RECORD_WIRE_BYTES 17408 /* a record with all that is around it, and some more */
+#define RECEIVE_BYTES \
+    (64U * 1024U) /* at most at once, so that decrypted bytes are still in the cache */
 /* A server that asks for new keys without end, and reads no answer, is not read above so much. */
 #define KEPT_MAX 40960
 
@@ -37,13 +37,13 @@ struct tls {
     bool has_desks;
 };
 
-/* What the links of one thread share. */
+/* Shared by the links of one thread. */
 struct desk {
     struct tls_room *room;
     unsigned char records[RECEIVE_BYTES];
 };
 
-/* What a link has while its connection lasts. */
+/* The state of a link's connection. */
 struct link_ssl {
     struct tls_codec codec; /* first: OpenSSL's callbacks know it alone */
     struct link *link;
@@ -52,9 +52,9 @@ struct link_ssl {
     bool is_mute;          /* nothing goes any more: after our FIN, or a failed send */
 };
 
-/* ---- what went wrong ---- */
+/* ---- failures ---- */
 
-/* OpenSSL's words for the certificate; the words of ours say what to do. */
+/* Advice for OpenSSL's verification error of a certificate. */
 static const char *hint_of_certificate(long verdict)
 {
     switch (verdict) {
@@ -69,7 +69,7 @@ static const char *hint_of_certificate(long verdict)
     }
 }
 
-/* OpenSSL refused what came. */
+/* OpenSSL refused the received bytes. */
 static struct ending ending_of_protocol(const struct link *link)
 {
     const struct tls_codec *codec = &link->ssl->codec;
@@ -136,7 +136,7 @@ static size_t kept_bytes(const struct link_ssl *ssl)
     return evbuffer_get_length(ssl->kept);
 }
 
-/* What the kernel takes: how many bytes, or -errno. */
+/* Sends bytes. Returns the number that the kernel accepted, or -errno. */
 static ssize_t push(const struct link *link, const void *bytes, size_t length)
 {
     ssize_t sent = send(link->fd, bytes, length, MSG_NOSIGNAL);
@@ -145,7 +145,8 @@ static ssize_t push(const struct link *link, const void *bytes, size_t length)
     return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 }
 
-/* 0 once nothing is kept, -EAGAIN where the kernel has no room for all of it, or -errno. */
+/* Sends stored bytes. Returns 0 once none are stored, -EAGAIN if the kernel has no room for all, or
+ * -errno. */
 static int push_kept(const struct link *link)
 {
     struct evbuffer *kept = link->ssl->kept;
@@ -159,7 +160,7 @@ static int push_kept(const struct link *link)
     return 0;
 }
 
-/* Keeps what the codec has made, after `gone` bytes of it. 0 or -ENOMEM. */
+/* Stores the codec's records except their first `gone` bytes. Returns 0 or -ENOMEM. */
 static int keep(struct link_ssl *ssl, size_t gone)
 {
     const struct tls_room *room = ssl->codec.room;
@@ -169,7 +170,7 @@ static int keep(struct link_ssl *ssl, size_t gone)
                                                                                           : 0;
 }
 
-/* Sends what is kept and then what the codec has made. Returns like push_kept(). */
+/* Sends stored bytes and then the codec's records. Returns like push_kept(). */
 static int push_all(const struct link *link)
 {
     const struct tls_room *room = link->ssl->codec.room;
@@ -183,9 +184,9 @@ static int push_all(const struct link *link)
     return failure || kept_bytes(link->ssl) == 0 ? failure : -EAGAIN;
 }
 
-/* Nothing goes any more, not even what reading would answer. A server that refuses us says why in
- * an alert, and closes: that is read then (RFC 8446, 4.4.2.4: a certificate is judged after the
- * client's handshake is done). */
+/* Nothing can be sent any more, not even answers to received records. A server that refuses us
+ * sends an alert and closes, so the alert is read next (RFC 8446, 4.4.2.4: a certificate is
+ * verified after the client's handshake is done). */
 static void fail_send(struct link *link, int failure)
 {
     struct link_ssl *ssl = link->ssl;
@@ -195,7 +196,8 @@ static void fail_send(struct link *link, int failure)
     link_fail_send(link, ending_of(link, failure));
 }
 
-/* Sends all there is. 0, or -EAGAIN where some is kept; a failure is the link's. */
+/* Sends everything. Returns 0, or -EAGAIN if some bytes are stored; a failure becomes the
+ * link's. */
 static int flush(struct link *link)
 {
     int failure = link->ssl->is_mute ? 0 : push_all(link);
@@ -257,9 +259,9 @@ static int feed(const struct link *link, size_t size)
     return 0;
 }
 
-/* What OpenSSL had to say meanwhile (an alert, the answer to a KeyUpdate) goes out, but not with a
- * held record before it: that is left to link_send(), or it could be answered before its bytes were
- * told of. */
+/* Sends records that OpenSSL made meanwhile (an alert, the answer to a KeyUpdate), but not a held
+ * record before them: link_send() sends that, since its echo could otherwise arrive before its
+ * bytes were reported as sent. */
 static ssize_t settle(struct link *link, ssize_t result)
 {
     struct link_ssl *ssl = link->ssl;
@@ -282,8 +284,8 @@ static bool is_full(const struct link *link)
     return kept_bytes(link->ssl) > KEPT_MAX;
 }
 
-/* Reads until there are bytes, since what has come may be the protocol's own. How many, 0 at
- * close_notify, -ENODATA at a FIN without it, -EAGAIN where it must wait, or -errno. */
+/* Reads until there are data bytes, since records may be of the protocol itself. Returns their
+ * number, 0 at close_notify, -ENODATA at a FIN without it, -EAGAIN if it must wait, or -errno. */
 static ssize_t read_some(struct link *link, unsigned char *bytes, size_t size)
 {
     struct tls_codec *codec = &link->ssl->codec;
@@ -444,7 +446,7 @@ static void free_layer(struct link_layer *layer)
 
 /* ---- the options ---- */
 
-/* Says what is wrong with a file: the system's reason where it cannot be read, else OpenSSL's. */
+/* Reports an invalid file: with the system's reason if it cannot be read, else OpenSSL's. */
 static int refuse_file(const char *option, const char *path, const char *expected,
                        struct error *err)
 {
@@ -520,7 +522,7 @@ static int set_expected(struct tls *tls, const char *name, struct error *err)
     return error_option(err, "servername", "'%s' is not a host's name or address", name);
 }
 
-/* Nobody is asked for a password: a client in a test must not wait for a person. */
+/* Never asks for a password: a client in a test must not wait for a person. */
 static int no_password(char *buffer, int size, int is_writing, void *unused)
 {
     (void)buffer, (void)size, (void)is_writing, (void)unused;

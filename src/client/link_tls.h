@@ -19,8 +19,8 @@ struct link_tls_options {
     bool resumes;            /* a link's next handshake resumes its last session */
 };
 
-/* NULL with the option that is wrong; or where TLS is not built in. Freed by layer->free(),
- * in the thread that made it, when every other thread whose links used it has ended. */
+/* Returns NULL, with the wrong option in *err, or if TLS is not built in. Free it with
+ * layer->free(), in the thread that made it, after every other thread that used it has ended. */
 struct link_layer *link_tls_new(const struct link_tls_options *options,
                                 struct error *err) MUST_CHECK;
 

@@ -88,7 +88,7 @@ int main(int argc, char **argv)
     int code = start(argc, argv);
     int failure = standard_output_flush();
     if (failure == 0 || code == EXIT_CODE_START)
-        return code; /* what failed is told already */
+        return code; /* the failure is reported already */
     error_system(&err, failure, "standard output");
     int refused = error_report(&err, OPTIONS_PROGRAM);
     return code == EXIT_CODE_OK ? refused : code;

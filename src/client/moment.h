@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* When and where something went wrong, so that it can be found in a capture or in another
- * program's log: the time of day, our port, the connection's age, and what it was doing. */
+/* The time and place of a failure, to find it in a capture or in another program's log: the time of
+ * day, our port, the connection's age, and its phase. */
 #ifndef CLIENT_MOMENT_H
 #define CLIENT_MOMENT_H
 

@@ -20,7 +20,7 @@ struct attempts;
 struct command {
     const char *name;
     const char *summary;
-    const char *operand; /* what --help calls it, if it is no ENDPOINT; else NULL */
+    const char *operand; /* its name in --help, if it is not ENDPOINT; else NULL */
     const struct option_row *rows;
     size_t row_count;
 };
@@ -29,7 +29,7 @@ struct client_options {
     uint64_t connections, threads, requests, pipeline, per_connection;
     uint64_t rate_per_1000s; /* bench: messages; 0: a closed loop */
     uint64_t started_ns;     /* the time of day (moment.h) when the command began */
-    uint64_t seed;           /* of this run: what --seed says, or drawn */
+    uint64_t seed;           /* of this run: from --seed, or random */
     uint64_t duration_ms, interval_ms, timeout_ms, ramp_up_ms, warm_up_ms, idle_ms;
     uint64_t budget_ms, repeat;  /* check */
     uint64_t peer;               /* enum check_peer */
@@ -51,7 +51,7 @@ extern const struct command OPTIONS_COMMANDS[];
 /* The command of that name, or NULL. */
 const struct command *options_command(const char *name);
 
-/* Reads what follows the command's name. 0, or -1 with *options cleared. */
+/* Reads the arguments after the command's name. Returns 0, or -1 with *options cleared. */
 int options_read(struct client_options *options, const struct command *command, int argc,
                  char **argv, struct error *err) MUST_CHECK;
 void options_clear(struct client_options *options);

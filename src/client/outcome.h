@@ -8,7 +8,7 @@
 
 #define OUTCOMES(X)                                                                          \
     X(OK, "ok")             /* every byte came back */                                       \
-    X(REFUSED, "refused")   /* nobody listens there, or may */                               \
+    X(REFUSED, "refused")   /* no listener, or not permitted */                              \
     X(TIMEOUT, "timeout")   /* nothing came within --timeout */                              \
     X(FIN, "fin")           /* ended by a FIN before all bytes had come */                   \
     X(RESET, "reset")       /* ended by a reset */                                           \
@@ -31,8 +31,8 @@ const char *outcome_name(enum outcome outcome);
 /* The class of an errno that ended an exchange. */
 enum outcome outcome_of_errno(int error);
 
-/* How a stream ended, as far as it could be seen. A FIN that TLS's close_notify does not precede
- * may be anybody's (RFC 8446, 6.1): what came before it may be a part of what was sent. */
+/* The observed end of a stream. A FIN without TLS's close_notify before it may be an attacker's
+ * (RFC 8446, 6.1): the bytes before it may be only a part of those sent. */
 enum outcome_end {
     STREAM_END_NONE,
     STREAM_END_FIN, /* over TLS: after its close_notify */
@@ -49,7 +49,7 @@ struct ending {
     uint64_t waited_ns;  /* STREAM_END_TIMEOUT: without progress, until we gave up */
     int error;           /* errno, or 0 */
     const char *reason;  /* TLS's, or NULL */
-    const char *hint;    /* what would be right, or NULL */
+    const char *hint;    /* advice, or NULL */
     const char *symptom; /* the entry of symptom.h, if the reason alone decides it; or NULL */
 };
 

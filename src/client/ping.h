@@ -43,13 +43,13 @@ struct ping {
     unsigned char scratch[65536];
 };
 
-/* What differs between streams and datagrams. */
+/* The differences between streams and datagrams. */
 struct ping_kind {
     const char *messages; /* "messages" or "datagrams" */
     size_t size;          /* of its own struct */
     int (*open)(struct ping *ping, struct error *err) MUST_CHECK;
-    void (*exchange)(struct ping *ping);                 /* one message, and what came of it */
-    void (*watch)(struct ping *ping, uint64_t until_ns); /* what comes before the next */
+    void (*exchange)(struct ping *ping);                 /* one message and its result */
+    void (*watch)(struct ping *ping, uint64_t until_ns); /* until the next one */
     void (*finish)(struct ping *ping);                   /* the last word */
     void (*count)(struct ping *ping);                    /* bring ping->results up to date */
     void (*close)(struct ping *ping);                    /* also after an open() that failed */
@@ -62,8 +62,8 @@ extern const struct ping_kind ping_of_streams, ping_of_datagrams;
 #define PING_FAILURES_KEPT 20
 void ping_keep_failure(struct ping *ping, enum outcome outcome, json_t *failure);
 
-/* Waits until the descriptor (-1: none) is ready, and returns for what, as poll(2); 0 at that time;
- * -1 once an interrupt has come. SIGQUIT shows how it goes meanwhile. */
+/* Waits until the descriptor (-1: none) is ready, and returns its events like poll(2); 0 at that
+ * time; -1 after an interrupt. SIGQUIT prints interim figures meanwhile. */
 short ping_wait(struct ping *ping, int fd, short events, uint64_t until_ns);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A ping's datagrams over udp://: one at a time, and what came of each. */
+/* A ping's datagrams over udp://: one at a time, with the result of each. */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -17,7 +17,7 @@
 #include "net/udp_stats.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-#define LINGER_NS (200 * NS_PER_MS) /* at the end, for what comes twice */
+#define LINGER_NS (200 * NS_PER_MS) /* at the end, for duplicates */
 #define REMEMBERED 65536            /* so long a late one can be told from one that came twice */
 
 struct datagram_ping {
@@ -51,7 +51,7 @@ static void tell_moment(const struct datagram_ping *ping)
     fprintf(ping->base.out, "  %s\n", moment_text(&now, text, sizeof(text)));
 }
 
-/* ---- what came ---- */
+/* ---- answers ---- */
 
 static void tell_arrival(struct datagram_ping *ping, struct udp_news *news)
 {
@@ -110,7 +110,7 @@ static void receive(struct datagram_ping *ping)
             error = errno;
             continue;
         }
-        if (ping->flow.awaited == 0) /* what a wrong copy came for is late after its time, too */
+        if (ping->flow.awaited == 0) /* one with a wrong copy is late after its time, too */
             (void)udp_flow_expire(&ping->flow, clock_now_ns() - ping->timeout_ns + 1);
         struct udp_news news = udp_flow_take(&ping->flow, ping->base.scratch, (size_t)length);
         tell_arrival(ping, &news);
@@ -147,7 +147,7 @@ static void finish(struct ping *base)
 static void exchange(struct ping *base)
 {
     struct datagram_ping *ping = datagram_of(base);
-    receive(ping); /* what comes before its question is no answer */
+    receive(ping); /* a datagram before the message is sent is not an answer */
     uint64_t now_ns = clock_now_ns();
     size_t size = udp_flow_make(&ping->flow, ping->base.scratch);
     ssize_t sent = send(ping->fd, ping->base.scratch, size, MSG_NOSIGNAL);
@@ -175,7 +175,7 @@ static void exchange(struct ping *base)
     }
 }
 
-/* With what came to this machine and was dropped there. */
+/* Includes datagrams that this machine received and dropped. */
 static void count(struct ping *base)
 {
     struct datagram_ping *ping = datagram_of(base);

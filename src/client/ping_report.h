@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a ping has found, as text and as JSON. */
+/* The results of a ping, as text and as JSON. */
 #ifndef CLIENT_PING_REPORT_H
 #define CLIENT_PING_REPORT_H
 
@@ -34,7 +34,7 @@ double ping_report_loss(const struct ping_results *results);
 void ping_report_text(const struct ping_results *results, const struct client_options *options,
                       const char *target, FILE *out);
 
-/* Writes it where --json says. 0 or -1. */
+/* Writes it to the target of --json. Returns 0 or -1. */
 int ping_report_json(const struct ping_results *results, const struct client_options *options,
                      const char *target, struct error *err) MUST_CHECK;
 

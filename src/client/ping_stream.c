@@ -40,8 +40,8 @@ static uint64_t timeout_ns(const struct stream_ping *ping)
     return ping->base.options->timeout_ms * NS_PER_MS;
 }
 
-/* Waits until the link may go on, the time has come, or we are interrupted: a message on its way
- * may still come back then. What may go on, or 0. */
+/* Waits until the link may continue, the time is over, or an interrupt: a message in flight may
+ * still be echoed then. Returns the ready operations, or 0. */
 static short wait_for(struct stream_ping *ping, short events, uint64_t until_ns)
 {
     const struct link *link = &ping->link;
@@ -89,7 +89,7 @@ static void receive_some(struct stream_ping *ping, struct message *message)
             ping->base.scratch + right, length - right);
 }
 
-/* Tells of what is wrong, but no message's fault, and closes. */
+/* Reports bytes that belong to no message, and closes. */
 static void tell_stray(struct stream_ping *ping, struct failure *failure)
 {
     failure->connection = ping->connection;

@@ -42,7 +42,7 @@ static bool fail_link(struct probe *probe)
     return fail(probe, failure_of(&probe->link));
 }
 
-/* What moved until a moment ago was not given the time; what stood still has failed. */
+/* If bytes moved until a moment ago, the time was too short; if not, the step has failed. */
 static bool fail_late(struct probe *probe)
 {
     uint64_t now_ns = clock_now_ns();
@@ -51,8 +51,8 @@ static bool fail_late(struct probe *probe)
     return fail(probe, failure_timeout(&probe->link, now_ns - probe->moved_ns));
 }
 
-/* Waits until the link may go on; at most so long as progress may be missing, and as the step may
- * take. *ready is empty where poll was only interrupted. */
+/* Waits until the link may continue, at most for the time allowed without progress and for the
+ * step. *ready is empty if poll was only interrupted. */
 static bool await(struct probe *probe, short events, short *ready)
 {
     uint64_t now_ns = clock_now_ns(), patience_ns = probe->timeout_ms * NS_PER_MS;
@@ -153,7 +153,7 @@ int probe_connect_crowd(struct probe *probes, int count)
 
 /* ---- the pattern ---- */
 
-/* Sends once what the link takes, at most `length`. */
+/* Sends once as many bytes as the link accepts, at most `length`. */
 static bool send_once(struct probe *probe, uint64_t length)
 {
     size_t some = length < PROBE_SCRATCH_BYTES ? (size_t)length : PROBE_SCRATCH_BYTES;
@@ -323,7 +323,7 @@ bool probe_stay_silent(struct probe *probe, uint64_t silent_ms)
 
 bool probe_raw(struct probe *probe, const unsigned char *bytes, size_t length)
 {
-    /* Where a send fails, what came before is the caller's to expect, and then the end. */
+    /* If a send fails, the caller expects the bytes received before, and then the end. */
     while (is_alive(probe) && length > 0 && !link_cannot_send(&probe->link)) {
         short ready;
         if (!await(probe, POLLOUT, &ready))

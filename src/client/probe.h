@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One connection of a check, driven step by step, each step with a time by which it must be done.
  *
- * A step returns true where all went well. Where it did not, probe->failure says what happened, and
- * further steps on that probe do nothing.
+ * A step returns true if it succeeded. If not, probe->failure describes the failure, and further
+ * steps on that probe do nothing.
  */
 #ifndef CLIENT_PROBE_H
 #define CLIENT_PROBE_H
@@ -16,12 +16,13 @@
 #include "client/failure.h"
 #include "client/link.h"
 
-/* What the probes of a check have in common. */
+/* Shared by the probes of a check. */
 struct probe_run {
     uint64_t seed;        /* which every connection's is made of */
     uint64_t came_bytes;  /* on all of them */
     uint64_t progress_ns; /* when anything came last */
-    uint64_t lately_ns;   /* what came within this still comes: a path has its round trip */
+    uint64_t lately_ns; /* bytes received within this time count as moving, since a path has a round
+                           trip */
     struct connect_times connects;
     bool leaves_open; /* the endpoint did not answer our close_notify: it is not waited for */
 };
@@ -53,12 +54,11 @@ int probe_connect_crowd(struct probe *probes, int count) MUST_CHECK;
 /* Sends `bytes` of the pattern, reading and checking meanwhile, until all of it is back. */
 bool probe_exchange(struct probe *probe, uint64_t bytes) MUST_CHECK;
 
-/* Sends, as above, but at most `chunk` bytes in one call; what is back at the end is not awaited.
- */
+/* Sends, as above, but at most `chunk` bytes in one call; does not wait for the last echoes. */
 bool probe_send(struct probe *probe, uint64_t bytes, size_t chunk) MUST_CHECK;
 
-/* Sends without reading until nothing more is taken for `still_ms`, or `most` bytes are sent. True
- * also where the sender was held; *is_held says which. */
+/* Sends without reading until nothing is accepted for `still_ms`, or `most` bytes are sent. True in
+ * both cases; *is_held distinguishes them. */
 bool probe_fill(struct probe *probe, uint64_t most, uint64_t still_ms, bool *is_held) MUST_CHECK;
 
 /* Reads and checks until everything sent is back. */
@@ -73,7 +73,7 @@ bool probe_truncate(struct probe *probe) MUST_CHECK;
 /* Awaits the peer's end, with everything sent back before it and nothing more. */
 bool probe_await_end(struct probe *probe) MUST_CHECK;
 
-/* True where nothing comes for so long, and no end. */
+/* True if neither bytes nor an end arrive for that time. */
 bool probe_stay_silent(struct probe *probe, uint64_t silent_ms) MUST_CHECK;
 
 /* Sends bytes of the caller's, and expects others back. They count in the stream's offsets. */

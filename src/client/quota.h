@@ -20,8 +20,8 @@ struct quota {
  * ones' larger by one if it does not divide. No requests at all are QUOTA_ENDLESS. */
 uint64_t quota_part(uint64_t requests, uint64_t connections, uint64_t number);
 
-/* A message is due. False if the connection has sent its part. What was due before counting began,
- * in the warm-up, is none of it. */
+/* Call when a message is due. False if the connection has sent its part. Messages due before
+ * counting began, in the warm-up, do not count. */
 bool quota_take(struct quota *quota, uint64_t due_ns, uint64_t counted_from_ns);
 
 /* The connection has failed. True if it has gone on failing for so long, with no echo between. */

@@ -12,7 +12,7 @@
 #define SEE_SLOW_CONNECT "see: " OPTIONS_PROGRAM " explain slow-connect"
 #define BITS_PER_BYTE 8
 #define STARVED_SHARE 0.01  /* of the time: that decides a p99 */
-#define LIMIT_LOSS_MIN 0.01 /* less does not show what makes it */
+#define LIMIT_LOSS_MIN 0.01 /* a smaller loss has no recognizable cause */
 
 static const double PERCENTILES[] = {50, 75, 90, 99, 99.9, 99.99, 100};
 

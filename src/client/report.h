@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A bench's results as text, JSON and a percentile file. Errors and what was asked for are always
- * there, with units, whatever the results. */
+/* A bench's results as text, JSON and a percentile file. Errors and the settings are always
+ * included, with units. */
 #ifndef CLIENT_REPORT_H
 #define CLIENT_REPORT_H
 
@@ -41,7 +41,7 @@ uint64_t report_errors(const struct bench_results *results);
 void report_text(const struct client_options *options, const char *target,
                  const struct bench_results *results, FILE *out);
 
-/* What became of datagrams: the rest of a line. */
+/* The outcomes of datagrams: the rest of a line. */
 void report_datagrams(const struct udp_counts *counts, FILE *out);
 
 /* The same as numbers of an object. */
@@ -57,11 +57,11 @@ void report_json_connects(json_t *root, const struct connect_times *times);
 /* A line on standard error if a connection of that time was slow. */
 void report_slow_connect(uint64_t connect_ns);
 
-/* A time that was made of a histogram, null where nothing was counted. */
+/* A time from a histogram, null if nothing was counted. */
 void report_json_time(json_t *root, const char *name, const struct histogram *histogram,
                       uint64_t ns);
 
-/* Such a time in ms for people, "-" where nothing was counted; returns `out`. */
+/* Such a time in ms for people, "-" if nothing was counted; returns `out`. */
 #define REPORT_MS_MAX 32
 const char *report_ms(char *out, size_t size, const struct histogram *histogram, double ns);
 
@@ -70,19 +70,19 @@ int report_json(const struct client_options *options, const char *target,
                 const struct bench_results *results, const struct requirements *requirements,
                 const char *path, struct error *err) MUST_CHECK;
 
-/* True where a path for results stands for standard output; NULL does not. */
+/* True if a path for results means standard output; NULL does not. */
 bool report_is_output(const char *path);
 
-/* Where nothing could be tried: JSON with the reason alone, if --json asked for any, so that no
- * older file is taken for this run's. */
+/* If nothing could be tried: writes JSON with only the reason, if --json is given, so that an older
+ * file is not taken for this run's. */
 void report_json_failure(const char *command, const struct client_options *options,
                          const struct error *failure);
 
 /* One line with `before` in front: our version, this host's name, and when the command began. */
 void report_origin(const struct client_options *options, const char *before, FILE *out);
 
-/* What every command's JSON begins with: schema, command, version, host, started_at, config. The
- * caller's reference. */
+/* The first members of every command's JSON: schema, command, version, host, started_at, config.
+ * The caller owns the reference. */
 json_t *report_json_head(const char *command, const struct client_options *options,
                          const char *target);
 

@@ -19,7 +19,7 @@
 #define SCHEMA 1
 #define NS_PER_MS 1e6
 #define TICKS_PER_HALF \
-    5 /* lines a halving of what is above the percentile, as HdrHistogram has it */
+    5 /* lines for each halving of the rest above the percentile, like HdrHistogram */
 
 /* `failure` is the errno of a write that failed already, which stdio does not remember, or 0. */
 static int close_file(FILE *file, int failure, const char *path, struct error *err)

@@ -19,7 +19,7 @@
 #define ANYWHERE (ENDPOINTS_STREAMS_HERE | ENDPOINTS_UDP)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ---- what there is ---- */
+/* ---- measures ---- */
 
 static double rate_of(const struct bench_results *results)
 {

@@ -18,7 +18,7 @@
 
 enum require_unit { REQUIRE_NS, REQUIRE_COUNT, REQUIRE_PPM, REQUIRE_PER_S };
 
-/* What a threshold may be set on. */
+/* A value that a threshold may be set on. */
 struct measure {
     const char *name; /* NULL: a statistic of `times` */
     enum require_unit unit;
@@ -27,7 +27,7 @@ struct measure {
     double (*value)(const struct bench_results *results);
 };
 
-/* One threshold, and once it is judged, what was found. */
+/* A threshold, and its result once judged. */
 struct requirement {
     char name[REQUIRE_NAME_MAX];
     struct measure measure;

@@ -8,7 +8,7 @@ uint64_t schedule_due_ns(const struct schedule *schedule, uint64_t number)
 {
     uint64_t round = number / schedule->count, index = number % schedule->count;
     uint64_t k = round * schedule->all + schedule->first + index;
-    /* In whole seconds and what is left of them, so that no day of a run loses a nanosecond. */
+    /* Computed in whole seconds plus the rest, so that no nanosecond is lost even in a long run. */
     return schedule->start_ns + 1000 * k / schedule->per_1000s * NS_PER_S +
            (1000 * k % schedule->per_1000s + 500) * NS_PER_S / schedule->per_1000s;
 }

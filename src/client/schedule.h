@@ -6,8 +6,8 @@
  * and belongs to connection k modulo their number, so whichever threads share the connections, a
  * time of so many seconds has as many messages as rate and seconds make, evenly spread.
  *
- * With --ramp-up a connection's messages begin when it should be open: what would be due on it
- * before is left out, and no other connection has to carry it.
+ * With --ramp-up a connection's messages begin when it should be open: earlier ones are left out,
+ * and no other connection sends them.
  */
 #ifndef CLIENT_SCHEDULE_H
 #define CLIENT_SCHEDULE_H

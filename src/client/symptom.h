@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a symptom usually means, and what to type next: the entries of docs/SYMPTOMS.md, which
- * the build makes a table of (symptoms.awk). */
+/* The usual meaning of a symptom, and the next commands to try: the entries of docs/SYMPTOMS.md,
+ * which the build turns into a table (symptoms.awk). */
 #ifndef CLIENT_SYMPTOM_H
 #define CLIENT_SYMPTOM_H
 
@@ -30,7 +30,7 @@ const struct symptom *symptom_find(const char *name);
 #define SYMPTOM_NEAR_MAX 200
 const char *symptom_near(const char *name, char *out, size_t size);
 
-/* The name of the entry that fits what was seen, or NULL. */
+/* The name of the entry that fits the failure, or NULL. */
 const char *symptom_for(const struct failure *failure);
 
 /* A line that refers to an entry; nothing for NULL. */

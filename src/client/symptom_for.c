@@ -8,8 +8,7 @@
 
 #define UNFRAGMENTED_BYTES 1472 /* of a datagram in an Ethernet frame, over IPv4 */
 
-/* What came looks like something known (evidence.h). Every kind that is not here is another
- * protocol's. */
+/* For bytes of a known kind (evidence.h). Every kind not listed is another protocol's. */
 static const char *of_kind(const char *kind)
 {
     static const struct {
@@ -93,7 +92,7 @@ static const char *of_timeout(const struct failure *failure)
     }
 }
 
-/* By the peer, or by what stands for it. */
+/* By the peer, or by its proxy. */
 static const char *of_end(const struct failure *failure)
 {
     bool is_reset = failure->how.end == STREAM_END_RST;

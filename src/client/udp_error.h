@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the network says of datagrams that were sent: ICMP, by IP_RECVERR and IPV6_RECVERR of ip(7)
- * and ipv6(7), which name who said so and the MTU of a path that is too narrow. */
+/* The network's errors about sent datagrams: ICMP messages, from IP_RECVERR and IPV6_RECVERR of
+ * ip(7) and ipv6(7), with their sender and the MTU of a path that is too small. */
 #ifndef CLIENT_UDP_ERROR_H
 #define CLIENT_UDP_ERROR_H
 
@@ -18,12 +18,12 @@ struct udp_error {
     struct moment when;  /* set by who took it */
 };
 
-/* Makes send(2) and recv(2) of a socket fail with what the network says. From then on poll(2) says
- * POLLERR until udp_error_take() has been called. */
+/* Makes send(2) and recv(2) of a socket fail with the network's errors. From then on poll(2)
+ * reports POLLERR until udp_error_take() is called. */
 void udp_error_enable(int fd, int family);
 
-/* What send or recv failed with, and all that is known of it but ->when. Empties the socket's error
- * queue. */
+/* The error of a failed send or recv, with all its details except ->when. Empties the socket's
+ * error queue. */
 struct udp_error udp_error_take(int fd, int error);
 
 /* "No route to host, says 192.0.2.1"; returns `out`. */

@@ -15,8 +15,8 @@
 #define EVEN_COUNT_MAX 256
 #define EVEN_SHARE 4 /* so much smaller must a variance be */
 
-/* GIVEN_UP: something else came for it, and nobody waits for it any more; still its time is not
- * over, and what comes within it is right. */
+/* GIVEN_UP: a wrong answer arrived for it, so it is no longer awaited; but its time is not over,
+ * and a correct answer within that is right. */
 enum fate { FATE_AWAITED, FATE_GIVEN_UP, FATE_BACK, FATE_LOST };
 
 struct udp_slot {
@@ -112,7 +112,7 @@ static bool is_whole(const struct udp_flow *flow, uint64_t sequence, const unsig
            match(flow, sequence, bytes, length, &unused) == length;
 }
 
-/* ---- what was sent ---- */
+/* ---- sent datagrams ---- */
 
 static struct udp_slot *slot_of(const struct udp_flow *flow, uint64_t sequence)
 {
@@ -150,7 +150,7 @@ void udp_flow_restart_counts(struct udp_flow *flow, uint64_t from_ns)
     flow->counted_from_ns = from_ns;
 }
 
-/* What was due before the counts began is none of them. */
+/* Datagrams due before the counts began are not counted. */
 static uint64_t one_of(const struct udp_flow *flow, uint64_t sequence)
 {
     return slot_of(flow, sequence)->due_ns >= flow->counted_from_ns;
@@ -171,7 +171,7 @@ static void set_fate(struct udp_flow *flow, uint64_t sequence, enum fate fate)
         flow->oldest++;
 }
 
-/* Counts one that is awaited as lost. 1 where it is counted at all, 0 where it is not awaited. */
+/* Counts an awaited datagram as lost. Returns 1 if it is counted, 0 if it is not awaited. */
 static uint64_t lose(struct udp_flow *flow, uint64_t sequence, enum fate fate)
 {
     uint64_t lost = slot_of(flow, sequence)->fate == FATE_AWAITED ? one_of(flow, sequence) : 0;
@@ -263,9 +263,9 @@ bool udp_flow_is_limited(const struct udp_flow *flow)
     return udp_is_even(distances, count, mean * (mean - 1));
 }
 
-/* ---- what comes back ---- */
+/* ---- answers ---- */
 
-/* True where it was sent so long ago that its fate is forgotten. */
+/* True if it was sent so long ago that its fate is forgotten. */
 static bool is_forgotten(const struct udp_flow *flow, uint64_t sequence)
 {
     return sequence + flow->slot_count < flow->next;
@@ -304,7 +304,7 @@ static void take_right(struct udp_flow *flow, struct udp_news *news)
     set_fate(flow, news->sequence, FATE_BACK);
 }
 
-/* Looks at the body from where it is wrong on, or at all of it if its header is wrong. */
+/* Identifies the body from its first wrong byte on, or all of it if its header is wrong. */
 static struct evidence evidence_of_datagram(const struct udp_flow *flow, uint64_t sequence,
                                             size_t right, const unsigned char *bytes, size_t length)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One flow of datagrams: what was sent, what came back, and what became of the rest.
+/* One flow of datagrams: those sent, the answers, and the fate of the rest.
  *
  *     udp_flow_make() --> datagram --send--> endpoint --receive--> udp_flow_take(): right, late,
  *                                                                  twice or wrong
@@ -25,7 +25,7 @@
 #define UDP_BYTES_MAX 65507
 #define UDP_WRONG_KEPT 5
 
-/* What became of datagrams. All sent are right, late, lost or, while the run lasts, awaited. */
+/* The outcomes of datagrams. All sent are right, late, lost or, while the run lasts, awaited. */
 struct udp_counts {
     uint64_t sent, right;
     uint64_t late;          /* right, but after the timeout */
@@ -65,7 +65,7 @@ struct udp_flow {
     uint64_t highest;         /* of those that were right, plus one */
     uint64_t awaited;         /* how many are: in time, and nothing came for them */
     uint64_t counted_from_ns; /* those due before it are none of the counts */
-    struct udp_slot *slots;   /* what became of the last slot_count */
+    struct udp_slot *slots;   /* the outcomes of the last slot_count */
     uint64_t slot_count;      /* a power of two */
     struct udp_counts counts; /* own_drops and bad_checksums aside */
 };
@@ -76,8 +76,7 @@ int udp_flow_init(struct udp_flow *flow, const struct client_options *options, u
                   uint64_t remembered) MUST_CHECK;
 void udp_flow_clear(struct udp_flow *flow);
 
-/* False where the next one would take the place of one whose time is not over, which is lost then.
- */
+/* False if the next one would replace one whose time is not over, which then counts as lost. */
 bool udp_flow_has_room(const struct udp_flow *flow);
 
 /* Counts anew, those that are due from then on. */
@@ -88,7 +87,7 @@ void udp_flow_restart_counts(struct udp_flow *flow, uint64_t from_ns);
 size_t udp_flow_make(const struct udp_flow *flow, unsigned char *out);
 void udp_flow_sent(struct udp_flow *flow, uint64_t due_ns, uint64_t now_ns);
 
-/* What a datagram that came is. */
+/* Classifies a received datagram. */
 struct udp_news udp_flow_take(struct udp_flow *flow, const unsigned char *bytes, size_t length);
 
 /* The time of those sent before that is over: those of them that are awaited are lost. Returns how
@@ -108,7 +107,7 @@ uint64_t udp_flow_give_up(struct udp_flow *flow);
  * first one lost to the last one sent, which all must have their fate. */
 bool udp_flow_is_limited(const struct udp_flow *flow);
 
-/* True if numbers vary far less than they would by chance; false where they are too few to tell. */
+/* True if numbers vary far less than they would by chance; false if they are too few to decide. */
 bool udp_is_even(const double *numbers, size_t count, double variance_by_chance);
 
 /* When the oldest whose time is not over was sent; UINT64_MAX: there is none. */

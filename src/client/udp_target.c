@@ -30,8 +30,8 @@ int udp_unconnected(const struct dial_target *target)
     int fd = socket(target->address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    /* A burst of answers shall not be lost here; with the right even beyond what others may have.
-     */
+    /* A burst of answers shall not be lost here; with CAP_NET_ADMIN this may exceed the system's
+     * limit. */
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
     datagram_let_fragment(fd, target->address.ss_family);
@@ -51,7 +51,7 @@ int udp_connect(const struct dial_target *target)
     return -failure;
 }
 
-/* Asks once more, for whoever may answer: *from is the address that did, if it is another. */
+/* Sends once more and accepts an answer from any address; *from is that address if it differs. */
 static bool is_answered_from_elsewhere(const struct dial_target *target, uint64_t timeout_ns,
                                        struct address *from)
 {
@@ -105,7 +105,8 @@ struct question {
     struct udp_error failure;
 };
 
-/* What the network said is worth more than its silence, which may be a limit of its own. */
+/* An error reported by the network is more useful than a timeout, since the network may limit its
+ * reports. */
 static void note_failure(struct question *question, int error)
 {
     if (error != ETIMEDOUT || question->failure.error == 0)

@@ -8,9 +8,9 @@
 #include "client/options.h"
 #include "net/dial.h"
 
-/* A non-blocking socket connected to it, or -errno: only from there datagrams come in. What the
- * network says of those that are sent (ICMP) is an error of send and recv, to be taken
- * (udp_error.h). */
+/* Returns a non-blocking socket connected to the target, or -errno: it receives datagrams only from
+ * there. The network's errors (ICMP) become errors of send and recv, to be read with
+ * udp_error_take(). */
 int udp_connect(const struct dial_target *target) MUST_CHECK;
 
 /* A socket for anything from anywhere, or -errno. */
@@ -23,7 +23,7 @@ int udp_unconnected(const struct dial_target *target) MUST_CHECK;
 int udp_target_find(const struct client_options *options, struct dial_target *target,
                     uint64_t *round_trip_ns, struct error *err) MUST_CHECK;
 
-/* Refuses what makes no sense with datagrams. 0 or -1. */
+/* Refuses options that do not apply to datagrams. Returns 0 or -1. */
 int udp_check_options(const struct client_options *options, struct error *err) MUST_CHECK;
 
 #endif
