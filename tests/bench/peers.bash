@@ -76,6 +76,7 @@ peer_command() {
     evechod-tls) command=("$evechod" -l "tls://127.0.0.1:$port,cert=$peer_dir/cert.pem,key=$peer_dir/key.pem" -w 1 --log-target "$peer_dir/log") ;;
     textbook) command=("$peer_dir/textbook" -l "tcp://127.0.0.1:$port") ;;
     evechod) command=("$evechod" -l "tcp://127.0.0.1:$port" -w 1 --log-target "$peer_dir/log") ;;
+    evechod-quiet) command=("$evechod" -l "tcp://127.0.0.1:$port" -w 1 --log-target "$peer_dir/log" --log-level error) ;;
     evechod-buffered) command=(env EVECHOD_READ_PATH=buffered "$evechod" -l "tcp://127.0.0.1:$port" -w 1 --log-target "$peer_dir/log") ;;
     evechod-unix) command=("$evechod" -l "tcp://127.0.0.1:$port" -l "unix:$peer_dir/socket" -w 1 --log-target "$peer_dir/log") ;;
     socat-cat) command=(socat "TCP-LISTEN:$port,bind=127.0.0.1,fork,reuseaddr" EXEC:cat) ;;
