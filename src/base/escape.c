@@ -13,13 +13,16 @@ static size_t escape_with(char *out, size_t size, const char *bytes, size_t leng
     size_t used = 0;
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)bytes[i];
-        char piece[HEX_MAX] = {(char)byte};
+        char piece[HEX_MAX];
         size_t piece_length = 1;
         if (!is_plain(byte))
             piece_length = (size_t)snprintf(piece, sizeof(piece), "%s%02x", prefix, byte);
         if (used + piece_length >= size)
             break;
-        memcpy(out + used, piece, piece_length);
+        if (piece_length == 1)
+            out[used] = (char)byte;
+        else
+            memcpy(out + used, piece, piece_length);
         used += piece_length;
     }
     out[used] = '\0';

@@ -207,10 +207,15 @@ static uint64_t report_counts(struct log *log, bool is_last)
     return next_ms;
 }
 
+bool log_is_on(const struct log *log, enum log_level level)
+{
+    return log && (int)level <= atomic_load_explicit(&log->level, memory_order_relaxed);
+}
+
 void log_write(struct log *log, uint64_t limited_events, enum log_level level, const char *message,
                const struct log_field *fields, size_t count)
 {
-    if (!log || (int)level > atomic_load_explicit(&log->level, memory_order_relaxed))
+    if (!log_is_on(log, level))
         return;
     int saved_errno = errno;
     pthread_mutex_lock(&log->lock);

@@ -65,6 +65,9 @@ int log_reopen(struct log *log, const struct log_config *config, struct error *e
  * accepts nothing, it stops waiting after a second. NULL is allowed. */
 void log_close(struct log *log);
 
+/* True if events of that level are written: ask before forming fields that cost something. */
+bool log_is_on(const struct log *log, enum log_level level);
+
 /* Lines dropped so far because the queue was full or the target failed. */
 uint64_t log_dropped(const struct log *log);
 

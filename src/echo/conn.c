@@ -523,7 +523,7 @@ void conn_refuse(struct conn_env *env, const struct conn_arrival *arrival)
 
 struct conn *conn_open(struct conn_env *env, const struct conn_arrival *arrival)
 {
-    struct conn *conn = calloc(1, sizeof(*conn));
+    struct conn *conn = malloc(sizeof(*conn));
     if (!conn) {
         conn_refuse(env, arrival);
         return NULL;
@@ -534,19 +534,22 @@ struct conn *conn_open(struct conn_env *env, const struct conn_arrival *arrival)
                                    .tls = arrival->policy->tls,
                                    .is_unix = caller->family == AF_UNIX,
                                    .is_speaking = service_at(values->service)->make != NULL};
+    const uint64_t now_ms = loop_now_ms();
+    *conn = (struct conn){.env = env,
+                          .state = how.tls ? CONN_HANDSHAKE : CONN_OPEN,
+                          .policy = arrival->policy,
+                          .account.counters = &env->counters[arrival->policy->listener],
+                          .id = arrival->id,
+                          .peer = arrival->peer,
+                          .proxied = arrival->proxied,
+                          .opened_ms = now_ms,
+                          .heard_ms = now_ms,
+                          .taken_ms = now_ms};
     if (stream_open(&conn->stream, &env->stream, arrival->fd, &how) < 0) {
         free(conn);
         let_go(env, arrival);
         return NULL;
     }
-    conn->env = env;
-    conn->state = how.tls ? CONN_HANDSHAKE : CONN_OPEN;
-    conn->policy = arrival->policy;
-    conn->account.counters = &env->counters[conn->policy->listener];
-    conn->id = arrival->id;
-    conn->peer = arrival->peer;
-    conn->proxied = arrival->proxied;
-    conn->opened_ms = conn->heard_ms = conn->taken_ms = loop_now_ms();
     counter_add(conn->account.counters, COUNTER_ACCEPTED, 1);
     return conn;
 }

@@ -67,6 +67,8 @@ static void report_closed(const struct conn *conn, bool is_reset)
     struct tls_info tls;
     struct log_field fields[FIELDS_MAX];
     size_t count = 0;
+    if (!log_is_on(conn->env->log, LOG_LEVEL_INFO))
+        return;
     fields[count++] = LOG_NUMBER("id", conn->id);
     fields[count++] = LOG_BYTES("peer", peer, conn_report_peer(conn, peer, sizeof(peer)));
     if (is_proxied(conn))
@@ -85,8 +87,9 @@ static void report_closed(const struct conn *conn, bool is_reset)
     fields[count++] = LOG_MS("seconds", loop_now_ms() - conn->opened_ms);
     fields[count++] = LOG_TEXT("end", is_reset ? "reset" : "fin");
     fields[count++] = LOG_TEXT("reason", reason_word((enum reason)conn->reason));
-    if (conn->error)
-        fields[count++] = LOG_TEXT("error", stream_error_text(&conn->stream, conn->error));
+    const char *error = conn->error ? stream_error_text(&conn->stream, conn->error) : NULL;
+    if (error)
+        fields[count++] = LOG_TEXT("error", error);
     /* Last, since fields that do not fit in the line are left out, and these may be long. */
     if (stream_describe_tls(&conn->stream, &tls))
         count += describe_tls(fields + count, &tls);

@@ -225,7 +225,7 @@ static int open_parts(struct worker *worker, struct error *err)
     if (failure)
         return error_system(err, -failure, "no pipe for a worker");
     stream->pipe = &worker->pipe;
-    stream->scratch = malloc(STREAM_SCRATCH_BYTES);
+    stream->scratch = aligned_alloc(4096, STREAM_SCRATCH_BYTES);
     stream->tls = tls_room_new();
     if (!worker->counters || !worker->reaper || !stream->scratch || (tls_library() && !stream->tls))
         return error_start(err, "no memory for a worker");

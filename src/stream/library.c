@@ -26,9 +26,12 @@ static void on_fatal(int code)
     exit(EXIT_CODE_START);
 }
 
+/* glibc's calloc(3) bypasses the thread's cache of free chunks (2.36), malloc(3) uses it, and a
+ * bufferevent is four allocations. With functions of its own, libevent calls malloc and clears. */
 void library_start(struct log *log)
 {
     hooked = log;
+    event_set_mem_functions(malloc, realloc, free);
     event_set_log_callback(on_log);
     event_set_fatal_callback(on_fatal);
 }

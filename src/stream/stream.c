@@ -18,11 +18,6 @@
 /* The most bytes of the output evbuffer in one write. */
 #define WRITE_BYTES (1024 * 1024)
 
-static int fd_of(const struct stream *stream)
-{
-    return bufferevent_getfd(stream->bev);
-}
-
 static size_t output_bytes(const struct stream *stream)
 {
     return evbuffer_get_length(bufferevent_get_output(stream->bev));
@@ -165,16 +160,15 @@ static void on_nothing(evutil_socket_t fd, short what, void *arg)
 int transport_assign(struct stream *stream, struct event *event, short what,
                      event_callback_fn callback, void *arg)
 {
-    (void)event_del(event);
-    return event_assign(event, stream->env->loop->base, fd_of(stream), what | EV_FINALIZE, callback,
+    return event_assign(event, stream->env->loop->base, stream->fd, what | EV_FINALIZE, callback,
                         arg);
 }
 
 void transport_return(struct stream *stream, struct event *event, short what)
 {
     (void)event_del(event);
-    (void)event_assign(event, stream->env->loop->base, fd_of(stream),
-                       what | EV_PERSIST | EV_FINALIZE, on_nothing, stream->bev);
+    (void)event_assign(event, stream->env->loop->base, stream->fd, what | EV_PERSIST | EV_FINALIZE,
+                       on_nothing, stream->bev);
 }
 
 /* libevent 2.1 calls FIONREAD and never reads more than 4096 bytes at a time, so we use the read
@@ -198,7 +192,7 @@ size_t transport_take_max(const struct stream *stream)
 
 ssize_t transport_recv(struct stream *stream, int flags)
 {
-    ssize_t came = recv(fd_of(stream), stream->env->scratch, transport_take_max(stream), flags);
+    ssize_t came = recv(stream->fd, stream->env->scratch, transport_take_max(stream), flags);
     if (came >= 0)
         return came;
     return transport_is_transient(errno) ? -EAGAIN : -errno;
@@ -208,7 +202,7 @@ ssize_t transport_send(struct stream *stream, const unsigned char *bytes, size_t
 {
     if (output_bytes(stream) > 0)
         return 0;
-    ssize_t sent = send(fd_of(stream), bytes, length, MSG_NOSIGNAL);
+    ssize_t sent = send(stream->fd, bytes, length, MSG_NOSIGNAL);
     if (sent >= 0)
         return sent;
     return transport_is_transient(errno) ? 0 : -errno;
@@ -241,7 +235,8 @@ int stream_open(struct stream *stream, const struct stream_env *env, int fd,
                 const struct stream_how *how)
 {
     uint64_t read_max = how->read_max;
-    *stream = (struct stream){.env = env, .transport = choose(env, how), .read_max = UINT32_MAX};
+    *stream = (struct stream){
+        .env = env, .transport = choose(env, how), .fd = fd, .read_max = UINT32_MAX};
     if (read_max && read_max < UINT32_MAX)
         stream->read_max = (uint32_t)read_max;
     stream->bev = bufferevent_socket_new(env->loop->base, fd, 0);
@@ -272,8 +267,9 @@ bool stream_owes_unread(const struct stream *stream)
 
 void stream_hold(struct stream *stream)
 {
+    if (stream->is_wanted)
+        (void)bufferevent_disable(stream->bev, EV_READ);
     stream->is_wanted = false;
-    (void)bufferevent_disable(stream->bev, EV_READ);
 }
 
 int stream_resume(struct stream *stream)
@@ -301,14 +297,15 @@ bool stream_say_end(struct stream *stream)
 
 int stream_half_close(struct stream *stream)
 {
-    return shutdown(fd_of(stream), SHUT_WR) < 0 ? -errno : 0;
+    return shutdown(stream->fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
 /* We close the descriptor ourselves: libevent would close it only later in this iteration of the
  * loop, and the limits must not free this connection's place before that. */
 void stream_close(struct stream *stream)
 {
-    int fd = fd_of(stream);
+    int fd = stream->fd;
+    /* In its own callback the bufferevent keeps its events until the callback has returned. */
     (void)bufferevent_disable(stream->bev, EV_READ | EV_WRITE);
     if (stream->transport->close)
         stream->transport->close(stream);
@@ -323,7 +320,7 @@ void stream_reset(struct stream *stream)
 {
     /* A peer that has sent a reset receives none. */
     if (!stream->is_dead)
-        sock_set_reset(fd_of(stream));
+        sock_set_reset(stream->fd);
     stream_close(stream);
 }
 
@@ -368,19 +365,19 @@ size_t stream_owed(const struct stream *stream)
 
 size_t stream_unread(const struct stream *stream)
 {
-    size_t queued = sock_unread(fd_of(stream));
+    size_t queued = sock_unread(stream->fd);
     return stream->transport->unread ? stream->transport->unread(stream, queued) : queued;
 }
 
 size_t stream_untaken(const struct stream *stream)
 {
     return stream->transport->untaken ? stream->transport->untaken(stream)
-                                      : sock_untaken(fd_of(stream));
+                                      : sock_untaken(stream->fd);
 }
 
 static size_t tcp_cut(const struct stream *stream)
 {
-    int fd = fd_of(stream);
+    int fd = stream->fd;
     size_t unsent = stream->is_dead ? 0 : sock_unsent(fd);
     int state = unsent > 0 ? sock_tcp_state(fd) : TCP_CLOSE;
     bool has_fin = state == TCP_FIN_WAIT1 || state == TCP_CLOSING || state == TCP_LAST_ACK;
@@ -400,7 +397,7 @@ size_t stream_cut(const struct stream *stream)
 
 static enum stream_end tcp_end(const struct stream *stream)
 {
-    int state = sock_tcp_state(fd_of(stream));
+    int state = sock_tcp_state(stream->fd);
     return state == TCP_FIN_WAIT1   ? STREAM_END_SENT
            : state == TCP_FIN_WAIT2 ? STREAM_END_TAKEN
                                     : STREAM_END_BOTH;
@@ -438,10 +435,10 @@ bool stream_describe_tls(const struct stream *stream, struct tls_info *out)
 
 size_t stream_unix_peer(const struct stream *stream, char *out, size_t size)
 {
-    return sock_unix_peer(fd_of(stream), out, size);
+    return sock_unix_peer(stream->fd, out, size);
 }
 
 size_t stream_local(const struct stream *stream, char *out, size_t size)
 {
-    return sock_local(fd_of(stream), out, size);
+    return sock_local(stream->fd, out, size);
 }

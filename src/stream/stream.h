@@ -81,6 +81,7 @@ struct stream {
     struct stream_tls *tls;   /* NULL: plain */
     size_t output_bytes;      /* of the output evbuffer, when last checked */
     uint32_t read_max;        /* this stream's own limit of one read */
+    int fd;                   /* the bufferevent's; asking it takes two calls */
     uint32_t held_back;       /* Unix: bytes peeked at and left in the kernel's queue */
     uint8_t is_bulk : 1;      /* the last read was large, so the next one probably is */
     uint8_t has_read_end : 1; /* buffered: libevent has read the peer's FIN */

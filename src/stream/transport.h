@@ -122,7 +122,7 @@ size_t transport_take_max(const struct stream *stream);
  * the descriptor is readable, and libevent itself reads nothing. Returns 0 or -1. */
 int transport_borrow_read(struct stream *stream) MUST_CHECK;
 
-/* Reassigns an event of the bufferevent. Returns 0 or -1. */
+/* Reassigns an event of the bufferevent that is not pending. Returns 0 or -1. */
 int transport_assign(struct stream *stream, struct event *event, short what,
                      void (*callback)(int fd, short what, void *arg), void *arg) MUST_CHECK;
 

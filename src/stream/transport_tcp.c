@@ -12,8 +12,6 @@
  */
 #include "stream/transport.h"
 
-#include <event2/bufferevent.h>
-
 #include "stream/pipe.h"
 
 /* A read of at least this many bytes makes a stream a bulk one: for fewer, splice(2) costs more
@@ -57,7 +55,7 @@ static int empty_pipe(struct stream *stream, size_t rest, int failure)
 static int tcp_relay(struct stream *stream, struct stream_moved *moved)
 {
     struct pipe *pipe = stream->env->pipe;
-    int fd = bufferevent_getfd(stream->bev);
+    int fd = stream->fd;
     if (!stream->is_bulk || !pipe || !pipe_is_open(pipe) || stream_owed(stream) > 0)
         return 0;
     stream->is_bulk = false;

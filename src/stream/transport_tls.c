@@ -241,7 +241,7 @@ static int tls_shake(struct stream *stream)
      * client does not set TCP_NODELAY, its first data would wait for our delayed acknowledgement
      * (RFC 9293, 3.7.4 and 3.8.6.3). */
     if (result == 1)
-        sock_option_set(bufferevent_getfd(stream->bev), IPPROTO_TCP, TCP_QUICKACK, 1);
+        sock_option_set(stream->fd, IPPROTO_TCP, TCP_QUICKACK, 1);
     return result;
 }
 

@@ -20,7 +20,7 @@
 
 static int consume(struct stream *stream, size_t bytes)
 {
-    return sock_consume(bufferevent_getfd(stream->bev), stream->env->scratch, bytes);
+    return sock_consume(stream->fd, stream->env->scratch, bytes);
 }
 
 /* Sends bytes from the front of the queue and removes the sent ones, whose number is *sent. Returns

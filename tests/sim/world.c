@@ -65,6 +65,13 @@ static uint64_t number_of(const struct log_field *fields, size_t count, const ch
     return field ? field->number : UINT64_MAX;
 }
 
+bool log_is_on(const struct log *log, enum log_level level)
+{
+    (void)log;
+    (void)level;
+    return true;
+}
+
 void log_write(struct log *log, uint64_t limited_events, enum log_level level, const char *message,
                const struct log_field *fields, size_t count)
 {

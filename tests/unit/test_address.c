@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "net/address.h"
@@ -38,6 +39,36 @@ static void test_formats(void **state)
     assert_text(&address, "[fe80::1%lo]:7");
     address.scope = 4294967294U; /* an interface that does not exist */
     assert_text(&address, "[fe80::1%4294967294]:7");
+}
+
+static void test_every_digit(void **state)
+{
+    char text[ADDRESS_TEXT_MAX], expected[ADDRESS_TEXT_MAX], host[INET_ADDRSTRLEN];
+    (void)state;
+    for (unsigned i = 0; i < 65536; i += 7) {
+        struct address address = {.family = AF_INET, .port = (uint16_t)i};
+        const uint8_t bytes[] = {(uint8_t)i, (uint8_t)(i >> 8), 255, (uint8_t)(i / 7)};
+        memcpy(address.bytes, bytes, sizeof(bytes));
+        assert_non_null(inet_ntop(AF_INET, bytes, host, sizeof(host)));
+        snprintf(expected, sizeof(expected), "%s:%u", host, i);
+        assert_text(&address, expected);
+        address_format(text, 9, &address);
+        expected[8] = '\0';
+        assert_string_equal(text, expected);
+    }
+}
+
+static void test_prefixes(void **state)
+{
+    struct address address = {.family = AF_INET6, .port = 7};
+    (void)state;
+    memset(address.bytes, 0xff, sizeof(address.bytes));
+    for (unsigned bits = 0; bits <= 129; bits++) {
+        struct address prefix = address_prefix(&address, bits);
+        assert_int_equal(prefix.port, 0);
+        for (unsigned i = 0; i < 128; i++)
+            assert_int_equal(prefix.bytes[i / 8] >> (7 - i % 8) & 1, i < bits);
+    }
 }
 
 static void test_both_families(void **state)
@@ -106,6 +137,8 @@ int main(void)
         cmocka_unit_test(test_unknown_names),
         cmocka_unit_test(test_mapped),
         cmocka_unit_test(test_sockaddr_round_trip),
+        cmocka_unit_test(test_every_digit),
+        cmocka_unit_test(test_prefixes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

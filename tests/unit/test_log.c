@@ -56,6 +56,28 @@ static void test_text_line(void **state)
     assert_int_equal(length, strlen(line));
 }
 
+/* A line shares the time's text with the line before it, if that is of the same second. */
+static void test_times(void **state)
+{
+    static const struct {
+        uint64_t unix_ms;
+        const char *time;
+    } TIMES[] = {
+        {TIME_MS, "2026-01-01T00:00:00.123Z"},         {TIME_MS + 876, "2026-01-01T00:00:00.999Z"},
+        {TIME_MS + 877, "2026-01-01T00:00:01.000Z"},   {TIME_MS, "2026-01-01T00:00:00.123Z"},
+        {TIME_MS - 124, "2025-12-31T23:59:59.999Z"},   {0, "1970-01-01T00:00:00.000Z"},
+        {253402300799999, "9999-12-31T23:59:59.999Z"},
+    };
+    char line[LOG_LINE_MAX];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(TIMES); i++) {
+        log_line(line, sizeof(line), LOG_FORMAT_TEXT, TIMES[i].unix_ms, LOG_LEVEL_INFO, "m", NULL,
+                 0);
+        assert_memory_equal(line, TIMES[i].time, strlen(TIMES[i].time));
+        assert_string_equal(line + strlen(TIMES[i].time), " info m\n");
+    }
+}
+
 static void test_json_line(void **state)
 {
     char line[LOG_LINE_MAX];
@@ -446,6 +468,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text_line),
+        cmocka_unit_test(test_times),
         cmocka_unit_test(test_json_line),
         cmocka_unit_test(test_any_bytes),
         cmocka_unit_test(test_overflow),
