@@ -165,7 +165,7 @@ static void show_progress(struct bench *bench, uint64_t start_ns)
             (double)(clock_now_ns() - start_ns) / 1e9, rate,
             report_ms(p50, sizeof(p50), times, (double)histogram_percentile(times, 50)),
             report_ms(p99, sizeof(p99), times, (double)histogram_percentile(times, 99)),
-            report_errors(sum));
+            bench_results_errors(sum));
     *shown = *sum;
 }
 
@@ -201,7 +201,7 @@ static int judge(const struct bench *bench)
     bool missed = bench->requirements.missed > 0;
     const struct client_options *options = bench->options;
     const struct bench_results *sum = bench->sum;
-    uint64_t errors = report_errors(sum);
+    uint64_t errors = bench_results_errors(sum);
     if (sum->established == 0 && errors > 0)
         return EXIT_CODE_START;
     if (sum->completed == 0 && sum->is_interrupted) {

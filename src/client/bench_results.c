@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#define NS_PER_S 1e9
+#define LIMIT_LOSS_MIN 0.01 /* a smaller loss has no recognizable cause */
+
 void bench_results_restart(struct bench_results *results, uint64_t now_ns)
 {
     const struct bench_results before = *results;
@@ -167,4 +170,52 @@ void bench_results_merge(struct bench_results *sum, const struct bench_results *
         sum->slices[i] += one->slices[i];
     for (int i = 0; i < OUTCOME_COUNT; i++)
         bench_results_keep_network(sum, &one->network[i]);
+}
+
+/* ---- figures ---- */
+
+double bench_results_seconds(const struct bench_results *results)
+{
+    return results->end_ns > results->start_ns
+               ? (double)(results->end_ns - results->start_ns) / NS_PER_S
+               : 0;
+}
+
+double bench_results_rate(const struct bench_results *results)
+{
+    double seconds = bench_results_seconds(results);
+    return seconds > 0 ? (double)results->rated_echoes / seconds : 0;
+}
+
+uint64_t bench_results_errors(const struct bench_results *results)
+{
+    uint64_t errors = 0;
+    for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++)
+        errors += results->errors[i];
+    return errors;
+}
+
+double bench_results_starved_share(const struct bench_results *results)
+{
+    double all_ns =
+        results->seen_ns > results->start_ns ? (double)(results->seen_ns - results->start_ns) : 0;
+    double share = all_ns > 0 ? (double)results->starved_max_ns / all_ns : 0;
+    return share < 1 ? share : 1;
+}
+
+double bench_results_limit(const struct bench_results *results, uint64_t rate_per_1000s,
+                           uint64_t duration_ms)
+{
+    double right[BENCH_SLICES / 2], sum = 0, slice_s = (double)duration_ms / 1e3 / BENCH_SLICES;
+    double sent = (double)rate_per_1000s / 1000 * slice_s;
+    if (!rate_per_1000s || !duration_ms || results->is_interrupted)
+        return 0;
+    for (int i = 0; i < BENCH_SLICES / 2; i++) {
+        right[i] = (double)results->slices[BENCH_SLICES / 2 + i];
+        sum += right[i];
+    }
+    double mean = sum / (BENCH_SLICES / 2), share = mean / sent;
+    bool is_limited = share > 0 && share < 1 - LIMIT_LOSS_MIN &&
+                      udp_is_even(right, BENCH_SLICES / 2, sent * share * (1 - share));
+    return is_limited ? mean / slice_s : 0;
 }

@@ -133,4 +133,19 @@ int bench_results_save(const struct bench_results *results, FILE *out,
  * the invalid member, and *results is undefined. */
 int bench_results_load(struct bench_results *results, FILE *in, struct error *err) MUST_CHECK;
 
+/* Echoes a second, over the time measured: bench_results_settle() says of which. */
+double bench_results_rate(const struct bench_results *results);
+double bench_results_seconds(const struct bench_results *results);
+
+/* The share of the time, 0 to 1, that the thread that did so most waited for a processor. */
+double bench_results_starved_share(const struct bench_results *results);
+
+/* Answers a second that a limit on the rate let through, if the losses of datagrams are so even
+ * that it was one; 0: they are not. */
+double bench_results_limit(const struct bench_results *results, uint64_t rate_per_1000s,
+                           uint64_t duration_ms);
+
+/* Failures of all classes. */
+uint64_t bench_results_errors(const struct bench_results *results);
+
 #endif

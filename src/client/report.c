@@ -11,35 +11,13 @@
 #define NS_PER_MS 1e6
 #define SEE_SLOW_CONNECT "see: " OPTIONS_PROGRAM " explain slow-connect"
 #define BITS_PER_BYTE 8
-#define STARVED_SHARE 0.01  /* of the time: that decides a p99 */
-#define LIMIT_LOSS_MIN 0.01 /* a smaller loss has no recognizable cause */
+#define STARVED_SHARE 0.01 /* of the time: that decides a p99 */
 
 static const double PERCENTILES[] = {50, 75, 90, 99, 99.9, 99.99, 100};
 
-double report_seconds(const struct bench_results *results)
-{
-    return results->end_ns > results->start_ns
-               ? (double)(results->end_ns - results->start_ns) / NS_PER_S
-               : 0;
-}
-
-double report_rate(const struct bench_results *results)
-{
-    double seconds = report_seconds(results);
-    return seconds > 0 ? (double)results->rated_echoes / seconds : 0;
-}
-
-uint64_t report_errors(const struct bench_results *results)
-{
-    uint64_t errors = 0;
-    for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++)
-        errors += results->errors[i];
-    return errors;
-}
-
 static void print_errors(const struct bench_results *results, FILE *out)
 {
-    fprintf(out, "  errors       %" PRIu64 "  (", report_errors(results));
+    fprintf(out, "  errors       %" PRIu64 "  (", bench_results_errors(results));
     for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++)
         fprintf(out, "%s%s %" PRIu64, i > 1 ? ", " : "", outcome_name((enum outcome)i),
                 results->errors[i]);
@@ -106,14 +84,6 @@ static void print_waits(const struct bench_results *results, FILE *out)
         print_wait(NAMES[i], &results->waits[i], out);
 }
 
-double report_starved_share(const struct bench_results *results)
-{
-    double all_ns =
-        results->seen_ns > results->start_ns ? (double)(results->seen_ns - results->start_ns) : 0;
-    double share = all_ns > 0 ? (double)results->starved_max_ns / all_ns : 0;
-    return share < 1 ? share : 1;
-}
-
 void report_starved(uint64_t starved_ns, double share, const char *of, const char *before,
                     FILE *out)
 {
@@ -126,7 +96,7 @@ void report_starved(uint64_t starved_ns, double share, const char *of, const cha
 
 static void print_starved(const struct bench_results *results, FILE *out)
 {
-    double share = report_starved_share(results);
+    double share = bench_results_starved_share(results);
     if (results->is_starvation_known && share >= STARVED_SHARE)
         report_starved(results->starved_ns, share, "the time in one thread", "\n  warning      ",
                        out);
@@ -144,7 +114,7 @@ static void print_head(const struct client_options *options, const char *target,
             options->connections, units_plural(options->connections), options->threads,
             units_plural(options->threads), options->size, units_plural(options->size_max),
             options->pipeline, options->rate_per_1000s ? "open" : "closed", options->seed);
-    fprintf(out, "  %.2f s measured, after %.2f s of warm-up\n\n", report_seconds(results),
+    fprintf(out, "  %.2f s measured, after %.2f s of warm-up\n\n", bench_results_seconds(results),
             (double)results->warm_up_ns / NS_PER_S);
 }
 
@@ -238,23 +208,6 @@ void report_datagrams(const struct udp_counts *counts, FILE *out)
 
 /* A bucket of tokens may be full at first, so the second half is looked at. Of n sent in each slice
  * chance lets n * p through, with a variance of n * p * (1 - p). */
-double report_limit(const struct client_options *options, const struct bench_results *results)
-{
-    double right[BENCH_SLICES / 2], sum = 0,
-                                    slice_s = (double)options->duration_ms / 1e3 / BENCH_SLICES;
-    double sent = (double)options->rate_per_1000s / 1000 * slice_s;
-    if (!options->rate_per_1000s || !options->duration_ms || results->is_interrupted)
-        return 0;
-    for (int i = 0; i < BENCH_SLICES / 2; i++) {
-        right[i] = (double)results->slices[BENCH_SLICES / 2 + i];
-        sum += right[i];
-    }
-    double mean = sum / (BENCH_SLICES / 2), share = mean / sent;
-    bool is_limited = share > 0 && share < 1 - LIMIT_LOSS_MIN &&
-                      udp_is_even(right, BENCH_SLICES / 2, sent * share * (1 - share));
-    return is_limited ? mean / slice_s : 0;
-}
-
 static void print_flows(const struct bench_results *results, const struct client_options *options,
                         FILE *out)
 {
@@ -262,7 +215,7 @@ static void print_flows(const struct bench_results *results, const struct client
     report_datagrams(&results->datagrams, out);
     fprintf(out, "  flows        %" PRIu64 " requested, %" PRIu64 " answered\n",
             options->connections, results->established);
-    double limit = report_limit(options, results);
+    double limit = bench_results_limit(results, options->rate_per_1000s, options->duration_ms);
     if (limit > 0)
         fprintf(out,
                 "  limit        %.0f/s came back, evenly: a limit on the rate does that (evechod: "
@@ -282,13 +235,13 @@ static void print_rate(const struct client_options *options, double achieved, FI
 void report_text(const struct client_options *options, const char *target,
                  const struct bench_results *results, FILE *out)
 {
-    double seconds = report_seconds(results);
+    double seconds = bench_results_seconds(results);
     double bits = seconds > 0 ? (double)results->rated_bytes * BITS_PER_BYTE / seconds : 0;
     print_head(options, target, results, out);
     fprintf(out,
             "  echoes       %" PRIu64 " verified, %" PRIu64 " unanswered, %" PRIu64 " never sent\n",
             results->completed, results->unanswered, results->unsent);
-    print_rate(options, report_rate(results), out);
+    print_rate(options, bench_results_rate(results), out);
     fprintf(out,
             "  bytes        %" PRIu64 " sent, %" PRIu64
             " received and right, %.1f Mbit/s each way\n",

@@ -16,10 +16,6 @@
 #include "client/options.h"
 #include "client/require.h"
 
-/* Echoes a second, over the time measured: bench_results_settle() says of which. */
-double report_rate(const struct bench_results *results);
-double report_seconds(const struct bench_results *results);
-
 /* A warning with `before` in front: the client could run and waited for a processor, for this share
  * of a time that is called `of`. */
 void report_starved(uint64_t starved_ns, double share, const char *of, const char *before,
@@ -27,16 +23,6 @@ void report_starved(uint64_t starved_ns, double share, const char *of, const cha
 
 /* The same as "client_starved_ms" and "client_starved_share"; null if it is not known. */
 void report_json_starved(json_t *root, bool is_known, uint64_t starved_ns, double share);
-
-/* The share of the time, 0 to 1, that the thread that did so most waited for a processor. */
-double report_starved_share(const struct bench_results *results);
-
-/* Answers a second that a limit on the rate let through, if the losses of datagrams are so even
- * that it was one; 0: they are not. */
-double report_limit(const struct client_options *options, const struct bench_results *results);
-
-/* Failures of all classes. */
-uint64_t report_errors(const struct bench_results *results);
 
 void report_text(const struct client_options *options, const char *target,
                  const struct bench_results *results, FILE *out);

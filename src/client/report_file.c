@@ -198,7 +198,7 @@ void report_json_datagrams(json_t *root, const struct udp_counts *counts)
 static void set_datagrams(json_t *root, const struct client_options *options,
                           const struct bench_results *results)
 {
-    double limit = report_limit(options, results);
+    double limit = bench_results_limit(results, options->rate_per_1000s, options->duration_ms);
     report_json_datagrams(root, &results->datagrams);
     (void)json_object_set_new(root, "rate_limit_per_s", limit > 0 ? json_real(limit) : json_null());
 }
@@ -275,7 +275,7 @@ static void set_waits(json_t *root, const struct bench_results *results)
         set_number(root, name, wait->max_ns);
     }
     report_json_starved(root, results->is_starvation_known, results->starved_ns,
-                        report_starved_share(results));
+                        bench_results_starved_share(results));
 }
 
 int report_json(const struct client_options *options, const char *target,
@@ -292,19 +292,19 @@ int report_json(const struct client_options *options, const char *target,
                results->end_ns > results->start_ns ? results->end_ns - results->start_ns : 0);
     set_number(root, "warm_up_ns", results->warm_up_ns);
     (void)json_object_set_new(root, "interrupted", json_boolean(results->is_interrupted));
-    (void)json_object_set_new(root, "rate_per_s", json_real(report_rate(results)));
+    (void)json_object_set_new(root, "rate_per_s", json_real(bench_results_rate(results)));
     set_rate(root, "rate_requested_per_s", options->rate_per_1000s);
     set_number(root, "connections_requested", options->connections);
     set_number(root, "connections_established", results->established);
     set_number(root, "connections_opened", results->opened);
     set_number(root, "connections_opened_after_warm_up", results->opened_meanwhile);
     set_number(root, "connections_given_up", results->given_up);
-    set_number(root, "errors_total", report_errors(results));
+    set_number(root, "errors_total", bench_results_errors(results));
     (void)json_object_set_new(root, "errors", report_json_errors(results->errors));
     (void)json_object_set_new(root, "failures", failures_of(results, target));
     if (options->endpoint.kind == ENDPOINT_UDP)
         set_datagrams(root, options, results);
-    double seconds = report_seconds(results);
+    double seconds = bench_results_seconds(results);
     report_json_connects(root, &results->connects);
     set_number(root, "handshakes_resumed", results->resumed);
     (void)json_object_set_new(

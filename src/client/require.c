@@ -23,12 +23,12 @@
 
 static double rate_of(const struct bench_results *results)
 {
-    return report_rate(results);
+    return bench_results_rate(results);
 }
 
 static double errors_of(const struct bench_results *results)
 {
-    return (double)report_errors(results);
+    return (double)bench_results_errors(results);
 }
 
 static double established_of(const struct bench_results *results)
@@ -251,7 +251,7 @@ static bool is_met(const struct requirement *one, const struct bench_results *re
         return false;
     if (one->measure.unit == REQUIRE_PER_S && results->completed > 0)
         return (double)(results->rated_echoes + 1) >=
-               one->wanted * (1 - RATE_GRACE) * report_seconds(results);
+               one->wanted * (1 - RATE_GRACE) * bench_results_seconds(results);
     return one->measure.is_least ? one->found >= one->wanted : one->found <= one->wanted;
 }
 

@@ -365,30 +365,25 @@ static ssize_t echo(struct conn *conn, size_t *sent)
     return failure;
 }
 
-/* Handles bytes received after our own end. The peer is sent a reset, as soon as that does not
- * destroy bytes sent to it; after its own FIN a reset cannot be sent. */
-static void discard(struct conn *conn, size_t bytes)
-{
-    account_discarded(&conn->account, bytes);
-    if (stream_end(&conn->stream) == STREAM_END_TAKEN)
-        conn->moved = MOVED_LATE; /* left unread: a Unix socket has no other way to reset */
-    else
-        stream_drop(&conn->stream, bytes);
-}
-
-/* Reads and discards bytes. Returns like stream_take(). */
+/* Reads bytes that are not echoed: a service discards them, or they came after our own end. In that
+ * case the peer is sent a reset, as soon as that does not destroy bytes sent to it; after its own
+ * FIN a reset cannot be sent. Returns like stream_take(). */
 static ssize_t swallow(struct conn *conn)
 {
+    struct stream *stream = &conn->stream;
     const unsigned char *bytes;
-    ssize_t came = stream_take(&conn->stream, &bytes);
+    bool is_late = service_of(conn)->is_echo;
+    ssize_t came = stream_take(stream, &bytes);
     if (came <= 0)
         return came;
-    if (service_of(conn)->is_echo) {
-        discard(conn, (size_t)came);
-    } else {
+    if (is_late && stream_end(stream) == STREAM_END_TAKEN)
+        conn->moved = MOVED_LATE;
+    if (is_late)
+        account_discarded(&conn->account, (size_t)came);
+    else
         account_sunk(&conn->account, (size_t)came);
-        stream_drop(&conn->stream, (size_t)came);
-    }
+    if (conn->moved != MOVED_LATE) /* left unread: a Unix socket has no other way to reset */
+        stream_drop(stream, (size_t)came);
     return came;
 }
 
