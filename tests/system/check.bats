@@ -98,12 +98,14 @@ lie() {
     grep -qE '^ok [0-9]+ holds-the-sender # SKIP it took 67108864 bytes' stdout
 }
 
-@test "an endpoint that answers no property: every one fails, within 40 s" {
+@test "an endpoint that answers no property: each that is tried fails, within 40 s" {
     start_liar mute 4 # the round trip of a byte is measured before
     local start=$SECONDS
     ends 1 evecho check "$LIAR_ENDPOINT"
     ((SECONDS - start <= 42)) || fail "$((SECONDS - start)) s" # two for a busy machine
-    (($(grep -c '^not ok' stdout) == 16))
+    # They take nearly the whole budget: on a busy machine the last ones may not get their turn.
+    (($(grep -c '^not ok' stdout) + $(grep -c '^ok .* # SKIP not tried: ' stdout) == 16))
+    (($(grep -c '^not ok' stdout) >= 12))
 }
 
 @test "our own descriptor limit is not blamed on the endpoint: it is raised if possible, else a skip" {
