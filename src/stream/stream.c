@@ -129,6 +129,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     int failure = errno; /* valid only here, and only with BEV_EVENT_ERROR */
     struct stream *stream = arg;
     if (what & BEV_EVENT_ERROR) {
+        stream->is_dead = (what & BEV_EVENT_READING) && failure == ECONNRESET;
         fail(stream, failure ? failure : EIO);
     } else if (what & BEV_EVENT_EOF) {
         stream->has_read_end =
@@ -350,7 +351,9 @@ void stream_drop(struct stream *stream, size_t bytes)
 int stream_relay(struct stream *stream, struct stream_moved *moved)
 {
     *moved = (struct stream_moved){0};
-    return stream->transport->relay ? stream->transport->relay(stream, moved) : 0;
+    int failure = stream->transport->relay ? stream->transport->relay(stream, moved) : 0;
+    stream->is_dead = failure == -ECONNRESET && moved->in == 0; /* that was the read */
+    return failure;
 }
 
 int stream_owe(struct stream *stream, const unsigned char *bytes, size_t length)

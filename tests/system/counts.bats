@@ -63,3 +63,28 @@ counted() {
     echo "$each instructions an echo"
     ((each > 100 && each <= 2600)) || fail "$each instructions an echo"
 }
+
+# The server's calls from the one that read the peer's reset to close(2), in order.
+after_reset() {
+    awk '/ECONNRESET/ { is_dead = 1; next }
+        is_dead && match($0, /[a-z_0-9]+\(/) { print substr($0, RSTART, RLENGTH - 1) }
+        is_dead && / close\(/ { exit }' "$T/trace"
+}
+
+@test "system calls after a peer's reset was read: none but close(2) and the loop's own" {
+    local path size
+    need_strace
+    need_plain_build "a sanitizer makes calls of its own"
+    for path in direct buffered; do
+        for size in 64 200k; do
+            under_strace -e trace=recvfrom,readv,splice,setsockopt,getsockopt,ioctl,shutdown,epoll_ctl,close
+            EVECHOD_READ_PATH=$path start_server --workers 1
+            peer "$ENDPOINT" "echo:$size" reset
+            wait_for 5 closed_at_least 1
+            stop_server
+            [[ $(closed_lines) == *"reason=reset"* ]]
+            echo "$path, $size: $(after_reset | xargs)"
+            [[ $(after_reset | xargs) == "epoll_ctl close" ]] || fail "$path, $size: $(after_reset | xargs)"
+        done
+    done
+}
