@@ -13,8 +13,11 @@ static void test_no_handshake_on_an_unused_port(void **state)
 {
     (void)state;
     int fd = handshake_open();
-    if (handshake_look(fd, AF_INET, PORT) == HANDSHAKES_UNKNOWN)
-        skip();                     /* this system does not support it */
+    if (handshake_look(fd, AF_INET, PORT) == HANDSHAKES_UNKNOWN) {
+        print_message("# this system does not report handshakes\n");
+        close(fd);
+        return;
+    }
     for (int i = 0; i < 100; i++) { /* each answer was read to its end */
         assert_int_equal(handshake_look(fd, AF_INET, PORT), HANDSHAKES_NONE);
         assert_int_not_equal(handshake_look(fd, AF_INET6, PORT), HANDSHAKES_SOME);
