@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Why a connection ended. The log's words, the counters and the tests are made from this one list,
- * and a lint checks the man page's table against it. The first reason that applies is reported. */
+/* Why a connection ended. The log's words, the counters and the tests are made from this one list;
+ * the man page has the same table. The first reason that applies is reported. */
 #ifndef BASE_REASON_H
 #define BASE_REASON_H
 
